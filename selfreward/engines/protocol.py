@@ -1,0 +1,81 @@
+"""What every source of text offers. An engine holds one policy at a time; a role is a prompt and sampling parameters.
+
+The unit of sampling is one `generate` call: a chunk of requests, fixed by the stage's whole input. An engine may batch
+inside the call as it likes, but the same call on the same weights gives the same tokens.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from selfreward.records import FinishReason, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Ask for `n` replies to `messages`. `seed` is the request's own, for engines that seed each request."""
+
+    id: str
+    messages: tuple[Message, ...]
+    n: int
+    temperature: float
+    top_p: float
+    max_tokens: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One reply. `token_ids` end with the end-of-turn token exactly when `finish_reason` is "stop".
+
+    `text` has no special tokens and no reasoning; `reasoning` is what stood inside thinking tags. `logprob` is the sum
+    over `token_ids` of log-probabilities at temperature 1 (nats), or None where the engine does not give it.
+    """
+
+    text: str
+    reasoning: str
+    token_ids: tuple[int, ...]
+    finish_reason: FinishReason
+    logprob: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSequence:
+    """A prompt and a completion as token ids, to be scored by teacher forcing."""
+
+    prompt_token_ids: tuple[int, ...]
+    completion_token_ids: tuple[int, ...]
+
+
+class Engine(Protocol):
+    kind: str
+
+    @property
+    def policy(self) -> str | None:
+        """Digest of the weights that are loaded, or None."""
+        ...
+
+    def load(self, directory: Path, digest: str) -> None:
+        """Hold the weights in `directory`, which must have this digest. Raises HandOffError or DataError."""
+        ...
+
+    def prompt_token_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """The tokens of `messages` as every role and the trainer see them, ready for the assistant's turn."""
+        ...
+
+    def generate(self, requests: Sequence[Request], seed: int) -> list[list[Completion]]:
+        """`n` completions per request, in the order of `requests`. `seed` is the chunk's."""
+        ...
+
+    def logprobs(self, texts: Sequence[TokenSequence]) -> list[tuple[float, ...]]:
+        """Per-token log-probabilities of each completion (nats, temperature 1), in order."""
+        ...
+
+    def checksums(self) -> Mapping[str, str]:
+        """SHA-256 of every tensor that the engine computes with, by parameter name."""
+        ...
+
+    def close(self) -> None:
+        """Free what the engine holds. Safe to call twice."""
+        ...

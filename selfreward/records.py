@@ -1,0 +1,276 @@
+"""The nouns of a run. A row on disk is one record, whole, and holds nothing that differs between two equal runs.
+
+Rows join by id, never by position. Ids are made from what identifies a row (`stable_id`), so a resumed run and an
+uninterrupted one write the same ids.
+"""
+
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal, Self, TypeVar
+
+from selfreward.errors import DataError
+
+FinishReason = Literal["stop", "length"]
+Pool = Literal["train", "gate", "selection", "report", "frozen"]
+PairKind = Literal["answer", "judgment"]
+T = TypeVar("T")
+
+
+def stable_id(*parts: object) -> str:
+    """16 hex digits that depend on `parts` and on nothing else (SHA-256 of their JSON)."""
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False, default=str).encode()).hexdigest()[:16]
+
+
+def seed_for(*parts: object) -> int:
+    """A seed in [0, 2**31) made from run seed, round, role and ids: the same work always gets the same seed."""
+    return int(stable_id(*parts), 16) % 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the generator is asked. `source`: sandbox, file or self; `cohort` groups prompts in reports."""
+
+    id: str
+    messages: tuple[Message, ...]
+    pool: Pool
+    source: str
+    cohort: str = ""
+
+    @property
+    def text(self) -> str:
+        """The last user turn."""
+        return next(m.content for m in reversed(self.messages) if m.role == "user")
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer. `text` is what is judged; `reasoning` is what stood inside thinking tags and was cut.
+
+    `token_ids` are the sampled tokens with the end-of-turn token when `finish_reason` is "stop": training uses these,
+    never re-tokenised text. `logprob` is their sum of log-probabilities under the sampling policy at temperature 1.
+    """
+
+    id: str
+    prompt_id: str
+    sample: int
+    policy: str
+    text: str
+    reasoning: str
+    token_ids: tuple[int, ...]
+    finish_reason: FinishReason
+    seed: int
+    template: str
+    logprob: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgment:
+    """One reply of the judge about one response: a `score`, or the reason why there is none. Never both."""
+
+    id: str
+    response_id: str
+    prompt_id: str
+    sample: int
+    judge: str
+    text: str
+    token_ids: tuple[int, ...]
+    finish_reason: FinishReason
+    seed: int
+    template: str
+    score: float | None
+    unreadable: str | None
+    source: str = "judge"
+
+    def __post_init__(self) -> None:
+        if (self.score is None) == (self.unreadable is None):
+            raise ValueError(f"judgment {self.id}: exactly one of score and unreadable must be set")
+
+
+@dataclass(frozen=True, slots=True)
+class MetaJudgment:
+    """One comparison of two judgments of the same response; `winner` names a slot, or `unreadable` says why not."""
+
+    id: str
+    prompt_id: str
+    response_id: str
+    first_id: str
+    second_id: str
+    judge: str
+    text: str
+    finish_reason: FinishReason
+    seed: int
+    template: str
+    winner: Literal["first", "second", "tie"] | None
+    unreadable: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A preference to be trained on. `label` is P(chosen is better); the token ids are the sampled ones.
+
+    `reference` is the digest of the reference policy and `reference_chosen` / `reference_rejected` are the summed
+    log-probabilities of the completions under it, computed once and kept.
+    """
+
+    id: str
+    kind: PairKind
+    prompt_id: str
+    chosen_id: str
+    rejected_id: str
+    prompt_token_ids: tuple[int, ...]
+    chosen_token_ids: tuple[int, ...]
+    rejected_token_ids: tuple[int, ...]
+    chosen_score: float
+    rejected_score: float
+    source: str
+    label: float = 1.0
+    weight: float = 1.0
+    reference: str = ""
+    reference_chosen: float | None = None
+    reference_rejected: float | None = None
+
+    def swap(self) -> Self:
+        """The same comparison told the other way round: sides, scores, reference and label are all exchanged."""
+        return dataclasses.replace(
+            self,
+            chosen_id=self.rejected_id,
+            rejected_id=self.chosen_id,
+            chosen_token_ids=self.rejected_token_ids,
+            rejected_token_ids=self.chosen_token_ids,
+            chosen_score=self.rejected_score,
+            rejected_score=self.chosen_score,
+            reference_chosen=self.reference_rejected,
+            reference_rejected=self.reference_chosen,
+            label=1.0 - self.label,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Something that did not become a prompt or a pair, and why. `subject` is the id of what was dropped."""
+
+    id: str
+    stage: Literal["prompts", "pairs"]
+    kind: str
+    subject: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A policy on disk. `digest` is of its weights; `parent` is the policy training started from."""
+
+    round: int
+    digest: str
+    parent: str
+    reference: str
+    method: str
+    steps: int
+    pairs: int
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One number with its 95 % interval. `n` counts clusters (prompts) unless the metric's docstring says otherwise.
+
+    `oracle` marks rows that used knowledge a real user would not have: gates and selection refuse them. `better` says
+    which direction is an improvement, or "" where none is.
+    """
+
+    round: int
+    policy: str
+    metric: str
+    cohort: str
+    pool: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    excluded: int
+    better: Literal["higher", "lower", ""]
+    oracle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """Per-token log-probabilities (nats, temperature 1) of a stored response under a policy other than its author."""
+
+    id: str
+    response_id: str
+    policy: str
+    logprobs: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """One answer of the frozen pool with the score it deserves; every round's judge scores the same ones."""
+
+    prompt: Prompt
+    response: Response
+    label: float
+
+
+Record = Prompt | Response | Judgment | MetaJudgment | Pair | Drop | Checkpoint | Measurement | Likelihood
+
+
+def to_line(record: Any) -> str:
+    """One JSON line, keys sorted, without the newline. NaN is refused: a missing value is null."""
+    return json.dumps(dataclasses.asdict(record), ensure_ascii=False, sort_keys=True, allow_nan=False)
+
+
+@cache
+def _field_types(kind: type) -> Mapping[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def _build(annotation: Any, value: Any, where: str) -> Any:
+    """`value` (from JSON) as `annotation`: nested records and tuples are rebuilt, the rest is passed through."""
+    origin = typing.get_origin(annotation)
+    if dataclasses.is_dataclass(annotation):
+        return from_dict(annotation, value, where)
+    if origin is tuple:
+        return tuple(_build(typing.get_args(annotation)[0], item, where) for item in value)
+    if origin in (types.UnionType, typing.Union) and value is not None:
+        return value
+    return value
+
+
+def from_dict(kind: Any, row: Any, where: str) -> Any:
+    """A record of class `kind` from a parsed JSON object.
+
+    Raises DataError naming `where` when a field is missing or unknown.
+    """
+    hints = _field_types(kind)
+    if not isinstance(row, dict):
+        raise DataError(f"{where}: expected a JSON object for {kind.__name__}, found {type(row).__name__}")
+    unknown = sorted(set(row) - set(hints))
+    if unknown:
+        raise DataError(f"{where}: unknown field {unknown[0]!r} for {kind.__name__}; expected {', '.join(hints)}")
+    try:
+        return kind(**{name: _build(hints[name], value, where) for name, value in row.items()})
+    except (TypeError, ValueError) as problem:
+        raise DataError(f"{where}: not a {kind.__name__}: {problem}") from problem
+
+
+def from_line(kind: type[T], line: str, where: str) -> T:
+    """The inverse of `to_line`. Raises DataError naming `where` for a line that is not whole."""
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as problem:
+        raise DataError(f"{where}: not a whole JSON line ({problem}); the file was cut or edited") from problem
+    record: T = from_dict(kind, row, where)
+    return record
