@@ -50,13 +50,16 @@ class ModelRecipe:
 
 @dataclass(frozen=True)
 class EngineRecipe:
-    """Where text comes from. `batch_tokens` bounds one forward batch, padding included; `chunk` is in requests."""
+    """Where text comes from. `batch_tokens` bounds one forward batch, padding included.
+
+    `chunk` is the number of replies that are sampled, written and, after a kill, recomputed together.
+    """
 
     kind: Literal["transformers", "scripted"] = "transformers"
     script: str | None = None
     threads: int = setting(1, minimum=1)
     batch_tokens: int = setting(24_576, minimum=64)
-    chunk: int = setting(512, minimum=1)
+    chunk: int = setting(768, minimum=1)
     max_length: int | None = None
 
 

@@ -1,0 +1,18 @@
+"""Where text comes from. Every engine speaks `protocol.Engine`; the recipe's `engine.kind` names one."""
+
+from importlib import import_module
+
+from selfreward.config import EngineRecipe, ModelRecipe
+from selfreward.engines.protocol import Engine
+
+ENGINES: dict[str, str] = {
+    "transformers": "selfreward.engines.hugging_face:HuggingFaceEngine",
+    "scripted": "selfreward.engines.scripted:ScriptedEngine",
+}
+
+
+def build_engine(model: ModelRecipe, engine: EngineRecipe) -> Engine:
+    """The engine that the recipe names, without weights yet: `load` gives it a policy."""
+    module, attribute = ENGINES[engine.kind].split(":")
+    built: Engine = getattr(import_module(module), attribute)(model, engine)
+    return built

@@ -1,0 +1,34 @@
+"""One question about a round per file: what is asked of its rows, how it is counted, what is left out.
+
+A metric is a function `measure(evidence) -> list[Measurement]`. Add one by writing the file and its line here.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from selfreward.metrics.evidence import Evidence
+    from selfreward.records import Measurement
+
+METRICS: dict[str, str] = {
+    "truth": "selfreward.metrics.truth:measure",
+    "belief": "selfreward.metrics.belief:measure",
+    "judge": "selfreward.metrics.judge:measure",
+    "judge_health": "selfreward.metrics.judge_health:measure",
+    "length": "selfreward.metrics.length:measure",
+    "pairs": "selfreward.metrics.pairs:measure",
+    "drift": "selfreward.metrics.drift:measure",
+    "diversity": "selfreward.metrics.diversity:measure",
+    "meta": "selfreward.metrics.meta:measure",
+}
+
+
+def measure_all(evidence: Evidence) -> list[Measurement]:
+    """Every metric's rows, in the order of `METRICS`. A metric without its evidence gives no rows."""
+    rows: list[Measurement] = []
+    for address in METRICS.values():
+        module, attribute = address.split(":")
+        rows += getattr(importlib.import_module(module), attribute)(evidence)
+    return rows

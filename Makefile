@@ -1,0 +1,72 @@
+# make quickstart   from a bare machine (Python >= 3.11) to a finished run and its report
+# make test         the tests
+#
+# PYTHON       the interpreter that makes the virtual environment
+# VENV         where that is; made once and used again until pyproject.toml changes
+# TORCH        the torch to install; TORCH_INDEX an index to take it from, for example
+#              https://download.pytorch.org/whl/cpu for a small build without CUDA
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch==2.13.0
+TORCH_INDEX ?=
+RESULTS ?= results
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help install quickstart smoke test test-slow lint types benchmark ci clean
+
+help:
+	@echo "make quickstart  install, run recipes/sandbox.yaml, write its report"
+	@echo "make test        the tests (make test-slow: those above ten seconds)"
+	@echo "make smoke       the whole loop in under a minute: recipes/smoke.yaml"
+	@echo "make lint types  ruff and mypy"
+	@echo "make benchmark   seconds and rows per second of each stage"
+	@echo "make ci          what CI runs, in an environment of its own"
+	@echo "make clean       remove the environment and caches; results stay"
+
+install: $(STAMP)
+
+# torch first and alone, so that the package takes whichever build the platform has.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("selfreward needs Python 3.11 or newer; this is " + sys.version.split()[0] + " (choose one with PYTHON=...)")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing $(TORCH) and selfreward into $(VENV)"
+	@$(PIP) install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
+	@$(PIP) install --editable ".[dev]"
+	@touch $@
+
+quickstart: $(STAMP)
+	$(BIN)/selfreward run recipes/sandbox.yaml --results $(RESULTS)
+	$(BIN)/selfreward report sandbox --results $(RESULTS)
+
+smoke: $(STAMP)
+	$(BIN)/selfreward run recipes/smoke.yaml --results $(RESULTS)
+	$(BIN)/selfreward report smoke --results $(RESULTS)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+benchmark: $(STAMP)
+	$(BIN)/python -m benchmarks.stages
+
+ci:
+	.ci/run
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find selfreward tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,114 @@
+"""Who plays a role, and the one engine that plays them all.
+
+A role is a reference: `policy` or `previous` (the round's start), `initial`, `round:K`, or a directory. `Cast` puts the
+right weights into the engine when they are first needed, verifies every hand-off, and never builds a second engine.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from selfreward.checkpoints import weights_digest
+from selfreward.config import Recipe, as_dict
+from selfreward.engines import build_engine
+from selfreward.engines.protocol import Engine
+from selfreward.errors import RecipeError
+from selfreward.handoff import HandOffReport, verify
+
+LIBRARIES = ("torch", "transformers", "tokenizers", "trl", "accelerate", "peft", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Weights on disk and their digest. `round` is None for weights from outside the run."""
+
+    round: int | None
+    digest: str
+    directory: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A policy in a role. `hold()` returns the engine with this policy's verified weights in it.
+
+    `facts` is what, beside weights and prompts, determines the tokens: it goes into every fingerprint. `chunk` is in
+    replies; `seed` is the run's.
+    """
+
+    policy: Policy
+    hold: Callable[[], Engine]
+    facts: Mapping[str, Any]
+    chunk: int
+    seed: int
+
+    def determines(self) -> dict[str, Any]:
+        return {"policy": self.policy.digest, "engine": dict(self.facts), "seed": self.seed}
+
+
+def engine_facts(recipe: Recipe) -> dict[str, Any]:
+    """Everything about the engine that can change a sampled token, library versions included."""
+    return {
+        **as_dict(recipe.engine),
+        "dtype": recipe.model.dtype,
+        "device": recipe.model.device,
+        "libraries": {name: version(name) for name in LIBRARIES},
+    }
+
+
+@dataclass
+class Cast:
+    """The policies of a run, by round, and the engine that holds one of them at a time."""
+
+    recipe: Recipe
+    on_handoff: Callable[[Policy, HandOffReport], None]
+    policies: list[Policy] = field(default_factory=list)
+    _engine: Engine | None = None
+
+    def resolve(self, reference: str, round: int) -> Policy:
+        """The policy that `reference` names in `round`, whose start is the policy of round - 1.
+
+        Raises RecipeError for a round that is not there yet.
+        """
+        if reference in ("policy", "previous"):
+            return self.policies[round - 1]
+        if reference == "initial":
+            return self.policies[0]
+        if reference.startswith("round:"):
+            number = int(reference.removeprefix("round:"))
+            # Before round K exists, the reference is the newest policy that does.
+            return self.policies[min(number, round - 1)]
+        directory = Path(reference)
+        if not directory.is_dir():
+            raise RecipeError(
+                f"role {reference!r}: expected policy, previous, initial, round:K or an existing directory"
+            )
+        return Policy(round=None, digest=weights_digest(directory), directory=directory)
+
+    def player(self, policy: Policy) -> Player:
+        """`policy`, ready to be asked; the engine is built and loaded only when `hold` is called."""
+        return Player(
+            policy=policy,
+            hold=lambda: self._hold(policy),
+            facts=engine_facts(self.recipe),
+            chunk=self.recipe.engine.chunk,
+            seed=self.recipe.seed,
+        )
+
+    def role(self, reference: str, round: int) -> Player:
+        """The player that `reference` names in `round`."""
+        return self.player(self.resolve(reference, round))
+
+    def _hold(self, policy: Policy) -> Engine:
+        if self._engine is None:
+            self._engine = build_engine(self.recipe.model, self.recipe.engine)
+        if self._engine.policy != policy.digest:
+            self._engine.load(policy.directory, policy.digest)
+            self.on_handoff(policy, verify(self._engine, policy.directory, self.recipe.handoff))
+        return self._engine
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None

@@ -1,0 +1,231 @@
+"""The command. Wiring only: each function here reads arguments, calls one function elsewhere and prints what it says.
+
+Errors of the SelfRewardError tree become one line on stderr and the exit code that errors.py gives them; anything else
+is a defect and keeps its traceback. SELFREWARD_DEBUG=1 shows all tracebacks. Results go to stdout, progress to stderr.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from selfreward import __version__
+from selfreward.errors import RecipeError, SelfRewardError, StoppedError, StoreError
+
+if TYPE_CHECKING:
+    from selfreward.store import Store
+
+app = typer.Typer(
+    help="Self-rewarding iterative DPO on one device, with the measurements that say whether it helped.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+sandbox = typer.Typer(help="The small world whose truth is known, and the models that live in it.")
+app.add_typer(sandbox, name="sandbox")
+
+RESULTS = Path("results")
+Results = Annotated[Path, typer.Option("--results", help="The directory that holds the runs.")]
+Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Recipe keys to set.")]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name in --results, or its directory.")]
+
+
+@app.command()
+def run(
+    recipe: Annotated[Path, typer.Argument(help="A YAML file; see recipes/.")],
+    overrides: Overrides = None,
+    name: Annotated[str | None, typer.Option(help="The run's name; the recipe's file name unless given.")] = None,
+    results: Results = RESULTS,
+) -> None:
+    """Run a recipe to its last round. The same command goes on where a stopped run left off."""
+    from selfreward.config import load_recipe
+    from selfreward.loop import run as run_loop
+    from selfreward.progress import Progress
+
+    loaded = load_recipe(recipe, overrides or [])
+    directory = run_loop(loaded, _store(results), name or recipe.stem, Progress())
+    typer.echo(f"done: {directory}\nsee:  selfreward report {directory}")
+
+
+@app.command()
+def fork(
+    source: Annotated[str, typer.Argument(metavar="RUN@ROUND", help="The run, and the last round to take over.")],
+    name: Annotated[str, typer.Option(help="The new run's name.")],
+    overrides: Overrides = None,
+    results: Results = RESULTS,
+) -> None:
+    """Begin a new run with the first rounds of another and go on with other keys. Resumed by the same command."""
+    from selfreward.config import load_recipe
+    from selfreward.environment import environment
+    from selfreward.loop import run as run_loop
+    from selfreward.progress import Progress
+
+    origin, at, number = source.rpartition("@")
+    if not at or not number.isdecimal():
+        raise RecipeError(f"{source!r}: expected RUN@ROUND, for example sandbox@2")
+    store = _store(results)
+    view = store.existing(origin)
+    recipe = load_recipe(view.path / "recipe.yaml", overrides or [])
+    if not (results / name).exists():
+        store.fork(str(view.path), int(number), name, recipe, environment(recipe))
+    elif (made := store.existing(name).info().get("forked_from")) is None or made["round"] != int(number):
+        raise StoreError(f"run {name!r} exists and is not a fork of {source}; choose another --name")
+    directory = run_loop(recipe, store, name, Progress())
+    typer.echo(f"done: {directory}\nsee:  selfreward compare {view.path} {directory}")
+
+
+@app.command()
+def ablate(
+    grid: Annotated[Path, typer.Argument(help="A YAML file with arms and seeds; see recipes/grids/.")],
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at the same time, each in a process of its own.")] = 1,
+    results: Results = RESULTS,
+) -> None:
+    """Run every arm of a grid with every seed, and print the paired differences between arms."""
+    from selfreward.ablate import ablate as run_grid
+    from selfreward.progress import Progress
+
+    run_grid(grid, results, jobs, Progress())
+
+
+@app.command()
+def report(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs by name or directory.")],
+    out: Annotated[Path | None, typer.Option(help="The HTML file; report.html in the first run otherwise.")] = None,
+    results: Results = RESULTS,
+) -> None:
+    """Rounds and runs side by side: tables here, and one self-contained HTML file with plots."""
+
+
+@app.command()
+def compare(before: RunName, after: RunName, results: Results = RESULTS) -> None:
+    """The second run minus the first, paired by prompt, with intervals."""
+    from selfreward.report.compare import compare as compare_runs
+
+
+@app.command()
+def show(
+    run_name: RunName,
+    prompt_id: Annotated[str, typer.Argument(help="The prompt's id, or the first characters of it.")],
+    results: Results = RESULTS,
+) -> None:
+    """One prompt's answers, scores, truth and fate, round by round."""
+
+
+@app.command()
+def export(
+    run_name: RunName,
+    round_wanted: Annotated[str, typer.Option("--round", metavar="best|last|K", help="Which policy.")] = "best",
+    out: Annotated[Path | None, typer.Option(help="An empty or new directory; exports/RUN-round-K otherwise.")] = None,
+    results: Results = RESULTS,
+) -> None:
+    """Copy a round's policy to a directory that model servers load, with a model card."""
+    from selfreward.export import export as export_round
+    from selfreward.export import resolve_round
+
+    view = _store(results).existing(run_name)
+    number = resolve_round(view, round_wanted)
+    directory = out or Path("exports") / f"{view.name}-round-{number}"
+    export_round(view, number, directory)
+    typer.echo(f"round {number}: {directory}")
+
+
+@app.command()
+def gc(results: Results = RESULTS) -> None:
+    """Remove shared artifacts that no run uses any more."""
+    done = _store(results).gc()
+    typer.echo(f"removed {done.removed} ({done.freed_bytes / 2**20:.1f} MiB freed), kept {done.kept}")
+
+
+@app.command()
+def doctor(
+    model: Annotated[str | None, typer.Option(help="Also load this model directory.")] = None,
+    results: Results = RESULTS,
+) -> None:
+    """Versions, device, memory, disk and file system: what is there and what to do about it."""
+    from selfreward.doctor import examine
+
+    for finding in examine(results, Path(model) if model else None):
+        mark, color = ("ok", typer.colors.GREEN) if finding.ok else ("warning", typer.colors.YELLOW)
+        typer.echo(f"{typer.style(f'{mark:8}', fg=color)} {finding.what:13} {finding.found}")
+        if finding.todo:
+            typer.echo(f"{'':22} -> {finding.todo}")
+
+
+@sandbox.command("train")
+def sandbox_train(
+    out: Annotated[Path, typer.Option(help="A new directory for the model.")],
+    seed: Annotated[int, typer.Option(min=0, help="Weights, lessons and their order.")] = 0,
+    tokens: Annotated[
+        int | None, typer.Option(min=1, help="Training tokens in all; the proven budget otherwise.")
+    ] = None,
+) -> None:
+    """Train a seed model from nothing (about a quarter of an hour on one core)."""
+    from selfreward.progress import Progress
+    from selfreward.sandbox.bootstrap import SeedRecipe, train_seed
+
+    train_seed(SeedRecipe(seed=seed), out, progress=Progress().say)
+
+
+@sandbox.command("skill")
+def sandbox_skill(directory: Annotated[Path, typer.Argument(help="A model that was trained in the sandbox.")]) -> None:
+    """Measure a sandbox model against the truth."""
+    import json
+
+    from selfreward.sandbox.skill import measure_skill
+
+    typer.echo(json.dumps(measure_skill(directory), indent=1))
+
+
+def _store(results: Path) -> "Store":
+    from selfreward.store import Store
+
+    return Store(results)
+
+
+class _Stopped(BaseException):
+    """A signal came. Not an Exception, so that no library's `except Exception` goes on as if nothing had been."""
+
+
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    # The second signal finds the system's own handlers, so an impatient user is not kept waiting.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    raise _Stopped(signal.Signals(number).name)
+
+
+def _prepare_environment() -> None:
+    """Nothing is told to anybody, and other libraries' bars do not run through ours."""
+    for name in ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_PROGRESS_BARS"):
+        os.environ.setdefault(name, "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command and end the process with its exit code."""
+    _prepare_environment()
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    try:
+        try:
+            app(arguments, prog_name="selfreward")
+        except _Stopped as stopped:
+            raise StoppedError(
+                f"stopped by {stopped}; what was done is kept, and the same command goes on"
+            ) from stopped
+        except OSError as problem:
+            from selfreward.files import ADVICE, disk_error
+
+            if problem.errno not in ADVICE:
+                raise
+            raise disk_error(Path.cwd(), problem) from problem
+    except SelfRewardError as problem:
+        if os.environ.get("SELFREWARD_DEBUG") == "1":
+            raise
+        line = " ".join(f"{type(problem).__name__}: {problem}".split())
+        typer.secho(line, fg=typer.colors.RED, err=True)
+        sys.exit(problem.exit_code)

@@ -1,0 +1,184 @@
+"""The one chat renderer: generator, judge, meta-judge and trainer all turn messages into tokens here.
+
+Messages go through the tokenizer's own chat template with `add_generation_prompt`, and are encoded without further
+special tokens, so a template that writes the beginning-of-sequence token gets exactly one.
+
+Text never becomes a control token. Before templating, every special token's string inside a message is broken by a space
+after its first character (`<|end|>` becomes `< |end|>`; a control token of one character becomes a space), until none is
+left. Added tokens that are not special count too when they hold a character that is neither letter, digit nor white
+space (`<think>`, `<tool_call>`); added words and runs of spaces are ordinary vocabulary. Then the control tokens of the
+encoded prompt are counted against the same conversation with harmless contents. A tokenizer whose normalizer still made
+one (full-width brackets, say) gets the text NFKC-normalised and broken again; if that is not enough, DataError.
+
+Reasoning is what stands inside `<think>...</think>`; it is cut before anything is judged. A block that never closes means
+that there is no answer.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from selfreward.errors import DataError
+from selfreward.records import Message
+
+THINK, END_THINK = "<think>", "</think>"
+_HARMLESS = "x"
+
+
+def split_reasoning(text: str, opened: bool = False) -> tuple[str, str]:
+    """(answer, reasoning), both stripped. `opened`: the prompt itself ended inside a thinking block.
+
+    An unclosed block is all reasoning; a closing tag without an opening one closes what came before it.
+    """
+    if opened or (END_THINK in text and THINK not in text[: text.index(END_THINK)]):
+        text = THINK + text
+    answer: list[str] = []
+    reasoning: list[str] = []
+    while THINK in text:
+        before, text = text.split(THINK, 1)
+        inside, closed, text = text.partition(END_THINK)
+        answer.append(before)
+        reasoning.append(inside)
+        if not closed:
+            return "", "".join(reasoning).strip()
+    return "".join([*answer, text]).strip(), "".join(reasoning).strip()
+
+
+class ChatRenderer:
+    """Messages to token ids and completions to text, for one tokenizer. `where` names it in errors."""
+
+    def __init__(self, tokenizer: Any, where: str, end_ids: Iterable[int] = ()) -> None:
+        if not getattr(tokenizer, "chat_template", None):
+            raise DataError(
+                f"{where}: the tokenizer has no chat template, so a conversation cannot become a prompt; take the "
+                "instruction-tuned model's tokenizer, or put a chat_template.jinja beside tokenizer_config.json"
+            )
+        self.where = where
+        self.tokenizer = tokenizer
+        added: dict[int, Any] = dict(tokenizer.added_tokens_decoder)
+        special = {index for index, token in added.items() if token.special} | set(tokenizer.all_special_ids)
+        self._names: dict[int, str] = {index: str(tokenizer.convert_ids_to_tokens(index)) for index in special}
+        self._names |= {index: str(token.content) for index, token in added.items()}
+        # The unknown token is what ordinary words become when the vocabulary lacks them: it controls nothing.
+        special -= {tokenizer.unk_token_id}
+        marked = {index for index, token in added.items() if re.search(r"[^\w\s]", token.content)}
+        self._control_ids = frozenset(special | (marked - {tokenizer.unk_token_id}))
+        strings = sorted({self._names[index] for index in self._control_ids}, key=len, reverse=True)
+        self._control = re.compile("|".join(map(re.escape, strings))) if strings else None
+        think = {THINK, END_THINK}
+        self._hidden_ids = frozenset(index for index in special if self._names[index] not in think)
+        self._expected: dict[tuple[str, ...], Counter[int]] = {}
+        own = {tokenizer.eos_token_id, *end_ids} - {None}
+        self.end_ids = frozenset(own | self._end_of_turn())
+
+    @property
+    def pad_id(self) -> int:
+        """Any token will do: padding is masked. The tokenizer's own where it has one."""
+        pad = self.tokenizer.pad_token_id
+        return pad if pad is not None else min(self.end_ids, default=0)
+
+    def neutralise(self, text: str) -> str:
+        """`text` with every control token's string broken; unchanged where there is none."""
+        while self._control is not None and self._control.search(text):
+            text = self._control.sub(lambda match: _broken(match.group()), text)
+        return text
+
+    def prompt_token_ids(self, conversations: Sequence[Sequence[Message]]) -> list[tuple[int, ...]]:
+        """The prompts of many conversations, in order, each ready for the assistant's turn."""
+        rendered = [self._render([(m.role, self.neutralise(m.content)) for m in turns]) for turns in conversations]
+        prompts = self._encode(rendered)
+        for position, turns in enumerate(conversations):
+            if self._smuggled(turns, prompts[position]):
+                normal = [(m.role, self.neutralise(unicodedata.normalize("NFKC", m.content))) for m in turns]
+                (prompts[position],) = self._encode([self._render(normal)])
+                smuggled = self._smuggled(turns, prompts[position])
+                if smuggled:
+                    raise DataError(
+                        f"{self.where}: text of a message still became the control token {smuggled!r} after being "
+                        f"neutralised; use a tokenizer that keeps the two apart. The message: {turns[-1].content!r:.200}"
+                    )
+        return prompts
+
+    def thinks_first(self, prompt: Sequence[int]) -> bool:
+        """Does the template open a thinking block itself, so that the completion starts inside it?"""
+        tail = self.tokenizer.decode(list(prompt[-4:]), skip_special_tokens=False)
+        return str(tail).rstrip().endswith(THINK)
+
+    def read(self, token_ids: Sequence[int], opened: bool = False) -> tuple[str, str]:
+        """(answer, reasoning) of a completion: special tokens dropped (thinking tags are read first), stripped.
+
+        The unknown token stays: a reply that holds one is not the reply without it.
+        """
+        kept = [index for index in token_ids if index not in self._hidden_ids and index not in self.end_ids]
+        text = self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return split_reasoning(str(text), opened)
+
+    def _render(self, turns: Sequence[tuple[str, str]], prompt: bool = True) -> str:
+        from jinja2.exceptions import TemplateError
+
+        conversation = [{"role": role, "content": content} for role, content in turns]
+        try:
+            return str(self.tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=prompt))
+        except TemplateError as problem:
+            roles = ", ".join(role for role, _ in turns)
+            raise DataError(
+                f"{self.where}: the chat template refuses turns of roles {roles} ({problem}); "
+                "drop the system message or change the order of turns"
+            ) from problem
+
+    def _encode(self, texts: list[str]) -> list[tuple[int, ...]]:
+        if not texts:
+            return []
+        encoded = self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False)
+        return [tuple(ids) for ids in encoded["input_ids"]]
+
+    def _smuggled(self, turns: Sequence[Message], prompt: Sequence[int]) -> str:
+        """The name of a control token that the contents added to the template's own, or an empty string."""
+        roles = tuple(message.role for message in turns)
+        if roles not in self._expected:
+            (harmless,) = self._encode([self._render([(role, _HARMLESS) for role in roles])])
+            self._expected[roles] = self._controls(harmless)
+        surplus = self._controls(prompt) - self._expected[roles]
+        return self._names[next(iter(surplus))] if surplus else ""
+
+    def _controls(self, prompt: Sequence[int]) -> Counter[int]:
+        return Counter(index for index in prompt if index in self._control_ids)
+
+    def _end_of_turn(self) -> set[int]:
+        """The control token with which the template ends an assistant's turn: base models often forget to say it."""
+        mark = "selfreward"
+        try:
+            text = self._render([("user", _HARMLESS), ("assistant", mark)], prompt=False)
+        except DataError:
+            return set()  # a template that refuses a finished conversation tells nothing about its end
+        (after,) = self._encode([text.rpartition(mark)[2].strip()])
+        return set(after[:1]) & self._control_ids
+
+
+def load_renderer(directory: Path, trust_remote_code: bool = False) -> ChatRenderer:
+    """The renderer of a model directory; end-of-turn ids come from generation_config.json too (it may list several).
+
+    Raises DataError when the tokenizer is missing, unreadable or has no chat template. Never asks a hub.
+    """
+    import json
+
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, KeyError) as problem:
+        raise DataError(f"model directory {directory}: its tokenizer cannot be loaded ({problem})") from problem
+    end_ids: set[int] = set()
+    for name in ("generation_config.json", "config.json"):
+        file = directory / name
+        if file.is_file():
+            found = json.loads(file.read_text(encoding="utf-8")).get("eos_token_id")
+            end_ids |= set(found) if isinstance(found, list) else {found} - {None}
+    return ChatRenderer(tokenizer, f"model directory {directory}", end_ids)
+
+
+def _broken(token: str) -> str:
+    return f"{token[0]} {token[1:]}" if len(token) > 1 else " "

@@ -1,0 +1,51 @@
+"""The iteration controller: read this first.
+
+In every round one model answers prompts, scores its own answers, compares its own judgments, becomes preference pairs
+and is trained into the next policy; then everything is measured. What is sealed on disk is read back and what is owed
+is computed, so running the same command again is how a run resumes. The steps themselves are in `steps.py`.
+"""
+
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+
+from selfreward.cast import Cast, Policy
+from selfreward.config import Recipe
+from selfreward.environment import environment
+from selfreward.handoff import HandOffReport
+from selfreward.preflight import preflight
+from selfreward.progress import Progress
+from selfreward.steps import RoundRows, Steps
+from selfreward.store import Store
+
+
+def run(recipe: Recipe, store: Store, name: str, progress: Progress) -> Path:
+    """Run `recipe` to its last round, or go on where it stopped; return the run's directory.
+
+    Raises a SelfRewardError whose message says what to do; whatever was sealed stays.
+    """
+    start, source, verifier = preflight(recipe)
+    with store.open_run(name, recipe, environment=environment(recipe)) as artifacts:
+
+        def note_handoff(policy: Policy, report: HandOffReport) -> None:
+            artifacts.note("handoff", policy.round, digest=policy.digest, report=asdict(report))
+
+        with closing(Cast(recipe, note_handoff)) as cast:
+            steps = Steps(recipe, source, verifier, artifacts, cast, progress)
+            steps.begin(start)
+            steps.measure(0, RoundRows.none())
+            for number in range(1, recipe.rounds + 1):
+                iterate(steps, number)
+            steps.discard_unneeded_checkpoints()
+    return artifacts.path
+
+
+def iterate(steps: Steps, number: int) -> None:
+    """One round, from prompts to the next policy and what it is worth."""
+    prompts, refused = steps.prompts(number)
+    responses = steps.respond(number, prompts)
+    judgments = steps.judge(number, prompts, responses)
+    metas = steps.compare(number, prompts, responses, judgments)
+    pairs, drops = steps.pair(number, prompts, responses, judgments, metas, refused)
+    steps.train(number, pairs)
+    steps.measure(number, RoundRows(prompts, responses, judgments, metas, pairs, drops))

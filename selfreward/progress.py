@@ -1,0 +1,174 @@
+"""What a person sees while something takes longer than a few seconds: rate and time left, on stderr.
+
+In a terminal each stage is a bar; elsewhere (a log file, a CI job) it is one line at its start, one about every ten
+seconds and one at its end. Stages may nest. `advance` reads a clock and adds a number, so it may be called once a row.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, Self, TextIO
+
+LINE_SECONDS = 10.0
+BAR_SECONDS = 0.1
+
+
+def duration(seconds: float) -> str:
+    """4.2 s, 3 min 05 s, 2 h 07 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _speed(rate: float) -> str:
+    return f"{rate:.3g}" if rate < 100 else f"{rate:,.0f}"
+
+
+class Stage:
+    """One piece of work. `done` counts what was there before this process began, so it does not flatter the rate."""
+
+    def __init__(self, name: str, total: int | None, done: int, clock: Callable[[], float]) -> None:
+        self.name, self.total, self.done, self.note = name, total, done, ""
+        self._before, self._clock, self._started = done, clock, clock()
+        self._due = self._started
+        self._show: Callable[[Stage], None] | None = None
+        self._interval = 0.0
+
+    def shown_by(self, show: "Callable[[Stage], None] | None", interval: float) -> Self:
+        """Call `show` at most once every `interval` seconds, on an `advance`."""
+        self._show, self._interval = show, interval
+        self._due = self._started + interval
+        return self
+
+    def advance(self, n: int = 1, note: str = "") -> None:
+        """`n` more units are done; `note` (a loss, a count) is shown beside them until the next one."""
+        self.done += n
+        if note:
+            self.note = note
+        if self._show is None:
+            return
+        now = self._clock()
+        if now >= self._due:
+            self._due = now + self._interval
+            self._show(self)
+
+    def reach(self, done: int, total: int, loss: float) -> None:
+        """Training is at step `done` of `total`. The first call of a resumed training says where it goes on."""
+        if self.total is None:
+            self.total, self.done = total, done - 1
+            self._before = self.done
+        self.advance(done - self.done, f"loss {loss:.3g}")
+
+    @property
+    def seconds(self) -> float:
+        return self._clock() - self._started
+
+    @property
+    def rate(self) -> float:
+        """Units a second since this stage began here; 0 before the first unit."""
+        return (self.done - self._before) / max(self.seconds, 1e-9)
+
+    @property
+    def left(self) -> float | None:
+        """Estimated seconds to the end, or None while nothing can be said."""
+        if self.total is None or self.rate <= 0:
+            return None
+        return max(self.total - self.done, 0) / self.rate
+
+    def describe(self) -> str:
+        """120/600 (20 %), 35.2/s, 13.6 s left, loss 0.61"""
+        parts = [f"{self.done}/{self.total} ({self.done / self.total:.0%})" if self.total else str(self.done)]
+        if self.rate > 0:
+            parts.append(f"{_speed(self.rate)}/s")
+        if self.left:
+            parts.append(f"{duration(self.left)} left")
+        return ", ".join([*parts, self.note] if self.note else parts)
+
+    def summary(self) -> str:
+        """600 in 17.0 s (35.3/s)"""
+        parts = f"{self.done} in {duration(self.seconds)}"
+        fresh = self.done - self._before
+        if self._before:
+            parts += f", {self._before} of them from before"
+        return f"{parts} ({_speed(self.rate)}/s)" if fresh else parts
+
+
+class Progress:
+    """Where stages are shown. `style`: auto looks whether `stream` is a terminal; silent shows nothing."""
+
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        style: Literal["auto", "bars", "lines", "silent"] = "auto",
+        prefix: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream = sys.stderr if stream is None else stream
+        self._style = ("bars" if self._stream.isatty() else "lines") if style == "auto" else style
+        self._prefix, self._clock = prefix, clock
+        self._bars: Any = None
+        self._depth = 0
+
+    def say(self, text: str) -> None:
+        """One line for the person; bars stay below it."""
+        if self._style == "silent":
+            return
+        if self._bars is not None:
+            self._bars.console.print(f"{self._prefix}{text}", markup=False, highlight=False)
+        else:
+            print(f"{self._prefix}{text}", file=self._stream, flush=True)
+
+    @contextmanager
+    def stage(self, name: str, total: int | None = None, done: int = 0) -> Iterator[Stage]:
+        """Work on `total` units, `done` of which are already there. Leaving by an exception says where it stopped."""
+        stage = Stage(name, total, done, self._clock)
+        with self._bar(stage) if self._style == "bars" else self._lines(stage):
+            try:
+                yield stage
+            except BaseException:
+                self._tell(name, f"stopped at {stage.describe()}")
+                raise
+        self._tell(name, stage.summary())
+
+    def _tell(self, name: str, text: str) -> None:
+        self.say(f"{'  ' * self._depth}{name}: {text}")
+
+    @contextmanager
+    def _lines(self, stage: Stage) -> Iterator[None]:
+        """One line now and one about every ten seconds; stages inside are indented."""
+        depth = self._depth
+        self._tell(stage.name, f"{stage.total - stage.done} to do" if stage.total is not None else "started")
+        if self._style == "lines":
+            stage.shown_by(lambda s: self.say(f"{'  ' * depth}{s.name}: {s.describe()}"), LINE_SECONDS)
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth = depth
+
+    @contextmanager
+    def _bar(self, stage: Stage) -> Iterator[None]:
+        """A bar for `stage` below those of the stages around it; the outermost one owns the display."""
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as Bars
+
+        outermost = self._bars is None
+        if outermost:
+            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[words]}"))
+            self._bars = Bars(*columns, console=Console(file=self._stream), transient=True)
+            self._bars.start()
+        bars = self._bars
+        task = bars.add_task(f"{self._prefix}{stage.name}", total=stage.total, completed=stage.done, words="")
+        stage.shown_by(lambda s: bars.update(task, total=s.total, completed=s.done, words=s.describe()), BAR_SECONDS)
+        try:
+            yield
+        finally:
+            bars.remove_task(task)
+            if outermost:
+                bars.stop()
+                self._bars = None

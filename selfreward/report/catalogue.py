@@ -1,0 +1,128 @@
+"""What each metric is called for people, and which question it belongs to. A metric that is not here is still shown."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    name: str
+    question: str
+    metrics: tuple[str, ...]
+
+
+FAMILIES = (
+    Family(
+        "Truth",
+        "How good is the policy really? By the verifier, on prompts that it never trained on.",
+        ("true_accuracy", "true_quality", "best_of_k_accuracy", "claim_echo"),
+    ),
+    Family(
+        "Belief",
+        "What does the policy's own judge think of it, and is that more than the truth?",
+        ("judge_mean", "judge_minus_truth", "judge_mean_change", "judge_minus_truth_change"),
+    ),
+    Family(
+        "Judge against truth",
+        "Does the judge tell better from worse? The frozen pool is the same in every round; own samples are not.",
+        ("judge_spearman", "judge_kendall", "judge_pairwise_accuracy", "judge_exact"),
+    ),
+    Family(
+        "Judge health",
+        "Does the judge still discriminate, and can its verdicts be read?",
+        ("score_entropy", "score_at_max", "tie_rate", "unreadable_rate"),
+    ),
+    Family(
+        "Length",
+        "Do answers grow? Growth without growth in truth is the cheapest sign of pleasing the judge.",
+        ("length_tokens", "length_words", "truncated_rate"),
+    ),
+    Family("Diversity", "Do samples of one prompt still differ?", ("distinct_answers", "distinct_cores", "answer_entropy")),
+    Family(
+        "Pairs and training",
+        "How many pairs were there, were they right, and what did training do to their likelihood?",
+        ("pairs_kept", "pairs_dropped", "pair_correctness", "chosen_logprob_shift", "rejected_logprob_shift"),
+    ),
+    Family("Policy drift", "How far has the policy moved?", ("kl_previous", "kl_initial")),
+    Family("Meta-judge", "Does the meta-judge agree with itself when the order is swapped?", ()),
+)
+OTHER = Family("Other", "Metrics that this report has no words for.", ())
+
+WORDS = {
+    "true_accuracy": "true accuracy",
+    "true_quality": "true quality",
+    "best_of_k_accuracy": "best-of-K accuracy",
+    "claim_echo": "wrong claims echoed",
+    "judge_mean": "judge's mean score",
+    "judge_mean_change": "judge's mean score, change",
+    "judge_minus_truth": "judge minus truth",
+    "judge_minus_truth_change": "judge minus truth, change",
+    "judge_spearman": "judge ρ (Spearman)",
+    "judge_kendall": "judge τ within a prompt",
+    "judge_pairwise_accuracy": "judge pairwise accuracy",
+    "judge_exact": "judge exactness",
+    "score_entropy": "score entropy (bits)",
+    "score_at_max": "scores at the maximum",
+    "tie_rate": "tied answers",
+    "unreadable_rate": "unreadable verdicts",
+    "length_tokens": "length (tokens)",
+    "length_words": "length (words, median)",
+    "truncated_rate": "truncated answers",
+    "distinct_answers": "distinct answers",
+    "distinct_cores": "distinct answers, filler removed",
+    "answer_entropy": "answer entropy (nats)",
+}
+
+# The rows of the one table that a terminal shows first: metric and pool.
+SUMMARY = (
+    ("true_accuracy", "report"),
+    ("true_quality", "report"),
+    ("judge_mean", "report"),
+    ("judge_minus_truth", "report"),
+    ("judge_minus_truth_change", "report"),
+    ("judge_spearman", "frozen"),
+    ("judge_pairwise_accuracy", "frozen"),
+    ("judge_exact", "frozen"),
+    ("judge_spearman", "report"),
+    ("judge_pairwise_accuracy", "report"),
+    ("score_entropy", "report"),
+    ("score_at_max", "report"),
+    ("unreadable_rate", "report"),
+    ("tie_rate", "report"),
+    ("truncated_rate", "report"),
+    ("length_tokens", "report"),
+    ("distinct_answers", "report"),
+    ("distinct_cores", "report"),
+    ("claim_echo", "report"),
+)
+STEERING_POOLS = ("gate", "selection")
+
+
+def words(metric: str) -> str:
+    """The metric's name for people."""
+    return WORDS.get(metric, metric.replace("_", " "))
+
+
+def place(pool: str) -> str:
+    """The pool for people."""
+    return {"train": "training samples", "frozen": "frozen pool"}.get(pool, f"{pool} pool" if pool else "")
+
+
+def family_of(metric: str) -> Family:
+    for family in FAMILIES:
+        if metric in family.metrics:
+            return family
+    starts = {"meta": 8, "kl": 7, "logprob": 6, "pair": 6, "chosen": 6, "rejected": 6, "train": 6, "judge": 2}
+    return next((FAMILIES[index] for start, index in starts.items() if metric.startswith(start)), OTHER)
+
+
+def in_families(metrics: Iterable[str]) -> list[tuple[Family, list[str]]]:
+    """The families that have metrics here, in their order, each with its metrics in the catalogue's order."""
+    present = list(dict.fromkeys(metrics))
+    grouped = []
+    for family in (*FAMILIES, OTHER):
+        inside = [metric for metric in present if family_of(metric) == family]
+        inside.sort(key=lambda metric, known=family.metrics: known.index(metric) if metric in known else len(known))  # type: ignore[misc]
+        if inside:
+            grouped.append((family, inside))
+    return grouped

@@ -1,0 +1,118 @@
+"""Two runs side by side, paired by prompt: the same prompts of the report pool, so what prompts differ in cancels.
+
+Differences are B minus A, with a t-interval over prompts. `smallest_effect` is what such a comparison finds in 80 % of the
+cases; an interval that holds 0 is "not resolved", which is not "no difference". One run each says nothing about
+other run seeds: `ablate` is for that.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from selfreward.config import walk
+from selfreward.errors import DataError
+from selfreward.report.catalogue import words
+from selfreward.report.reading import Reading
+from selfreward.report.tables import Table, number_text
+from selfreward.stats import NestedDifference, nested_paired_difference
+
+METRICS = (
+    "true_accuracy",
+    "true_quality",
+    "judge_mean",
+    "judge_minus_truth",
+    "claim_echo",
+    "length_tokens",
+    "distinct_answers",
+    "distinct_cores",
+)
+POOL = "report"
+# What decides whether two values of one prompt mean the same; sizes of the other pools do not.
+SAME_KEYS = ("measure.samples", "measure.sampling", "measure.verifier")
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One metric of both runs. `before` and `after` are means over the prompts that both have."""
+
+    metric: str
+    round_a: int
+    round_b: int
+    before: float
+    after: float
+    difference: NestedDifference
+
+    @property
+    def verdict(self) -> str:
+        if not self.difference.resolved:
+            return "not resolved"
+        return "higher" if (self.difference.estimate.value or 0) > 0 else "lower"
+
+
+def compare(a: Reading, b: Reading) -> list[Compared]:
+    """B minus A at every common round, then at the last round of each where those differ.
+
+    Raises DataError naming what differs when the report pools, or how they were sampled, are not the same.
+    """
+    require_same_pool(a, b)
+    rounds = [(number, number) for number in a.rounds if number in b.rounds]
+    last = (a.rounds[-1], b.rounds[-1])
+    return [row for pair in [*rounds, *([last] if last not in rounds else [])] for row in compare_rounds(a, b, *pair)]
+
+
+def compare_rounds(a: Reading, b: Reading, round_a: int, round_b: int) -> list[Compared]:
+    """Every metric that both runs have per prompt; `a` and `b` may be one run at two rounds."""
+    before, after = a.per_prompt(round_a, POOL), b.per_prompt(round_b, POOL)
+    rows = []
+    for metric in METRICS:
+        common = sorted(before.get(metric, {}).keys() & after.get(metric, {}).keys())
+        if not common:
+            continue
+        table = {("", "", name): after[metric][name] - before[metric][name] for name in common}
+        means = (sum(side[metric][name] for name in common) / len(common) for side in (before, after))
+        rows.append(Compared(metric, round_a, round_b, *means, nested_paired_difference(table)))
+    return rows
+
+
+def require_same_pool(a: Reading, b: Reading) -> None:
+    """Raise DataError when one value of `a` and one of `b` would not be about the same thing."""
+    pools = [{p.id: p for p in run.pools.values() if p.pool == POOL} for run in (a, b)]
+    names = f"runs {a.name!r} and {b.name!r} cannot be compared"
+    advice = "run both on the same evaluation prompts with the same measure settings"
+    if missing := sorted(pools[0].keys() ^ pools[1].keys()):
+        only = a.name if missing[0] in pools[0] else b.name
+        text = (pools[0] | pools[1])[missing[0]].text[:60]
+        raise DataError(
+            f"{names}: their {POOL} pools differ in {len(missing)} prompts ({len(pools[0])} and {len(pools[1])}); "
+            f"prompt {missing[0]} ({text!r}) is in {only!r} only; {advice}"
+        )
+    changed = [name for name in pools[0] if pools[0][name].messages != pools[1][name].messages]
+    if changed:
+        raise DataError(f"{names}: prompt {changed[0]} has the same id and another text; {advice}")
+    settings = [{key: value for key, value, _ in walk(run.recipe)} for run in (a, b)]
+    for key in settings[0]:
+        if key.startswith(SAME_KEYS) and settings[0][key] != settings[1][key]:
+            raise DataError(f"{names}: {key} is {settings[0][key]!r} and {settings[1][key]!r}; {advice}")
+
+
+def comparison_table(rows: Sequence[Compared], a: str, b: str) -> Table:
+    """The rows for people."""
+    header = ["metric", "round", a, b, "difference (b - a)", "prompts", "smallest effect", ""]
+    if a == b:
+        header[2:5] = ["before", "after", "difference"]
+    body = []
+    for row in rows:
+        estimate, effect = row.difference.estimate, row.difference.smallest_effect
+        rounds = str(row.round_a) if row.round_a == row.round_b else f"{row.round_a} / {row.round_b}"
+        body.append(
+            [
+                words(row.metric),
+                rounds,
+                number_text(row.before),
+                number_text(row.after),
+                number_text(estimate.value, estimate.low, estimate.high, signed=True),
+                str(row.difference.prompts),
+                number_text(effect),
+                row.verdict,
+            ]
+        )
+    return Table(f"{b} minus {a}, {POOL} pool, paired by prompt", header, body)

@@ -1,0 +1,173 @@
+"""Plots as inline SVG: no script, no network, a few kilobytes each, sharp at any size and readable by a screen reader.
+
+Colours are Okabe and Ito's, which stay apart under the common colour blindnesses; each series also has its own marker.
+A band or bar is a 95 % interval.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import escape
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+WIDTH, HEIGHT = 360, 220
+LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 34
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One value with its interval; in a phase plot `x` has an interval too."""
+
+    x: float
+    y: float
+    low: float | None = None
+    high: float | None = None
+    x_low: float | None = None
+    x_high: float | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    name: str
+    points: Sequence[Point]
+    colour: int = 0
+    dashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """Data ranges and their places in the drawing."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+    x_ticks: Sequence[float] = field(default_factory=tuple)
+    y_ticks: Sequence[float] = field(default_factory=tuple)
+
+    def left(self, value: float) -> float:
+        return LEFT + (value - self.x[0]) / (self.x[1] - self.x[0]) * (WIDTH - LEFT - RIGHT)
+
+    def top(self, value: float) -> float:
+        return HEIGHT - BOTTOM - (value - self.y[0]) / (self.y[1] - self.y[0]) * (HEIGHT - TOP - BOTTOM)
+
+
+def nice_ticks(low: float, high: float, about: int = 4) -> list[float]:
+    """Round numbers (1, 2 or 5 times a power of ten) that cover [low, high]."""
+    if not high > low:
+        half = abs(low) * 0.1 or 0.5
+        low, high = low - half, high + half
+    raw = (high - low) / about
+    power: float = 10.0 ** math.floor(math.log10(raw))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(step * index, 12) for index in range(first, last + 1)]
+
+
+def _number(value: float) -> str:
+    return f"{value:g}"
+
+
+def _marker(x: float, y: float, colour: int, tooltip: str) -> str:
+    """A shape of the series' own, so that colour is never the only difference."""
+    fill = COLOURS[colour % len(COLOURS)]
+    shapes = (
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.6"',
+        f'<rect x="{x - 3.3:.1f}" y="{y - 3.3:.1f}" width="6.6" height="6.6"',
+        f'<path d="M{x:.1f} {y - 4.3:.1f}l4.1 7.3h-8.2z"',
+        f'<path d="M{x:.1f} {y - 4.6:.1f}l4.6 4.6l-4.6 4.6l-4.6 -4.6z"',
+    )
+    shape = shapes[colour % len(shapes)]
+    return f'{shape} fill="{fill}"><title>{escape(tooltip)}</title></{shape[1:].split(" ", 1)[0]}>'
+
+
+def _frame(axes: Axes, x_label: str) -> str:
+    """Grid, tick labels and the name of the horizontal axis."""
+    parts = []
+    for tick in axes.y_ticks:
+        y = axes.top(tick)
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_number(tick)}</text>')
+    for tick in axes.x_ticks:
+        x = axes.left(tick)
+        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">{_number(tick)}</text>')
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    parts.append(f'<text class="axis" x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">{escape(x_label)}</text>')
+    return "".join(parts)
+
+
+def _interval(point: Point) -> str:
+    inside = "" if point.low is None or point.high is None else f" [{point.low:.3g}, {point.high:.3g}]"
+    return f"{point.y:.3g}{inside}"
+
+
+def _line(series: Series, axes: Axes, x_name: str, band: bool = True) -> str:
+    """Band, bars, line and markers of one series."""
+    colour = COLOURS[series.colour % len(COLOURS)]
+    parts = []
+    ranged = [(p.x, p.low, p.high) for p in series.points if p.low is not None and p.high is not None]
+    if band and len(ranged) > 1:
+        upper = [f"{axes.left(x):.1f},{axes.top(high):.1f}" for x, _, high in ranged]
+        lower = [f"{axes.left(x):.1f},{axes.top(low):.1f}" for x, low, _ in reversed(ranged)]
+        parts.append(f'<polygon points="{" ".join(upper + lower)}" fill="{colour}" opacity="0.14"/>')
+    for x, low, high in ranged:
+        place = axes.left(x)
+        parts.append(
+            f'<line x1="{place:.1f}" x2="{place:.1f}" y1="{axes.top(low):.1f}" y2="{axes.top(high):.1f}" '
+            f'stroke="{colour}" stroke-width="1.4" opacity="0.75"/>'
+        )
+    path = " ".join(f"{axes.left(p.x):.1f},{axes.top(p.y):.1f}" for p in series.points)
+    dash = ' stroke-dasharray="5 3"' if series.dashed else ""
+    parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.8"{dash}/>')
+    for point in series.points:
+        tooltip = point.label or f"{series.name}, {x_name} {_number(point.x)}: {_interval(point)}"
+        parts.append(_marker(axes.left(point.x), axes.top(point.y), series.colour, tooltip))
+    return "".join(parts)
+
+
+def _svg(body: str, description: str) -> str:
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(description, quote=True)}" '
+        f'xmlns="http://www.w3.org/2000/svg">{body}</svg>'
+    )
+
+
+def rounds_chart(series: Sequence[Series], title: str) -> str:
+    """Values over rounds, one line per series. Returns "" when no series has a point."""
+    series = [line for line in series if line.points]
+    points = [point for line in series for point in line.points]
+    if not points:
+        return ""
+    bounds = [v for p in points for v in (p.y, p.low, p.high) if v is not None and math.isfinite(v)]
+    y_ticks = nice_ticks(min(bounds), max(bounds))
+    rounds = sorted({point.x for point in points})
+    margin = 0.25 if len(rounds) > 1 else 0.5
+    axes = Axes((rounds[0] - margin, rounds[-1] + margin), (y_ticks[0], y_ticks[-1]), rounds, y_ticks)
+    body = _frame(axes, "round") + "".join(_line(line, axes, "round") for line in series)
+    said = "; ".join(f"{line.name}: " + ", ".join(_interval(p) for p in line.points) for line in series)
+    return _svg(body, f"{title} by round. {said}")
+
+
+def phase_chart(series: Sequence[Series], x_label: str, title: str) -> str:
+    """`y` against `x` on one common scale, a path through the rounds; the dashed diagonal is where both agree."""
+    series = [line for line in series if line.points]
+    if not series:
+        return ""
+    points = [point for line in series for point in line.points]
+    values = [v for p in points for v in (p.x, p.y, p.low, p.high, p.x_low, p.x_high) if v is not None]
+    ticks = nice_ticks(min(values), max(values))
+    axes = Axes((ticks[0], ticks[-1]), (ticks[0], ticks[-1]), ticks, ticks)
+    ends = (axes.left(ticks[0]), axes.top(ticks[0]), axes.left(ticks[-1]), axes.top(ticks[-1]))
+    body = _frame(axes, x_label)
+    body += '<line class="diagonal" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>'.format(*ends)
+    for line in series:
+        colour = COLOURS[line.colour % len(COLOURS)]
+        body += _line(line, axes, x_label, band=False)
+        for point in line.points:
+            y = axes.top(point.y)
+            if point.x_low is not None and point.x_high is not None:
+                body += (
+                    f'<line x1="{axes.left(point.x_low):.1f}" x2="{axes.left(point.x_high):.1f}" y1="{y:.1f}" '
+                    f'y2="{y:.1f}" stroke="{colour}" stroke-width="1.4" opacity="0.75"/>'
+                )
+    said = "; ".join(p.label for p in points)
+    return _svg(body, f"{title}. {said}")

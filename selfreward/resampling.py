@@ -1,0 +1,99 @@
+"""Bootstrap over clusters for statistics that are not means: rank correlation, entropy, median.
+
+A statistic is written as a function of a table of counts (how often each distinct row occurs), so that all resamples
+are computed at once from the clusters' tables. The seed is made from the cluster names: the same rows give the same
+interval.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from selfreward.records import seed_for
+from selfreward.stats import NOTHING, TAIL, Array, Estimate, positions
+
+RESAMPLES = 1000
+
+
+def _bootstrap(statistic: Callable[[Array], Array], cells: NDArray[np.intp], clusters: Sequence[str]) -> Estimate:
+    """Percentile bootstrap over clusters of a statistic of a count table.
+
+    `cells` names each row's cell; `statistic` maps tables (resamples, cells) to values (resamples,), NaN where there
+    is none. Counts are whole numbers, so the products are exact for any number of threads. Resamples without a value
+    are left out; where that is more than a tenth there is no interval. The interval is widened to hold the value:
+    statistics with a bound (entropy) lie at it more often in the data than in its resamples.
+    """
+    names, index = positions(clusters)
+    groups = len(names)
+    counts = np.zeros((groups, int(cells.max()) + 1))
+    np.add.at(counts, (index, cells), 1.0)
+    value = float(statistic(counts.sum(axis=0, keepdims=True))[0])
+    if math.isnan(value):
+        return Estimate(None, None, None, groups)
+    if groups == 1:
+        return Estimate(value, None, None, 1)
+    generator = np.random.default_rng(seed_for("bootstrap", *names))
+    drawn = generator.integers(groups, size=(RESAMPLES, groups)) + groups * np.arange(RESAMPLES)[:, None]
+    weights = np.bincount(drawn.reshape(-1), minlength=RESAMPLES * groups).reshape(RESAMPLES, groups)
+    values = np.concatenate([statistic(part @ counts) for part in np.array_split(weights.astype(np.float64), 4)])
+    values = values[~np.isnan(values)]
+    if len(values) < 0.9 * RESAMPLES:
+        return Estimate(value, None, None, groups)
+    low, high = np.quantile(values, [1 - TAIL, TAIL])
+    return Estimate(value, min(float(low), value), max(float(high), value), groups)
+
+
+def clustered_spearman(first: ArrayLike, second: ArrayLike, clusters: Sequence[str]) -> Estimate:
+    """Spearman's rho over all rows (midranks for ties), bootstrapped over clusters. None where a side is constant."""
+    if not len(clusters):
+        return NOTHING
+    pairs = np.stack([np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)], axis=1)
+    distinct, cells = np.unique(pairs, axis=0, return_inverse=True)
+    levels = [np.unique(distinct[:, side], return_inverse=True)[1].reshape(-1) for side in (0, 1)]
+
+    def rho(tables: Array) -> Array:
+        ranks, squares = [], []
+        for level in levels:
+            order = np.argsort(level, kind="stable")
+            starts = np.searchsorted(level[order], np.arange(level.max() + 1))
+            totals = np.add.reduceat(tables[:, order], starts, axis=1)
+            # Midrank minus mean rank: the rows below, half of the equals, minus half of all.
+            centred = totals.cumsum(axis=1) - totals / 2 - totals.sum(axis=1, keepdims=True) / 2
+            ranks.append(centred[:, level])
+            squares.append((totals * centred**2).sum(axis=1))
+        norm = np.sqrt(squares[0] * squares[1])
+        covariance = (tables * ranks[0] * ranks[1]).sum(axis=1)
+        return np.divide(covariance, norm, out=np.full(len(tables), np.nan), where=norm > 0)
+
+    return _bootstrap(rho, cells.reshape(-1), clusters)
+
+
+def clustered_entropy(values: ArrayLike, clusters: Sequence[str]) -> Estimate:
+    """Entropy in bits of the distribution of the distinct values (plug-in), bootstrapped over clusters."""
+    if not len(clusters):
+        return NOTHING
+    cells = np.unique(np.asarray(values), return_inverse=True)[1].reshape(-1)
+
+    def bits(tables: Array) -> Array:
+        shares = tables / tables.sum(axis=1, keepdims=True)
+        logs = np.log2(shares, out=np.zeros_like(shares), where=shares > 0)
+        return np.abs((shares * logs).sum(axis=1))
+
+    return _bootstrap(bits, cells, clusters)
+
+
+def clustered_median(values: ArrayLike, clusters: Sequence[str]) -> Estimate:
+    """Median over rows (the mean of the two middle ones where their number is even), bootstrapped over clusters."""
+    if not len(clusters):
+        return NOTHING
+    levels, cells = np.unique(np.asarray(values, dtype=np.float64), return_inverse=True)
+
+    def median(tables: Array) -> Array:
+        below = tables.cumsum(axis=1)
+        half = below[:, -1:] / 2
+        lower, upper = (below < half).sum(axis=1), (below <= half).sum(axis=1)
+        return (levels[lower] + levels[upper]) / 2
+
+    return _bootstrap(median, cells.reshape(-1), clusters)

@@ -1,0 +1,155 @@
+"""What the seed model is taught: demonstrations, judgments, meta-judgments and new prompts, as token ids.
+
+All tasks come from the training split, so no evaluation prompt is ever seen.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from selfreward.sandbox.annotator import AnnotatorDials, annotate, meta_text, read_score, read_verdict
+from selfreward.sandbox.demonstrator import JUDGED_REPLIES, DemonstratorDials, demonstrate, doubted_reply
+from selfreward.sandbox.draws import draw_split_task
+from selfreward.sandbox.model import Message, encode_chat, encode_reply
+from selfreward.sandbox.oracle import read_reply
+from selfreward.sandbox.prompts import NEW_TASK_PROMPT, judge_prompt, meta_prompt
+from selfreward.sandbox.tasks import Task
+from selfreward.sandbox.words import DOUBT, FAMILIES, SYSTEM
+
+_HARD_FAMILIES = dict(zip(FAMILIES, (0.4, 0.9, 1.3, 1.2, 0.5, 1.5, 1.3, 1.3), strict=True))
+"""How often judgments are about each family: annotators look at more of the hard ones."""
+_SYSTEM_SHARE = 0.05
+"""Share of demonstrations that open with a system turn, so that one does not surprise the model."""
+_CAREFUL_NOISE, _CARELESS_NOISE = 0.15, 0.85
+_META_ON_OWN = 0.6
+_EQUAL_SCORES_KEPT = 0.3
+_TIE_RETRIES = 3
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Share of each kind of lesson, by number of examples."""
+
+    answers: float
+    judgments: float
+    own_judgments: float
+    """Judgments of replies that the model itself sampled; needs `OwnReply`s."""
+    meta: float
+    new_tasks: float
+    second_turns: float = 0.03
+
+
+class OwnReply(NamedTuple):
+    """A reply sampled from the model in training, with the model's own judgments of it. Inputs only, never labels."""
+
+    task: Task
+    response: str
+    judgments: list[str]
+
+
+class Lesson(NamedTuple):
+    prompt_ids: list[int]
+    completion_ids: list[int]
+
+
+class Teacher:
+    """Draws lessons; the same seed, dials and own replies give the same lessons."""
+
+    def __init__(
+        self,
+        rng: random.Random,
+        demonstrator: DemonstratorDials,
+        annotator: AnnotatorDials,
+        own: Sequence[OwnReply] = (),
+    ) -> None:
+        self.rng = rng
+        self.demonstrator = demonstrator
+        self.annotator = annotator
+        self.own = own
+
+    def lessons(self, mix: Mix, tokens: int) -> list[Lesson]:
+        """Shuffled lessons that together have at least `tokens` tokens, prompts included."""
+        kinds = {
+            self._answer: mix.answers,
+            self._judgment: mix.judgments,
+            self._own_judgment: mix.own_judgments,
+            self._meta_judgment: mix.meta,
+            self._new_task: mix.new_tasks,
+            self._second_turn: mix.second_turns,
+        }
+        lessons, total = [], 0
+        while total < tokens:
+            draw = self.rng.choices(list(kinds), list(kinds.values()))[0]
+            messages, reply = draw()
+            lesson = Lesson(encode_chat(messages), encode_reply(reply))
+            total += len(lesson.prompt_ids) + len(lesson.completion_ids)
+            lessons.append(lesson)
+        return lessons
+
+    def _answer(self) -> tuple[list[Message], str]:
+        task = draw_split_task(self.rng)
+        system = [_turn("system", SYSTEM)] if self.rng.random() < _SYSTEM_SHARE else []
+        return [*system, _turn("user", task.text)], demonstrate(task, self.rng, self.demonstrator)
+
+    def _second_turn(self) -> tuple[list[Message], str]:
+        task = draw_split_task(self.rng)
+        first = demonstrate(task, self.rng, self.demonstrator)
+        messages = [_turn("user", task.text), _turn("assistant", first), _turn("user", DOUBT)]
+        answer = read_reply(first).items or task.gold
+        return messages, doubted_reply(task, answer, self.rng, self.demonstrator)
+
+    def _new_task(self) -> tuple[list[Message], str]:
+        return [_turn("user", NEW_TASK_PROMPT)], draw_split_task(self.rng).text
+
+    def _judgment(self) -> tuple[list[Message], str]:
+        return self._judge(*self._judged_reply())
+
+    def _own_judgment(self) -> tuple[list[Message], str]:
+        own = self.rng.choice(self.own)
+        return self._judge(own.task, own.response)
+
+    def _judge(self, task: Task, response: str) -> tuple[list[Message], str]:
+        judgment = annotate(task, response, self.rng, self.annotator)
+        return [_turn("user", judge_prompt(task.text, response))], judgment
+
+    def _meta_judgment(self) -> tuple[list[Message], str]:
+        task, response, first, second = self._judgment_pair()
+        for _ in range(_TIE_RETRIES):
+            answer = meta_text(annotate(task, response, self.rng, self.annotator), first, second)
+            if read_verdict(answer) != "ok":
+                break
+        return [_turn("user", meta_prompt(task.text, response, first, second))], answer
+
+    def _judgment_pair(self) -> tuple[Task, str, str, str]:
+        """Two different judgments of one reply, mostly with different scores."""
+        careless = replace(self.annotator, noise=_CARELESS_NOISE)
+        while True:
+            if self.own and self.rng.random() < _META_ON_OWN:
+                task, response, judgments = self.rng.choice(self.own)
+                judgments = [text for text in dict.fromkeys(judgments) if read_score(text) is not None]
+                if len(judgments) == 1:
+                    judgments.append(annotate(task, response, self.rng, careless))
+            else:
+                task, response = self._judged_reply()
+                careful = replace(self.annotator, noise=_CAREFUL_NOISE)
+                judgments = [annotate(task, response, self.rng, dials) for dials in (careful, careless)]
+            if len(judgments) < 2:
+                continue
+            first, second = self.rng.sample(judgments, 2)
+            differ = read_score(first) != read_score(second) or self.rng.random() < _EQUAL_SCORES_KEPT
+            if first != second and differ:
+                return task, response, first, second
+
+    def _judged_reply(self) -> tuple[Task, str]:
+        task = draw_judged_task(self.rng)
+        return task, demonstrate(task, self.rng, JUDGED_REPLIES)
+
+
+def draw_judged_task(rng: random.Random) -> Task:
+    """A training task of the kind that annotators look at: hard families more often."""
+    return draw_split_task(rng, family=rng.choices(FAMILIES, list(_HARD_FAMILIES.values()))[0])
+
+
+def _turn(role: str, content: str) -> Message:
+    return {"role": role, "content": content}

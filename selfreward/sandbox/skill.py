@@ -1,0 +1,261 @@
+"""Measuring a sandbox model against the truth, on prompts that it never trained on."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple, TypeVar
+
+from scipy.stats import spearmanr
+from transformers import LlamaForCausalLM
+
+from selfreward.sandbox.annotator import judgment_quality, read_score, read_verdict
+from selfreward.sandbox.oracle import FULL_SCORE, oracle_score
+from selfreward.sandbox.pools import judge_pool, prompt_pool
+from selfreward.sandbox.prompts import NEW_TASK_PROMPT, judge_prompt, meta_prompt
+from selfreward.sandbox.sampling import LONGEST_ANSWER, LONGEST_JUDGMENT, LONGEST_META, sample_replies
+from selfreward.sandbox.tasks import Task, parse_task
+
+_ANSWER_TEMPERATURE, _JUDGE_TEMPERATURE, _META_TEMPERATURE = 0.8, 0.8, 0.5
+_BEST_OF = 6
+_JUDGMENTS = 3
+_RESAMPLES = 400
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A statistic with its 95 % percentile interval from resampling prompts; `n` counts values, `prompts` prompts."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    prompts: int
+
+
+class JudgedOwn(NamedTuple):
+    """One distinct reply of the model, with its judgments: one greedy, `_JUDGMENTS` sampled."""
+
+    task: Task
+    response: str
+    truth: int
+    greedy: str
+    sampled: list[str]
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The least that a shipped seed must reach, and for rates that must be balanced also the most."""
+
+    least: float
+    most: float = float("inf")
+    interval_above: float = float("-inf")
+
+
+FLOORS = {
+    "sampled_accuracy": Floor(0.35, 0.55),
+    "best_of_minus_sampled": Floor(0.30),
+    "judge_own_rho": Floor(0.75),
+    "judge_own_pairwise": Floor(0.85),
+    "judge_greedy_minus_sampled": Floor(0.0, interval_above=0.0),
+    "meta_own_accuracy": Floor(0.70, interval_above=0.6),
+    "meta_own_slot_a": Floor(0.4, 0.6),
+    "new_task_valid": Floor(0.80),
+}
+
+
+def unmet_floors(skill: dict[str, Any]) -> list[str]:
+    """One sentence for every floor that a model with this `measure_skill` misses."""
+    missed = []
+    for name, floor in FLOORS.items():
+        estimate = skill["estimates"][name]
+        if not floor.least <= estimate["value"] <= floor.most or estimate["low"] <= floor.interval_above:
+            missed.append(f"{name} is {estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]: {floor}")
+    return missed
+
+
+def probe(model: LlamaForCausalLM, size: int = 96) -> dict[str, float]:
+    """A quick look during training: greedy accuracy, and exactness of greedy judgments of demonstrations."""
+    tasks = prompt_pool("gate", size)
+    judged = judge_pool(size, "gate")
+    answers = sample_replies(model, [task.text for task in tasks], longest=LONGEST_ANSWER, seed=0)
+    questions = [judge_prompt(item.task.text, item.response) for item in judged]
+    judgments = sample_replies(model, questions, longest=LONGEST_JUDGMENT, seed=0)
+    right = [oracle_score(task, given) == FULL_SCORE for task, (given,) in zip(tasks, answers, strict=True)]
+    exact = [read_score(given) == item.score for item, (given,) in zip(judged, judgments, strict=True)]
+    return {"accuracy": sum(right) / size, "judge_exact": sum(exact) / size}
+
+
+def measure_skill(model_dir: Path, prompts: int = 300) -> dict[str, Any]:
+    """Everything a seed must be able to do, on the report split.
+
+    Returns `estimates` (name -> value, low, high, n, prompts), `families` (sampled accuracy of each) and `missed`,
+    the floors that are not met.
+    """
+    model = LlamaForCausalLM.from_pretrained(model_dir)
+    tasks = prompt_pool("report", prompts)
+    texts = [task.text for task in tasks]
+    sampled = sample_replies(
+        model, texts, longest=LONGEST_ANSWER, seed=1, samples=_BEST_OF, temperature=_ANSWER_TEMPERATURE
+    )
+    greedy = sample_replies(model, texts, longest=LONGEST_ANSWER, seed=1)
+    right = [[_is_right(task, reply) for reply in replies] for task, replies in zip(tasks, sampled, strict=True)]
+    own = _judge_own(model, tasks[: prompts // 2], sampled)
+    new = sample_replies(model, [NEW_TASK_PROMPT], longest=LONGEST_ANSWER, seed=2, samples=prompts, temperature=1.0)[0]
+    estimates = {
+        "sampled_accuracy": _estimate(right, fmean),
+        "greedy_accuracy": _estimate(
+            [[_is_right(task, reply)] for task, (reply,) in zip(tasks, greedy, strict=True)], fmean
+        ),
+        "best_of_minus_sampled": _estimate([[max(each) - fmean(each)] for each in right], fmean),
+        "new_task_valid": _estimate([[float(parse_task(text) is not None)] for text in new], fmean),
+        "new_task_distinct": _estimate([[float(new.index(text) == at)] for at, text in enumerate(new)], fmean),
+        **_judge_estimates(own),
+        **_fixed_judge_estimates(model),
+        **_meta_estimates(model, own),
+    }
+    by_family: dict[str, list[float]] = {}
+    for task, each in zip(tasks, right, strict=True):
+        by_family.setdefault(task.family, []).extend(each)
+    skill: dict[str, Any] = {"estimates": {name: asdict(estimate) for name, estimate in estimates.items()}}
+    skill["families"] = {family: fmean(values) for family, values in sorted(by_family.items())}
+    skill["missed"] = unmet_floors(skill)
+    return skill
+
+
+def _is_right(task: Task, reply: str) -> float:
+    return float(oracle_score(task, reply) == FULL_SCORE)
+
+
+def _judge_own(
+    model: LlamaForCausalLM, tasks: Sequence[Task], replies: Sequence[Sequence[str]]
+) -> list[list[JudgedOwn]]:
+    """The judged distinct replies to every task."""
+    pairs = [(task, reply) for task, given in zip(tasks, replies, strict=False) for reply in dict.fromkeys(given)]
+    questions = [judge_prompt(task.text, reply) for task, reply in pairs]
+    greedy = sample_replies(model, questions, longest=LONGEST_JUDGMENT, seed=3)
+    sampled = sample_replies(
+        model, questions, longest=LONGEST_JUDGMENT, seed=3, samples=_JUDGMENTS, temperature=_JUDGE_TEMPERATURE
+    )
+    by_task: dict[str, list[JudgedOwn]] = {}
+    for (task, reply), (mode,), draws in zip(pairs, greedy, sampled, strict=True):
+        by_task.setdefault(task.text, []).append(JudgedOwn(task, reply, oracle_score(task, reply), mode, draws))
+    return list(by_task.values())
+
+
+def _judge_estimates(own: list[list[JudgedOwn]]) -> dict[str, Estimate]:
+    def exact(item: JudgedOwn, judgment: str) -> float:
+        return float(read_score(judgment) == item.truth)
+
+    scored = [[(score, item.truth) for item in items if (score := _mean_score(item)) is not None] for items in own]
+    sampled = [[exact(item, judgment) for item in items for judgment in item.sampled] for items in own]
+    ahead = [
+        [exact(item, item.greedy) - fmean(exact(item, each) for each in item.sampled) for item in items]
+        for items in own
+    ]
+    return {
+        "judge_own_rho": _estimate(scored, _rank_correlation),
+        "judge_own_pairwise": _estimate([_pair_outcomes(items) for items in scored], fmean),
+        "judge_own_exact": _estimate(sampled, fmean),
+        "judge_greedy_minus_sampled": _estimate(ahead, fmean),
+    }
+
+
+def _fixed_judge_estimates(model: LlamaForCausalLM) -> dict[str, Estimate]:
+    """The judge on the frozen pool of demonstrations: comparable between models."""
+    pool = judge_pool()
+    judgments = sample_replies(
+        model,
+        [judge_prompt(item.task.text, item.response) for item in pool],
+        longest=LONGEST_JUDGMENT,
+        seed=4,
+        samples=_JUDGMENTS,
+        temperature=_JUDGE_TEMPERATURE,
+    )
+    scored: dict[str, list[tuple[float, int]]] = {}
+    exact: dict[str, list[float]] = {}
+    for item, given in zip(pool, judgments, strict=True):
+        scores = [score for text in given if (score := read_score(text)) is not None]
+        exact.setdefault(item.task.text, []).extend(float(read_score(text) == item.score) for text in given)
+        if scores:
+            scored.setdefault(item.task.text, []).append((fmean(scores), item.score))
+    return {
+        "judge_fixed_rho": _estimate(list(scored.values()), _rank_correlation),
+        "judge_fixed_exact": _estimate(list(exact.values()), fmean),
+    }
+
+
+def _meta_estimates(model: LlamaForCausalLM, own: list[list[JudgedOwn]]) -> dict[str, Estimate]:
+    """The meta-judge on pairs of the model's own judgments with different scores, each asked in both orders."""
+    battles: list[tuple[int, bool]] = []  # prompt, whether the first judgment is the better one
+    questions: list[str] = []
+    for prompt, items in enumerate(own):
+        for item in items:
+            readable = [text for text in dict.fromkeys(item.sampled) if read_score(text) is not None]
+            for first, second in combinations(readable, 2):
+                better, worse = (judgment_quality(item.task, item.response, text) for text in (first, second))
+                if read_score(first) == read_score(second) or better == worse:
+                    continue
+                battles.append((prompt, better > worse))
+                questions.append(meta_prompt(item.task.text, item.response, first, second))
+                questions.append(meta_prompt(item.task.text, item.response, second, first))
+    replies = sample_replies(model, questions, longest=LONGEST_META, seed=5, samples=1, temperature=_META_TEMPERATURE)
+    verdicts = [read_verdict(reply) for (reply,) in replies]
+    decided: dict[int, list[float]] = {}
+    slot_a: dict[int, list[float]] = {}
+    agreed: dict[int, list[float]] = {}
+    kept: dict[int, list[float]] = {}
+    for at, (prompt, first_better) in enumerate(battles):
+        forward, backward = verdicts[2 * at], verdicts[2 * at + 1]
+        for verdict, truth in ((forward, "A" if first_better else "B"), (backward, "B" if first_better else "A")):
+            if verdict in ("A", "B"):
+                decided.setdefault(prompt, []).append(float(verdict == truth))
+                slot_a.setdefault(prompt, []).append(float(verdict == "A"))
+        both = {forward, backward} == {"A", "B"}
+        kept.setdefault(prompt, []).append(float(both))
+        if both:
+            agreed.setdefault(prompt, []).append(float((forward == "A") == first_better))
+    return {
+        "meta_own_accuracy": _estimate(list(decided.values()), fmean),
+        "meta_own_slot_a": _estimate(list(slot_a.values()), fmean),
+        "meta_own_agreed_accuracy": _estimate(list(agreed.values()), fmean),
+        "meta_own_agreed_share": _estimate(list(kept.values()), fmean),
+    }
+
+
+def _mean_score(item: JudgedOwn) -> float | None:
+    scores = [score for text in item.sampled if (score := read_score(text)) is not None]
+    return fmean(scores) if scores else None
+
+
+def _pair_outcomes(scored: Sequence[tuple[float, int]]) -> list[float]:
+    """For all pairs of replies to one prompt that differ in truth: 1 judged rightly, 0 wrongly, one half a tie."""
+    outcomes = []
+    for (score, truth), (other_score, other_truth) in combinations(scored, 2):
+        if truth != other_truth:
+            product = (score - other_score) * (truth - other_truth)
+            outcomes.append(0.5 if product == 0 else float(product > 0))
+    return outcomes
+
+
+def _rank_correlation(scored: Sequence[tuple[float, int]]) -> float:
+    judged, true = zip(*scored, strict=True)
+    return float(spearmanr(judged, true).statistic) if len(set(judged)) > 1 and len(set(true)) > 1 else 0.0
+
+
+def _estimate(clusters: Sequence[Sequence[Item]], statistic: Callable[[list[Item]], float]) -> Estimate:
+    """`statistic` of all values, with an interval that treats each cluster (prompt) as one draw."""
+    filled = [cluster for cluster in clusters if cluster]
+    if not filled:
+        return Estimate(0.0, 0.0, 0.0, 0, 0)
+    rng = random.Random("intervals")
+    draws = sorted(
+        statistic([value for cluster in rng.choices(filled, k=len(filled)) for value in cluster])
+        for _ in range(_RESAMPLES)
+    )
+    low, high = draws[int(0.025 * _RESAMPLES)], draws[int(0.975 * _RESAMPLES) - 1]
+    values = [value for cluster in filled for value in cluster]
+    return Estimate(statistic(values), low, high, len(values), len(filled))

@@ -1,0 +1,124 @@
+"""Stage: the round's pairs train the next policy. A checkpoint path is never overwritten.
+
+`none` (a control) hands the same weights on; `sft` (a control) trains on more seed demonstrations instead of pairs.
+"""
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from selfreward.cast import Player, Policy
+from selfreward.checkpoints import weights_digest
+from selfreward.config import Recipe, as_dict
+from selfreward.engines.chat import load_renderer
+from selfreward.errors import TrainingError
+from selfreward.records import Checkpoint, Pair, seed_for
+from selfreward.roles import generator
+from selfreward.sources import Source
+
+VERSION = 1
+
+Build = Callable[[Path, Path], Mapping[str, Any]]
+
+
+def train(
+    recipe: Recipe,
+    start: Player,
+    reference: Policy,
+    pairs: Sequence[Pair],
+    source: Source,
+    *,
+    round: int,
+    progress: Callable[[int, int, float], None],
+) -> Build:
+    """What writes the round's checkpoint into a directory and returns the Checkpoint's facts.
+
+    Raises TrainingError when no pair is left.
+    """
+
+    def build(out: Path, scratch: Path) -> Mapping[str, Any]:
+        if recipe.train.method == "none":
+            _copy_model(start.policy.directory, out)
+            return facts(out, steps=0, metrics={})
+        common: dict[str, Any] = {
+            "seed": seed_for(recipe.seed, "train", round),
+            "out": out,
+            "scratch": scratch,
+            "model": recipe.model,
+            "threads": recipe.engine.threads,
+            "probes": recipe.handoff.probes,
+            "progress": progress,
+        }
+        if recipe.train.method == "sft":
+            from selfreward.trainers.supervised import train_supervised
+
+            report = train_supervised(start.policy.directory, examples(), recipe.train, **common)
+        else:
+            from selfreward.trainers.preference import train_preferences
+
+            if not pairs:
+                raise TrainingError(
+                    f"round {round}: no pair is left to train on; see dropped.jsonl for the reasons, and raise "
+                    "generate.samples or prompts.per_round, or lower pairs.min_gap"
+                )
+            is_start = reference.digest == start.policy.digest
+            report = train_preferences(
+                start.policy.directory, pairs, recipe.train, reference_is_start=is_start, **common
+            )
+        return facts(out, steps=report.steps, metrics=report.metrics)
+
+    def examples() -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+        renderer = load_renderer(start.policy.directory, recipe.model.trust_remote_code)
+        shown = source.demonstrations(round, recipe.train.sft_examples)
+        questions = renderer.prompt_token_ids([generator.ask(recipe.generate.template, prompt) for prompt, _ in shown])
+        return [
+            (question, renderer.reply_token_ids(answer)) for question, (_, answer) in zip(questions, shown, strict=True)
+        ]
+
+    def facts(out: Path, *, steps: int, metrics: Mapping[str, float]) -> Mapping[str, Any]:
+        return dataclasses.asdict(
+            Checkpoint(
+                round=round,
+                digest=weights_digest(out),
+                parent=start.policy.digest,
+                reference=reference.digest,
+                method=recipe.train.method,
+                steps=steps,
+                pairs=len(pairs),
+                metrics=dict(metrics),
+            )
+        )
+
+    return build
+
+
+def made_from(recipe: Recipe, start: Player, reference: Policy, pairs: str, round: int) -> dict[str, Any]:
+    """Everything that determines the round's checkpoint; `pairs` is the digest of the round's pairs."""
+    return {
+        "version": VERSION,
+        "round": round,
+        "pairs": pairs,
+        "train": as_dict(recipe.train),
+        "reference": reference.digest,
+        "handoff": as_dict(recipe.handoff),
+        **start.determines(),
+    }
+
+
+def adopt(directory: Path, digest: str) -> Build:
+    """What makes round 0's checkpoint: the start policy, copied, so that a run owns all that it needs."""
+
+    def build(out: Path, scratch: Path) -> Mapping[str, Any]:
+        _copy_model(directory, out)
+        return dataclasses.asdict(
+            Checkpoint(round=0, digest=digest, parent="", reference="", method="start", steps=0, pairs=0)
+        )
+
+    return build
+
+
+def _copy_model(directory: Path, out: Path) -> None:
+    """A model directory's files, without what belongs to the training that made it."""
+    shutil.copytree(directory, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("handoff.json", "seed.json"))

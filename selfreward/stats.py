@@ -1,0 +1,199 @@
+"""Intervals for numbers that come in clusters: all answers to one prompt rise and fall together.
+
+Every interval is a 95 % one and every `n` counts clusters (prompts). What is linear in the rows gets a cluster-robust
+t-interval, a share Wilson's interval with the design effect, the rest a bootstrap over clusters (`resampling.py`). One
+cluster gives a value and no interval. Nothing here returns NaN: what does not exist is None.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri, stdtrit
+
+Array = NDArray[np.float64]
+TAIL, POWER = 0.975, 0.8
+NORMAL = float(ndtri(TAIL))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its 95 % interval; `n` clusters stand behind it."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+NOTHING = Estimate(None, None, None, 0)
+
+
+def _t(quantile: float, freedom: float) -> float:
+    return float(stdtrit(freedom, quantile))
+
+
+def positions(clusters: Sequence[str]) -> tuple[list[str], NDArray[np.intp]]:
+    """The distinct cluster names, sorted, and each row's position among them."""
+    names, index = np.unique(np.asarray(clusters, dtype=np.str_), return_inverse=True)
+    return [str(name) for name in names], index.reshape(-1)
+
+
+def _mean_and_variance(values: Array, clusters: Sequence[str]) -> tuple[float, float, int]:
+    """Mean over rows, its cluster-robust variance, number of clusters.
+
+    variance = G/(G-1) · Σ_g (Σ_{i in g} (y_i - mean))² / N²: for clusters of equal size exactly the variance of the
+    mean of G cluster means; for unequal sizes the linearised ratio Σ y / N.
+    """
+    names, index = positions(clusters)
+    groups = len(names)
+    mean = math.fsum(values) / len(values)
+    residuals = np.bincount(index, weights=values - mean, minlength=groups)
+    variance = math.fsum(residuals**2) * groups / (groups - 1) / len(values) ** 2 if groups > 1 else 0.0
+    return mean, variance, groups
+
+
+def clustered_mean(values: ArrayLike, clusters: Sequence[str]) -> Estimate:
+    """Mean over rows with a t-interval (G-1 degrees of freedom) that is robust to any dependence inside a cluster."""
+    rows = np.asarray(values, dtype=np.float64)
+    if not len(rows):
+        return NOTHING
+    mean, variance, groups = _mean_and_variance(rows, clusters)
+    if groups == 1:
+        return Estimate(mean, None, None, 1)
+    half = _t(TAIL, groups - 1) * math.sqrt(variance)
+    return Estimate(mean, mean - half, mean + half, groups)
+
+
+def wilson(successes: float, n: float, critical: float = NORMAL) -> tuple[float, float]:
+    """Wilson's interval for a share. `n` may be an effective, fractional number of trials."""
+    share, square = successes / n, critical**2
+    centre = (share + square / (2 * n)) / (1 + square / n)
+    half = critical / (1 + square / n) * math.sqrt(max(0.0, share * (1 - share) / n + square / (4 * n**2)))
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
+
+
+def clustered_share(values: ArrayLike, clusters: Sequence[str]) -> Estimate:
+    """Mean of rows in [0, 1] whose interval stays there and has a width at 0 and 1 too.
+
+    Wilson's interval with n divided by the design effect (robust variance / variance of independent rows), and a
+    t quantile; Dean & Pagano 2015 find this one good for clustered surveys. Clusters of one row give plain Wilson. At
+    a share of exactly 0 or 1 the design effect cannot be estimated: each cluster then counts as one trial.
+    """
+    rows = np.asarray(values, dtype=np.float64)
+    if not len(rows):
+        return NOTHING
+    share, variance, groups = _mean_and_variance(rows, clusters)
+    if groups == 1:
+        return Estimate(share, None, None, 1)
+    singletons = groups == len(rows)
+    independent = share * (1 - share) / (len(rows) - 1)
+    if singletons or variance <= 0 or independent <= 0:
+        trials = float(groups) if singletons or share in (0.0, 1.0) else float(len(rows))
+    else:
+        trials = min(float(len(rows)), len(rows) * independent / variance)
+    low, high = wilson(share * trials, trials, NORMAL if singletons else _t(TAIL, groups - 1))
+    return Estimate(share, low, high, groups)
+
+
+def tau_b(first: ArrayLike, second: ArrayLike) -> float | None:
+    """Kendall's tau-b of one short list, or None where a side is constant. Quadratic in its length."""
+    signs = [np.sign(np.subtract.outer(side, side)) for side in (np.asarray(first), np.asarray(second))]
+    norm = math.sqrt(float((signs[0] ** 2).sum() * (signs[1] ** 2).sum()))
+    return float((signs[0] * signs[1]).sum()) / norm if norm else None
+
+
+def cluster_means(values: Iterable[float], clusters: Iterable[str]) -> dict[str, float]:
+    """Mean of each cluster, sorted by its name: what paired comparisons are made of."""
+    rows: dict[str, list[float]] = {}
+    for value, cluster in zip(values, clusters, strict=True):
+        rows.setdefault(cluster, []).append(value)
+    return {cluster: math.fsum(rows[cluster]) / len(rows[cluster]) for cluster in sorted(rows)}
+
+
+def paired_difference(after: Mapping[str, float], before: Mapping[str, float]) -> Estimate:
+    """Mean of after minus before over the clusters that both have, with a t-interval over the differences."""
+    common = sorted(after.keys() & before.keys())
+    return clustered_mean([after[name] - before[name] for name in common], common)
+
+
+def trend(rounds: Mapping[int, Mapping[str, float]]) -> Estimate:
+    """Change per round: each prompt's least-squares slope over the rounds, averaged, with a t-interval over prompts.
+
+    Only prompts that every round has count. It needs two rounds; with fewer there is no value.
+    """
+    numbers = sorted(rounds)
+    if len(numbers) < 2:
+        return NOTHING
+    common = sorted(set.intersection(*(set(values) for values in rounds.values())))
+    centre = sum(numbers) / len(numbers)
+    spread = sum((number - centre) ** 2 for number in numbers)
+    slopes = [sum((number - centre) * rounds[number][name] for number in numbers) / spread for name in common]
+    return clustered_mean(slopes, common)
+
+
+@dataclass(frozen=True, slots=True)
+class NestedDifference:
+    """A difference between two arms over seed models, run seeds and prompts.
+
+    `unit` says what the interval speaks for. `smallest_effect` is what such an experiment finds in 80 % of the cases
+    at a two-sided 5 % level; a difference whose interval holds 0 is "not resolved", not "none".
+    """
+
+    estimate: Estimate
+    models: int
+    runs: int
+    prompts: int
+    unit: str
+    smallest_effect: float | None
+
+    @property
+    def resolved(self) -> bool:
+        low, high = self.estimate.low, self.estimate.high
+        return low is not None and high is not None and (low > 0 or high < 0)
+
+
+def nested_paired_difference(table: Mapping[tuple[str, str, str], float]) -> NestedDifference:
+    """Mean difference from a table (seed model, run seed, prompt) -> difference, with an interval over seed models.
+
+    Only prompts that every run has count. Differences are averaged over the runs of a seed model, then over models.
+    Variance = s²(model means)/S + s²(prompt means)/P. The first term holds the models' and the run seeds' variance, the
+    second the prompts', which all models share and no number of models averages away. Their interaction is in both, so
+    the interval is a little too wide rather than too narrow. Degrees of freedom after Satterthwaite. With one seed
+    model the run seeds take its place, with one run the prompts stand alone; `unit` says so.
+    """
+    runs = sorted({(model, run) for model, run, _ in table})
+    shared = [{prompt for model, run, prompt in table if (model, run) == key} for key in runs]
+    prompts = sorted(set.intersection(*shared)) if shared else []
+    if not prompts:
+        return NestedDifference(NOTHING, 0, 0, 0, "nothing in common", None)
+    cells = np.asarray([[table[model, run, prompt] for prompt in prompts] for model, run in runs])
+    models = sorted({model for model, _ in runs})
+    groups, unit = [model for model, _ in runs], "seed models and prompts"
+    if len(models) == 1:
+        groups, unit = [run for _, run in runs], "run seeds and prompts of one seed model"
+    if len(runs) == 1:
+        unit = "prompts of one run"
+    names, index = positions(groups)
+    means = np.stack([cells[index == position].mean(axis=0) for position in range(len(names))])
+    value = float(means.mean())
+    sides = [side for side in (means.mean(axis=1), means.mean(axis=0)) if len(side) > 1]
+    parts = [(float(side.var(ddof=1)) / len(side), len(side) - 1) for side in sides]
+    half, effect = _resolution(parts)
+    low, high = (None, None) if half is None else (value - half, value + half)
+    estimate = Estimate(value, low, high, len(names))
+    return NestedDifference(estimate, len(models), len(runs), len(prompts), unit, effect)
+
+
+def _resolution(parts: Sequence[tuple[float, int]]) -> tuple[float | None, float | None]:
+    """Half width of the interval and smallest resolvable effect of (variance, degrees of freedom) parts."""
+    variance = sum(part for part, _ in parts)
+    if not parts:
+        return None, None
+    if variance <= 0:
+        return 0.0, 0.0
+    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
+    error = math.sqrt(variance)
+    return _t(TAIL, freedom) * error, (_t(TAIL, freedom) + _t(POWER, freedom)) * error

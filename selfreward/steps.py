@@ -1,0 +1,271 @@
+"""Each step of a round: from sealed inputs to sealed rows. `loop.py` says in which order."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from selfreward.cast import Cast, Policy
+from selfreward.config import Recipe, as_dict
+from selfreward.gates import best_round, require_readable
+from selfreward.metrics.evidence import Evidence, PoolRows, Verifier
+from selfreward.pairing.answers import answer_pairs
+from selfreward.pairing.judgments import judgment_pairs
+from selfreward.progress import Progress
+from selfreward.records import (
+    Drop,
+    Judgment,
+    Labelled,
+    Likelihood,
+    Measurement,
+    MetaJudgment,
+    Pair,
+    Prompt,
+    Response,
+    Rows,
+    seed_for,
+)
+from selfreward.runs import Row, Run, Work
+from selfreward.scoring.battles import hold_battles
+from selfreward.scoring.pointwise import aggregate, distinct, shuffle_within_prompts
+from selfreward.sources import Source
+from selfreward.stages import compare, judge, likelihoods, measure, pair, respond, train, write
+from selfreward.stages.given import given
+
+
+@dataclass(frozen=True)
+class RoundRows:
+    """The sealed rows that made a round's policy."""
+
+    prompts: Rows[Prompt]
+    responses: Rows[Response]
+    judgments: Rows[Judgment]
+    metas: Rows[MetaJudgment]
+    pairs: Rows[Pair]
+    drops: Rows[Drop]
+
+    @classmethod
+    def none(cls) -> Self:
+        """Round 0: nothing made the start policy."""
+        return cls(Rows([]), Rows([]), Rows([]), Rows([]), Rows([]), Rows([]))
+
+
+@dataclass
+class Steps:
+    recipe: Recipe
+    source: Source
+    verifier: Verifier | None
+    artifacts: Run
+    cast: Cast
+    progress: Progress
+    pools: Rows[Prompt] = field(default_factory=lambda: Rows([]))
+    frozen: Rows[Labelled] = field(default_factory=lambda: Rows([]))
+    initial: PoolRows | None = None
+    written: list[str] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
+
+    def begin(self, start: Policy) -> None:
+        """Round 0: the start policy is copied into the run, and the frozen pools are written down."""
+        self._checkpoint(0, {"start": start.digest}, train.adopt(start.directory, start.digest))
+        determined_by = {"measure": as_dict(self.recipe.measure)}
+        self.pools = self._complete(given(0, "pools", Prompt, self.source.pools(), determined_by))
+        self.frozen = self._complete(given(0, "frozen", Labelled, self.source.frozen(), determined_by))
+
+    def prompts(self, number: int) -> tuple[Rows[Prompt], list[Drop]]:
+        """The round's prompts: drawn, and a share written by the model itself; with what was refused and why."""
+        recipe = self.recipe.prompts
+        determined_by: dict[str, Any] = {"prompts": as_dict(recipe), "seed": self.recipe.seed}
+        written: list[Prompt] = []
+        drops: list[Drop] = []
+        wanted = round(recipe.per_round * recipe.writer.share)
+        if wanted:
+            player, seeds = self.cast.role("policy", number), self.source.examples()
+            work = write.write_prompts(player, seeds, self.written, recipe.writer, wanted, round=number)
+            replies = self._complete(work)
+            drawn = self.source.training(number, recipe.per_round)
+            written, drops = write.select(replies, drawn, list(self.pools), recipe.writer, wanted)
+            determined_by["written"] = replies.digest
+            self.written = [prompt.text for prompt in written]
+        # What the filters took is made up from the source, so that every round has as many prompts.
+        drawn = self.source.training(number, recipe.per_round - len(written))
+        return self._complete(given(number, "prompts", Prompt, [*drawn, *written], determined_by)), drops
+
+    def respond(self, number: int, prompts: Rows[Prompt]) -> Rows[Response]:
+        player = self.cast.role("policy", number)
+        return self._complete(respond.respond(player, prompts, self.recipe.generate, round=number))
+
+    def judge(self, number: int, prompts: Rows[Prompt], responses: Rows[Response]) -> Rows[Judgment]:
+        """Every distinct answer is scored. Raises GateError when too few verdicts can be read."""
+        recipe = self.recipe.judge
+        wanted: Sequence[Response] = distinct(responses) if self.recipe.generate.deduplicate else responses
+        inputs = {"prompts": prompts.digest, "responses": responses.digest, "judged": str(len(wanted))}
+        if recipe.source == "oracle" and self.verifier is not None:
+            work = judge.ask_oracle(self.verifier, _by_id(prompts), wanted, made_from=inputs, round=number)
+            return self._complete(work)
+        player = self.cast.role(recipe.model, number)
+        judgments = self._complete(judge.judge(player, _by_id(prompts), wanted, recipe, made_from=inputs, round=number))
+        require_readable(judgments, self.recipe.gates.min_readable, number)
+        return judgments
+
+    def compare(
+        self, number: int, prompts: Rows[Prompt], responses: Rows[Response], judgments: Rows[Judgment]
+    ) -> Rows[MetaJudgment]:
+        """The model's judgments meet in both orders, if the recipe has a meta-judge."""
+        recipe = self.recipe.meta
+        if not recipe.enabled:
+            return Rows([])
+        player = self.cast.role(recipe.model, number)
+        work = compare.compare(player, _by_id(prompts), _by_id(responses), judgments, recipe, round=number)
+        return self._complete(work)
+
+    def pair(
+        self,
+        number: int,
+        prompts: Rows[Prompt],
+        responses: Rows[Response],
+        judgments: Rows[Judgment],
+        metas: Rows[MetaJudgment],
+        refused: Sequence[Drop],
+    ) -> tuple[Rows[Pair], Rows[Drop]]:
+        """Answer pairs and judgment pairs with their reference log-probabilities; every drop with its reason."""
+        recipe, seed = self.recipe, seed_for(self.recipe.seed, "pairs", number)
+        scores = aggregate(judgments, recipe.judge.aggregate)
+        if recipe.judge.control == "shuffled":
+            scores = shuffle_within_prompts(scores, responses, seed)
+        source = "oracle" if recipe.judge.source == "oracle" else "self"
+        selected, drops = answer_pairs(prompts, responses, scores, recipe.pairs, seed=seed, source=source)
+        if recipe.meta.enabled:
+            standings, summary = hold_battles(metas, recipe.meta)
+            about_judgments, more = judgment_pairs(
+                judgments, standings, summary, recipe.meta, answer_pairs=len(selected), seed=seed
+            )
+            selected, drops = [*selected, *about_judgments], [*drops, *more]
+        questions = pair.questions(
+            selected, _by_id(prompts), _by_id(responses), _by_id(judgments), recipe.generate, recipe.judge
+        )
+        inputs = {"responses": responses.digest, "judgments": judgments.digest, "metas": metas.digest}
+        reference = self.cast.role(recipe.train.reference, number)
+        work = pair.refer(
+            reference, selected, questions, max_length=recipe.train.max_length, made_from=inputs, round=number
+        )
+        pairs = self._complete(work)
+        drops = [*refused, *drops, *pair.too_long(selected, pairs, recipe.train.max_length)]
+        return pairs, self._complete(given(number, "dropped", Drop, drops, {**inputs, "pairs": pairs.digest}))
+
+    def train(self, number: int, pairs: Rows[Pair]) -> None:
+        """The next policy, from this round's start against the recipe's reference."""
+        start = self.cast.role("policy", number)
+        reference = self.cast.resolve(self.recipe.train.reference, number)
+        with self.progress.stage(f"round {number}: train") as stage:
+
+            def show(step: int, total: int, loss: float) -> None:
+                stage.total = total
+                stage.advance(step - stage.done, f"loss {loss:.3f}")
+
+            build = train.train(self.recipe, start, reference, pairs, self.source, round=number, progress=show)
+            self._checkpoint(number, train.made_from(self.recipe, start, reference, pairs.digest, number), build)
+
+    def measure(self, number: int, rows: RoundRows) -> None:
+        """The policy's samples on the frozen pools, their scores and likelihoods, then every metric."""
+        recipe = self.recipe
+        policy = self.cast.policies[number]
+        judging = self.cast.role(recipe.judge.model, number + 1)
+        asking, scoring = measure.pool_sampling(recipe), measure.pool_judging(recipe)
+        prompts = _by_id(self.pools)
+        sampling = respond.respond(
+            self.cast.player(policy), self.pools, asking, round=number, artifact="eval_responses"
+        )
+        responses = self._complete(sampling)
+        inputs = {"pools": self.pools.digest, "responses": responses.digest}
+
+        def score(prompts: Mapping[str, Prompt], answers: Sequence[Response], artifact: str, **made_from: str) -> Any:
+            work = judge.judge(judging, prompts, answers, scoring, made_from=made_from, round=number, artifact=artifact)
+            return self._complete(work)
+
+        judgments = score(prompts, distinct(responses), "eval_judgments", **inputs)
+        frozen_judgments = score(
+            {row.prompt.id: row.prompt for row in self.frozen},
+            [row.response for row in self.frozen],
+            "frozen_judgments",
+            frozen=self.frozen.digest,
+        )
+        likelihood_rows = self._likelihoods(number, prompts, responses, inputs) if number else {}
+        pool_rows = PoolRows(self.pools, responses, judgments)
+        self.initial = self.initial or pool_rows
+        evidence = Evidence(
+            round=number,
+            policy=policy.digest,
+            pools=pool_rows,
+            initial=self.initial,
+            frozen=self.frozen,
+            frozen_judgments=frozen_judgments,
+            likelihoods=likelihood_rows,
+            round_prompts=rows.prompts,
+            round_responses=rows.responses,
+            round_judgments=rows.judgments,
+            round_meta=rows.metas,
+            round_pairs=rows.pairs,
+            round_drops=rows.drops,
+            training=self._facts(number)["metrics"],
+            verifier=self.verifier,
+        )
+        sealed = [responses, judgments, frozen_judgments, *likelihood_rows.values(), rows.judgments, rows.pairs]
+        digests = [*(part.digest for part in sealed), self.cast.policies[0].digest]
+        work = measure.measure(evidence, made_from=digests, verifier=recipe.measure.verifier)
+        self.measurements += self._complete(work)
+
+    def _likelihoods(
+        self, number: int, prompts: Mapping[str, Prompt], responses: Sequence[Response], inputs: Mapping[str, str]
+    ) -> dict[str, Rows[Likelihood]]:
+        """The policy's own answers on the report pool under itself, its predecessor and the start policy."""
+        report = [response for response in responses if prompts[response.prompt_id].pool == "report"]
+        policies = self.cast.policies
+        found = {}
+        for name, policy in {
+            "policy": policies[number],
+            "previous": policies[number - 1],
+            "initial": policies[0],
+        }.items():
+            work = likelihoods.likelihoods(
+                self.cast.player(policy),
+                prompts,
+                report,
+                self.recipe.generate,
+                made_from=inputs,
+                round=number,
+                artifact=f"likelihoods_{name}",
+            )
+            found[name] = self._complete(work)
+        return found
+
+    def discard_unneeded_checkpoints(self) -> None:
+        """Retention: the weights of the start, best and last rounds stay, and of any that a reference names.
+
+        The others' weights go; their digests stay in the seals.
+        """
+        if self.recipe.keep.checkpoints == "all":
+            return
+        last = len(self.cast.policies) - 1
+        references = (self.recipe.judge.model, self.recipe.meta.model, self.recipe.train.reference)
+        named = {int(name.removeprefix("round:")) for name in references if name.startswith("round:")}
+        for number in set(range(last)) - {0, best_round(self.measurements), *named}:
+            self.artifacts.discard_weights(number)
+
+    def _complete(self, work: Work[Any, Row]) -> Rows[Row]:
+        with self.progress.stage(f"round {work.round}: {work.artifact}", len(work.chunks)) as stage:
+            self.artifacts.progress = lambda _, done, __: stage.advance(done - stage.done)
+            rows = self.artifacts.complete(work)
+        seal = self.artifacts.seal(work.round, work.artifact)
+        return Rows(rows, seal.digest if seal else "")
+
+    def _checkpoint(self, number: int, determined_by: Mapping[str, Any], build: train.Build) -> None:
+        directory = self.artifacts.complete_directory(number, "checkpoint", determined_by, build)
+        self.cast.policies.append(Policy(number, str(self._facts(number)["digest"]), directory))
+
+    def _facts(self, number: int) -> Mapping[str, Any]:
+        """What the seal of a round's checkpoint says about it."""
+        seal = self.artifacts.seal(number, "checkpoint")
+        return seal.facts if seal else {}
+
+
+def _by_id(rows: Sequence[Any]) -> dict[str, Any]:
+    return {row.id: row for row in rows}
