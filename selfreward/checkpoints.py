@@ -1,8 +1,8 @@
 """Model directories: are they whole, and which weights do they hold?
 
 A digest is of content, not of file layout: the SHA-256 of each tensor (dtype, shape, bytes), then of all names with
-theirs. Resharding the files or rewriting their metadata leaves it unchanged; one changed bit does not. The safetensors
-header is read here directly (8 bytes of length, JSON, raw bytes), so a digest needs neither torch nor memory for a copy.
+theirs. Resharding the files or rewriting their metadata leaves it unchanged; one changed bit does not. safetensors'
+header is read here directly (8 bytes of length, JSON, raw bytes): a digest needs neither torch nor memory for a copy.
 """
 
 import hashlib
@@ -20,8 +20,16 @@ if TYPE_CHECKING:
     import torch
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tekken.json", "spiece.model")
-_CHAT_FILES = (*TOKENIZER_FILES, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt")
-_CHAT_FILES += ("chat_template.jinja", "generation_config.json")
+_CHAT_FILES = (
+    *TOKENIZER_FILES,
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "merges.txt",
+    "chat_template.jinja",
+    "generation_config.json",
+    "config.json",
+)
 
 TensorHeader = tuple[str, tuple[int, ...], int, int]
 """dtype as safetensors writes it, shape, and the byte range after the header."""
@@ -41,7 +49,7 @@ def combined_digest(checksums: Mapping[str, str]) -> str:
 def tensor_checksums(directory: Path) -> dict[str, str]:
     """SHA-256 of dtype, shape and bytes of every tensor in the directory's safetensors files, by name."""
     checksums: dict[str, str] = {}
-    for file in _weight_files(directory):
+    for file in weight_files(directory):
         with _opened(file) as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
             view = memoryview(content)
             try:
@@ -64,7 +72,7 @@ def module_checksums(tensors: Mapping[str, "torch.Tensor"]) -> dict[str, str]:
     for name, tensor in unshared(tensors).items():
         flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
         dtype = names.get(tensor.dtype, str(tensor.dtype))
-        checksums[name] = _checksum(dtype, tuple(tensor.shape), memoryview(flat.numpy()))
+        checksums[name] = _checksum(dtype, tuple(tensor.shape), flat.numpy().data)
     return checksums
 
 
@@ -106,7 +114,7 @@ def validate_model_directory(directory: Path) -> None:
         json.loads(config.read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
         raise DataError(f"{config}: cannot be read as JSON ({problem}); copy the model again") from problem
-    _weight_files(directory)
+    weight_files(directory)
     if not any((directory / name).is_file() for name in TOKENIZER_FILES):
         raise DataError(
             f"model directory {directory}: no tokenizer (looked for {', '.join(TOKENIZER_FILES)}); "
@@ -126,7 +134,7 @@ def save_model_directory(model: Any, tokenizer: Any, directory: Path) -> str:
     return weights_digest(directory)
 
 
-def _weight_files(directory: Path) -> list[Path]:
+def weight_files(directory: Path) -> list[Path]:
     """The safetensors files of a model, sorted; an index decides when there is one (adapters and extras lie beside)."""
     if not directory.is_dir():
         raise DataError(f"model directory {directory}: does not exist; expected a Hugging Face directory")

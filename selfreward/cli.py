@@ -29,6 +29,21 @@ sandbox = typer.Typer(help="The small world whose truth is known, and the models
 app.add_typer(sandbox, name="sandbox")
 
 RESULTS = Path("results")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"selfreward {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Options before the command."""
+
+
 Results = Annotated[Path, typer.Option("--results", help="The directory that holds the runs.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Recipe keys to set.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name in --results, or its directory.")]
@@ -43,10 +58,12 @@ def run(
 ) -> None:
     """Run a recipe to its last round. The same command goes on where a stopped run left off."""
     from selfreward.config import load_recipe
-    from selfreward.loop import run as run_loop
     from selfreward.progress import Progress
 
     loaded = load_recipe(recipe, overrides or [])
+    # After the recipe is read: this import takes seconds, and a wrong key should be told at once.
+    from selfreward.loop import run as run_loop
+
     directory = run_loop(loaded, _store(results), name or recipe.stem, Progress())
     typer.echo(f"done: {directory}\nsee:  selfreward report {directory}")
 
@@ -60,16 +77,17 @@ def fork(
 ) -> None:
     """Begin a new run with the first rounds of another and go on with other keys. Resumed by the same command."""
     from selfreward.config import load_recipe
-    from selfreward.environment import environment
-    from selfreward.loop import run as run_loop
     from selfreward.progress import Progress
 
-    origin, at, number = source.rpartition("@")
-    if not at or not number.isdecimal():
+    origin, _, number = source.rpartition("@")
+    if not origin or not number.isdecimal():
         raise RecipeError(f"{source!r}: expected RUN@ROUND, for example sandbox@2")
     store = _store(results)
     view = store.existing(origin)
     recipe = load_recipe(view.path / "recipe.yaml", overrides or [])
+    from selfreward.environment import environment
+    from selfreward.loop import run as run_loop
+
     if not (results / name).exists():
         store.fork(str(view.path), int(number), name, recipe, environment(recipe))
     elif (made := store.existing(name).info().get("forked_from")) is None or made["round"] != int(number):
@@ -103,7 +121,6 @@ def report(
 @app.command()
 def compare(before: RunName, after: RunName, results: Results = RESULTS) -> None:
     """The second run minus the first, paired by prompt, with intervals."""
-    from selfreward.report.compare import compare as compare_runs
 
 
 @app.command()
@@ -137,7 +154,7 @@ def export(
 def gc(results: Results = RESULTS) -> None:
     """Remove shared artifacts that no run uses any more."""
     done = _store(results).gc()
-    typer.echo(f"removed {done.removed} ({done.freed_bytes / 2**20:.1f} MiB freed), kept {done.kept}")
+    typer.echo(f"removed {done.removed} shared artifacts ({done.freed_bytes / 2**20:.1f} MiB freed), kept {done.kept}")
 
 
 @app.command()

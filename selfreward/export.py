@@ -16,7 +16,7 @@ from selfreward.files import on_disk
 from selfreward.gates import best_round
 from selfreward.handoff import HANDOFF_FILE
 from selfreward.records import Measurement
-from selfreward.runs import RunView
+from selfreward.run_view import RunView
 
 # What a reader of the card asks first; all that the run measured stays in its measurements.jsonl.
 CARD_POOLS = ("report", "frozen")

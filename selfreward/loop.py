@@ -28,7 +28,7 @@ def run(recipe: Recipe, store: Store, name: str, progress: Progress) -> Path:
     with store.open_run(name, recipe, environment=environment(recipe)) as artifacts:
 
         def note_handoff(policy: Policy, report: HandOffReport) -> None:
-            artifacts.note("handoff", policy.round, digest=policy.digest, report=asdict(report))
+            artifacts.note("handoff", policy.round, "checkpoint", digest=policy.digest, report=asdict(report))
 
         with closing(Cast(recipe, note_handoff)) as cast:
             steps = Steps(recipe, source, verifier, artifacts, cast, progress)

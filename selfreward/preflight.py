@@ -13,7 +13,7 @@ from selfreward.pairing.answers import load_rule
 from selfreward.pairing.prompts import assert_disjoint
 from selfreward.records import Prompt
 from selfreward.roles import version
-from selfreward.sources import Source, open_source
+from selfreward.sources import Source, by_pool, open_source
 from selfreward.verifiers import VERIFIERS
 
 SANDBOX_SEEDS = Path(__file__).parent / "sandbox" / "seeds"
@@ -69,7 +69,7 @@ def check_pools(recipe: Recipe, source: Source) -> None:
     training: list[Prompt] = []
     for number in range(1, recipe.rounds + 1):
         training += source.training(number, recipe.prompts.per_round)
-    assert_disjoint(training, source.pools())
+    assert_disjoint(training, by_pool(source.pools()), run=source.overlap_words)
 
 
 def check_lengths(prompts: Sequence[tuple[Prompt, int]], limit: int) -> None:

@@ -90,8 +90,10 @@ class Stage:
 
     def summary(self) -> str:
         """600 in 17.0 s (35.3/s)"""
-        parts = f"{self.done} in {duration(self.seconds)}"
         fresh = self.done - self._before
+        if self.total and not fresh:
+            return "nothing was left to do"
+        parts = f"{self.done} in {duration(self.seconds)}"
         if self._before:
             parts += f", {self._before} of them from before"
         return f"{parts} ({_speed(self.rate)}/s)" if fresh else parts
@@ -118,7 +120,7 @@ class Progress:
         if self._style == "silent":
             return
         if self._bars is not None:
-            self._bars.console.print(f"{self._prefix}{text}", markup=False, highlight=False)
+            self._bars.console.print(f"{self._prefix}{text}", markup=False, highlight=False, soft_wrap=True)
         else:
             print(f"{self._prefix}{text}", file=self._stream, flush=True)
 
@@ -126,12 +128,12 @@ class Progress:
     def stage(self, name: str, total: int | None = None, done: int = 0) -> Iterator[Stage]:
         """Work on `total` units, `done` of which are already there. Leaving by an exception says where it stopped."""
         stage = Stage(name, total, done, self._clock)
-        with self._bar(stage) if self._style == "bars" else self._lines(stage):
-            try:
+        try:
+            with self._bar(stage) if self._style == "bars" else self._lines(stage):
                 yield stage
-            except BaseException:
-                self._tell(name, f"stopped at {stage.describe()}")
-                raise
+        except BaseException:
+            self._tell(name, f"stopped at {stage.describe()}")
+            raise
         self._tell(name, stage.summary())
 
     def _tell(self, name: str, text: str) -> None:
@@ -159,8 +161,11 @@ class Progress:
 
         outermost = self._bars is None
         if outermost:
-            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[words]}"))
-            self._bars = Bars(*columns, console=Console(file=self._stream), transient=True)
+            name, words = (
+                TextColumn("{task.description}", markup=False),
+                TextColumn("{task.fields[words]}", markup=False),
+            )
+            self._bars = Bars(name, BarColumn(), words, console=Console(file=self._stream), transient=True)
             self._bars.start()
         bars = self._bars
         task = bars.add_task(f"{self._prefix}{stage.name}", total=stage.total, completed=stage.done, words="")

@@ -128,7 +128,10 @@ class SharedStore:
         """Whether the entry is gone now, and how many bytes that freed, or how many it holds."""
         entry, lock = self.entry(fingerprint), self._lock(fingerprint)
         with on_disk(entry), locked(lock, wait=False) as mine:
-            states = [path.stat() for path in entry.rglob("*") if path.is_file()] if entry.exists() else []
+            # The seal does not count: a run that lost its weights to retention has written its own.
+            own_seal = seal_path(entry, "artifact")
+            files = [path for path in entry.rglob("*") if path.is_file() and path != own_seal]
+            states = [path.stat() for path in files]
             if not mine or (states and all(state.st_nlink > 1 for state in states)):
                 return False, sum(state.st_size for state in states)
             remove(self.root / f"{fingerprint}.part")

@@ -1,6 +1,7 @@
 """Where a run's prompts come from: the sandbox's own world, or the user's files. Pure; nothing is written here."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Protocol
 
 from selfreward.config import Recipe
 from selfreward.errors import DataError, RecipeError
+from selfreward.pairing.overlap import RUN
 from selfreward.pools_file import read_prompts, split_prompts
 from selfreward.records import Labelled, Message, Pool, Prompt, Response, seed_for, stable_id
 from selfreward.sandbox.demonstrator import DemonstratorDials, demonstrate
@@ -18,6 +20,11 @@ EVALUATION_POOLS: tuple[Pool, ...] = ("gate", "selection", "report")
 
 
 class Source(Protocol):
+    @property
+    def overlap_words(self) -> int | None:
+        """How many words in a row make two prompts overlap; None where only equal texts do."""
+        ...
+
     def training(self, round: int, count: int) -> list[Prompt]:
         """`count` fresh prompts for `round` (from 1); the same for equal seeds, disjoint between rounds."""
         ...
@@ -59,9 +66,13 @@ def prompt_id(messages: tuple[Message, ...]) -> str:
 
 @dataclass(frozen=True)
 class SandboxSource:
-    recipe: Recipe
+    """Tasks of the synthetic world. They are so alike that only equality tells two apart."""
 
-    def _prompt(self, task: Task, pool: Pool) -> Prompt:
+    recipe: Recipe
+    overlap_words: int | None = None
+
+    @staticmethod
+    def _prompt(task: Task, pool: Pool) -> Prompt:
         messages = (Message("user", task.text),)
         return Prompt(prompt_id(messages), messages, pool, source="sandbox", cohort=task.family)
 
@@ -71,9 +82,13 @@ class SandboxSource:
         return [self._prompt(task, "train") for task in tasks[first : first + count]]
 
     def pools(self) -> list[Prompt]:
-        sizes = {"gate": self.recipe.measure.gate, "selection": self.recipe.measure.selection}
-        sizes["report"] = self.recipe.measure.report
-        return [self._prompt(task, pool) for pool in EVALUATION_POOLS for task in prompt_pool(pool, sizes[pool])]
+        measure = self.recipe.measure
+        tasks = {
+            "gate": prompt_pool("gate", measure.gate),
+            "selection": prompt_pool("selection", measure.selection),
+            "report": prompt_pool("report", measure.report),
+        }
+        return [self._prompt(task, pool) for pool in EVALUATION_POOLS for task in tasks[pool]]
 
     def frozen(self) -> list[Labelled]:
         rows = []
@@ -108,6 +123,7 @@ class FileSource:
     """Training prompts from `prompts.source`, evaluation pools by hash from `measure.source`."""
 
     recipe: Recipe
+    overlap_words: int | None = RUN
 
     @cached_property
     def _training(self) -> list[Prompt]:
@@ -140,3 +156,11 @@ class FileSource:
 
     def demonstrations(self, round: int, count: int) -> list[tuple[Prompt, str]]:
         raise RecipeError("train.method=sft needs demonstrations, which a prompt file does not have")
+
+
+def by_pool(prompts: Sequence[Prompt]) -> dict[str, list[Prompt]]:
+    """Prompts grouped by the pool they belong to."""
+    pools: dict[str, list[Prompt]] = {}
+    for prompt in prompts:
+        pools.setdefault(prompt.pool, []).append(prompt)
+    return pools

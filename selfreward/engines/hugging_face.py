@@ -1,9 +1,9 @@
 """A transformers model on one device: the engine that needs nothing but torch.
 
 A `generate` call is cut into batches by length (ties by order), each of at most `engine.batch_tokens` positions, and
-batch b of a call with seed s samples from its own generator seeded by (s, b). So the same call on the same weights, device and
-thread count gives the same tokens; another batch size does not. When the device runs out of memory a batch is halved and
-each half is seeded anew: text stays valid, but that call is not bit-reproducible on a device with other memory.
+batch b of a call with seed s samples from its own generator seeded by (s, b). So the same call on the same weights,
+device and thread count gives the same tokens; another batch size does not. When the device runs out of memory a batch
+is halved and each half is seeded anew: replies are as valid, but not bit-reproducible on a device with other memory.
 
 Sampling parameters are the request's and nothing else: the model's generation_config is read only for its end-of-turn
 tokens. Weights are loaded in place where the architecture is unchanged.
@@ -19,20 +19,18 @@ from selfreward.checkpoints import (
     combined_digest,
     module_checksums,
     tensor_checksums,
-    unshared,
     validate_model_directory,
 )
 from selfreward.config import EngineRecipe, ModelRecipe
+from selfreward.engines.batches import batches, halves
 from selfreward.engines.chat import ChatRenderer, load_renderer
 from selfreward.engines.protocol import Completion, Request, TokenSequence
-from selfreward.errors import DataError, EngineError, HandOffError
-from selfreward.records import Message, seed_for
+from selfreward.engines.weights import build, choose_device, load_in_place
+from selfreward.errors import EngineError, HandOffError
+from selfreward.records import FinishReason, Message, seed_for
 
 LOGIT_ELEMENTS = 2**28
 """Logits that one teacher-forced batch may hold (1 GiB in float32): a large vocabulary needs smaller batches."""
-
-# What a config may differ in while the same module can hold the weights.
-_NOT_ARCHITECTURE = ("_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype", "use_cache")
 
 
 class HuggingFaceEngine:
@@ -46,8 +44,7 @@ class HuggingFaceEngine:
 
         torch.set_num_threads(engine.threads)
         self._recipe, self._engine = model, engine
-        self._dtype: torch.dtype = getattr(torch, model.dtype)
-        self._device = _device(model.device)
+        choose_device(model.device)
         self._model: Any = None
         self._renderer: ChatRenderer | None = None
         self._chat_digest = ""
@@ -71,8 +68,9 @@ class HuggingFaceEngine:
         if self._renderer is None or chat != self._chat_digest:
             self._renderer = load_renderer(directory, self._recipe.trust_remote_code)
             self._chat_digest = chat
-        if not self._load_in_place(directory):
-            self._build(directory)
+        if self._model is None or not load_in_place(self._model, directory, self._recipe):
+            self._model = None
+            self._model = build(directory, self._recipe)
         self._policy = digest
 
     def prompt_token_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
@@ -164,7 +162,7 @@ class HuggingFaceEngine:
             opened = chat.thinks_first(prompts[index])
             for one in drawn:
                 text, reasoning = chat.read(one.token_ids, opened)
-                finish = "stop" if one.stopped else "length"
+                finish: FinishReason = "stop" if one.stopped else "length"
                 replies[index].append(Completion(text, reasoning, one.token_ids, finish, one.logprob))
 
     def _teacher_force(self, batch: list[int], texts: Sequence[TokenSequence], found: list[tuple[float, ...]]) -> None:
@@ -190,106 +188,9 @@ class HuggingFaceEngine:
         for source, limit in limits.items():
             if limit is not None and prompt + completion > limit:
                 raise EngineError(
-                    f"{name}: {prompt} prompt tokens and {completion} completion tokens are {prompt + completion}, more "
-                    f"than {source} of {limit}; shorten the prompt or lower max_tokens"
+                    f"{name}: {prompt} prompt tokens and {completion} completion tokens are "
+                    f"{prompt + completion}, more than {source} of {limit}; shorten the prompt or lower max_tokens"
                 )
-
-    def _load_in_place(self, directory: Path) -> bool:
-        """Copy the directory's tensors into the module that is there; False when it cannot hold them."""
-        import torch
-        from safetensors.torch import load_file
-        from transformers import AutoConfig
-
-        if self._model is None:
-            return False
-        config = AutoConfig.from_pretrained(
-            directory, local_files_only=True, trust_remote_code=self._recipe.trust_remote_code
-        )
-        if _architecture(config) != _architecture(self._model.config):
-            return False
-        held = unshared(self._model.state_dict())
-        stored: dict[str, torch.Tensor] = {}
-        for file in sorted(directory.glob("*.safetensors")):
-            stored |= load_file(file)
-        if any(name not in stored or stored[name].shape != tensor.shape for name, tensor in held.items()):
-            return False
-        with torch.no_grad():
-            for name, tensor in held.items():
-                tensor.copy_(stored[name])
-        return True
-
-    def _build(self, directory: Path) -> None:
-        from transformers import AutoModelForCausalLM
-        from transformers.utils import logging
-
-        self._model = None
-        logging.disable_progress_bar()
-        try:
-            model = AutoModelForCausalLM.from_pretrained(
-                directory,
-                dtype=self._dtype,
-                local_files_only=True,
-                trust_remote_code=self._recipe.trust_remote_code,
-            )
-        except (OSError, ValueError, RuntimeError) as problem:
-            raise DataError(f"model directory {directory}: cannot be loaded ({problem}); save it again") from problem
-        self._model = model.to(self._device).eval().requires_grad_(False)
-
-
-def batches(
-    prompts: Sequence[Sequence[int]], counts: Mapping[int, int], max_tokens: int, bound: int
-) -> list[list[tuple[int, int]]]:
-    """Cut requests (index → number of replies) into batches of (index, replies), shortest prompts first.
-
-    A batch holds at most `bound` positions, padding and room for the replies included, but always one reply. A
-    request whose replies do not fit together is split.
-    """
-    result: list[list[tuple[int, int]]] = []
-    rows = 0
-    for index in sorted(counts, key=lambda index: (len(prompts[index]), index)):
-        fitting = max(1, bound // (len(prompts[index]) + max_tokens))
-        left = counts[index]
-        while left:
-            # Prompts come in rising length, so the row that is added is the widest.
-            if not result or rows >= fitting or (rows + left > fitting and left <= fitting):
-                result.append([])
-                rows = 0
-            taken = min(left, fitting - rows)
-            result[-1].append((index, taken))
-            rows += taken
-            left -= taken
-    return result
-
-
-def halves(batch: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:
-    """Two halves of a batch of (index, replies); a single request gives half of its replies to each."""
-    if len(batch) > 1:
-        middle = len(batch) // 2
-        return [batch[:middle], batch[middle:]]
-    ((index, count),) = batch
-    if count == 1:
-        raise EngineError(
-            "out of memory on one single row; lower max_tokens, or take a smaller model or another device"
-        )
-    return [[(index, count // 2)], [(index, count - count // 2)]]
-
-
-def _device(name: str) -> Any:
-    import torch
-
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as problem:
-        raise EngineError(f"model.device is {name!r}: not a device ({problem}); use auto, cpu or cuda") from problem
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise EngineError(f"model.device is {name!r}, but torch finds no CUDA device; use auto or cpu")
-    return device
-
-
-def _architecture(config: Any) -> dict[str, Any]:
-    return {key: value for key, value in config.to_dict().items() if key not in _NOT_ARCHITECTURE}
 
 
 def _length(text: TokenSequence) -> int:

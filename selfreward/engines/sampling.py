@@ -1,10 +1,10 @@
-"""The sampling loop of the transformers engine: one prefill per prompt, its cache copied per reply, finished rows dropped.
+"""The sampling loop of the transformers engine: prefill once per prompt, copy its cache per reply, drop finished rows.
 
-Why not `model.generate`: it prefills the prompt once per reply, computes finished rows to the end of the batch, keeps every
-step's logits when log-probabilities are wanted, and takes sampling parameters from the model's generation_config unless
-each one is overruled. Measured on the sandbox model (222 k parameters, one thread, replies ending after 7 of at most 40
-tokens): 3,600 replies in 1.8 s against 4.0 s, 2,500 x 3 judgments of at most 30 tokens on 45-token prompts in 4.7 s against
-10.8 s; without early ends 3.1 s against 4.0 s and 7.5 s against 10.5 s. Greedy tokens equal `generate`'s (tested).
+Why not `model.generate`: it prefills the prompt once per reply, computes finished rows to the end of the batch, keeps
+every step's logits when log-probabilities are wanted, and takes sampling parameters from the model's generation_config
+unless each one is overruled. Measured on the sandbox model (222 k parameters, one thread, replies ending after about 7
+of at most 40 tokens): 3,600 replies in 1.8 s against 4.0 s, 2,500 x 3 judgments of at most 30 tokens on 45-token prompts
+in 4.7 s against 10.8 s; without early ends 3.1 s against 4.0 s and 7.5 s against 10.5 s. Greedy tokens are the same.
 """
 
 import inspect
@@ -92,7 +92,7 @@ def sample(
     tokens = torch.full((len(owner), sampler.max_tokens), pad_id, device=device)
     lengths, totals = torch.zeros_like(rows), torch.zeros(len(owner), device=device)
     stopped = torch.zeros(len(owner), dtype=torch.bool, device=device)
-    # `rows` are those in the batch, by their place in the result; `done` ones wait in it until enough can leave at once.
+    # `rows`: those in the batch, by place in the result. Finished ones wait in it until enough can leave at once.
     done = stopped.clone()
     for step in range(sampler.max_tokens):
         _refuse_nan(logits)

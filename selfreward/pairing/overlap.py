@@ -22,11 +22,12 @@ _PUNCTUATION = ".,;:!?\"'()[]{}<>*`“”‘’«»…"
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """A pool prompt that a training prompt repeats; `share` is 1 for equal ones."""
+    """A pool prompt that a training prompt repeats: equal, or with this share of the shorter one's words."""
 
     pool: str
     prompt_id: str
     share: float
+    equal: bool = False
 
 
 class PoolIndex:
@@ -51,7 +52,7 @@ class PoolIndex:
         """The pool prompt that `prompt` repeats most, or None."""
         equal = self._equal.get(normalised(prompt))
         if equal is not None:
-            return Overlap(*equal, share=1.0)
+            return Overlap(*equal, share=1.0, equal=True)
         words = bare_words(normalised(prompt))
         ours: defaultdict[int, set[int]] = defaultdict(set)
         theirs: defaultdict[int, set[int]] = defaultdict(set)
@@ -99,7 +100,7 @@ def assert_disjoint(
     for row, prompt in enumerate(train, start=1):
         overlap = index.find(prompt)
         if overlap is not None:
-            how = "equals" if overlap.share == 1.0 else f"shares {overlap.share:.0%} of the shorter one's words with"
+            how = "equals" if overlap.equal else f"shares {overlap.share:.0%} of the shorter one's words with"
             raise DataError(
                 f"training prompt {prompt.id} (row {row}, {prompt.text[:60]!r}) {how} prompt {overlap.prompt_id} of "
                 f"pool {overlap.pool!r}; expected disjoint prompts: remove it from one of the two"

@@ -41,10 +41,42 @@ FAMILIES = (
     Family(
         "Pairs and training",
         "How many pairs were there, were they right, and what did training do to their likelihood?",
-        ("pairs_kept", "pairs_dropped", "pair_correctness", "chosen_logprob_shift", "rejected_logprob_shift"),
+        (
+            "pairs_kept",
+            "judgment_pairs_kept",
+            "pair_correct",
+            "chosen_logprob_shift",
+            "rejected_logprob_shift",
+            "chosen_minus_rejected_tokens",
+        ),
     ),
-    Family("Policy drift", "How far has the policy moved?", ("kl_previous", "kl_initial")),
-    Family("Meta-judge", "Does the meta-judge agree with itself when the order is swapped?", ()),
+    Family(
+        "Policy drift",
+        "How far has the policy moved? KL in nats from its own samples; k3 is never negative, k1 unbiased and noisier.",
+        (
+            "kl_previous_k3_token",
+            "kl_initial_k3_token",
+            "kl_previous_k3_sequence",
+            "kl_initial_k3_sequence",
+            "kl_previous_k1_token",
+            "kl_initial_k1_token",
+            "kl_previous_k1_sequence",
+            "kl_initial_k1_sequence",
+        ),
+    ),
+    Family(
+        "Meta-judge",
+        "Does the meta-judge agree with itself when the order is swapped, and is it right?",
+        (
+            "meta_agreement",
+            "meta_first_rate",
+            "meta_prefers_higher",
+            "meta_tie_rate",
+            "meta_unreadable_rate",
+            "meta_accuracy",
+            "judgment_pair_correct",
+        ),
+    ),
 )
 OTHER = Family("Other", "Metrics that this report has no words for.", ())
 
@@ -71,6 +103,27 @@ WORDS = {
     "distinct_answers": "distinct answers",
     "distinct_cores": "distinct answers, filler removed",
     "answer_entropy": "answer entropy (nats)",
+    "pairs_kept": "answer pairs kept",
+    "judgment_pairs_kept": "judgment pairs kept",
+    "pair_correct": "pairs right by truth",
+    "chosen_logprob_shift": "shift of log p(chosen)",
+    "rejected_logprob_shift": "shift of log p(rejected)",
+    "chosen_minus_rejected_tokens": "chosen minus rejected, tokens",
+    "kl_previous_k3_token": "KL to previous, per token",
+    "kl_initial_k3_token": "KL to initial, per token",
+    "kl_previous_k3_sequence": "KL to previous, per answer",
+    "kl_initial_k3_sequence": "KL to initial, per answer",
+    "kl_previous_k1_token": "KL to previous, per token (k1)",
+    "kl_initial_k1_token": "KL to initial, per token (k1)",
+    "kl_previous_k1_sequence": "KL to previous, per answer (k1)",
+    "kl_initial_k1_sequence": "KL to initial, per answer (k1)",
+    "meta_agreement": "meta-judge, both orders agree",
+    "meta_first_rate": "meta-judge, first slot wins",
+    "meta_prefers_higher": "meta-judge prefers higher score",
+    "meta_tie_rate": "meta-judge, ties",
+    "meta_unreadable_rate": "meta-judge, unreadable",
+    "meta_accuracy": "meta-judge accuracy",
+    "judgment_pair_correct": "judgment pairs right by truth",
 }
 
 # The rows of the one table that a terminal shows first: metric and pool.
@@ -94,7 +147,18 @@ SUMMARY = (
     ("distinct_answers", "report"),
     ("distinct_cores", "report"),
     ("claim_echo", "report"),
+    ("kl_previous_k3_token", "report"),
+    ("kl_initial_k3_token", "report"),
+    ("pairs_kept", "train"),
+    ("judgment_pairs_kept", "train"),
+    ("pair_correct", "train"),
+    ("chosen_logprob_shift", "train"),
+    ("rejected_logprob_shift", "train"),
+    ("meta_agreement", "train"),
+    ("meta_accuracy", "train"),
 )
+# Counts that have a table of their own.
+UNPLOTTED = ("pairs_dropped", "judgment_pairs_dropped", "prompts_dropped")
 STEERING_POOLS = ("gate", "selection")
 
 
@@ -112,8 +176,7 @@ def family_of(metric: str) -> Family:
     for family in FAMILIES:
         if metric in family.metrics:
             return family
-    starts = {"meta": 8, "kl": 7, "logprob": 6, "pair": 6, "chosen": 6, "rejected": 6, "train": 6, "judge": 2}
-    return next((FAMILIES[index] for start, index in starts.items() if metric.startswith(start)), OTHER)
+    return OTHER
 
 
 def in_families(metrics: Iterable[str]) -> list[tuple[Family, list[str]]]:

@@ -12,7 +12,7 @@ from selfreward.errors import StoreError
 from selfreward.metrics.evidence import PoolRows, Verifier
 from selfreward.records import Drop, Judgment, Labelled, Measurement, Pair, Prompt, Response
 from selfreward.report.answers import PromptRound, by_prompt, per_prompt
-from selfreward.runs import RunView
+from selfreward.run_view import RunView
 from selfreward.seals import Seal
 from selfreward.verifiers import VERIFIERS
 

@@ -68,14 +68,9 @@ def metric_table(reading: Reading, keys: Sequence[Key], caption: str) -> Table:
 
 
 def summary_table(reading: Reading) -> Table:
-    """What one looks at first, then drift and pairs, whatever they are called."""
+    """What one looks at first."""
     keys = [Key(metric, pool) for metric, pool in SUMMARY]
-    shown = {key.metric for key in keys}
-    more = ("kl", "chosen", "rejected", "pair", "meta")
-    extra = [
-        key for key in reading.by_key if key.metric not in shown and key.cohort == "all" and key.metric.startswith(more)
-    ]
-    return metric_table(reading, [*keys, *extra], "Values with 95 % intervals, clustered by prompt")
+    return metric_table(reading, keys, "Values with 95 % intervals, clustered by prompt")
 
 
 def cohort_table(reading: Reading, metric: str, pool: str) -> Table:

@@ -1,9 +1,9 @@
 """Training a seed model from nothing: a generator that is right half the time, a fair judge, a working meta-judge.
 
-Two stages, both completion-only supervised fine-tuning through TRL. Stage one teaches the language and the formats;
-then the model samples replies and judgments of its own, and stage two teaches it to judge those, as the papers build
-their evaluation data from the seed model's replies. Budgets count tokens, so a seed does not depend on the speed of a
-machine; on CPU, with a fixed number of threads, the same recipe gives the same bytes.
+Three stages, all completion-only supervised fine-tuning through TRL. The first teaches the language and the formats.
+Before each other stage the model samples replies and judgments of its own and is then taught to judge those, as the
+papers build their evaluation data from the seed model's replies. Budgets count tokens, so a seed does not depend on
+the speed of a machine; on CPU, with a fixed number of threads, the same recipe gives the same bytes.
 """
 
 import json
@@ -60,6 +60,8 @@ ON_POLICY = Stage(
     mix=Mix(answers=0.22, judgments=0.28, own_judgments=0.30, meta=0.18, new_tasks=0.02),
     own_tasks=3000,
 )
+ON_POLICY_AGAIN = replace(ON_POLICY, tokens=10_000_000)
+"""Once more on fresh replies and judgments, which resemble what the finished model will write."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class SeedRecipe:
     """Initial weights, lessons, their order and all sampling."""
     demonstrator: DemonstratorDials = field(default_factory=DemonstratorDials)
     annotator: AnnotatorDials = field(default_factory=AnnotatorDials)
-    stages: tuple[Stage, ...] = (CLEAN, ON_POLICY)
+    stages: tuple[Stage, ...] = (CLEAN, ON_POLICY, ON_POLICY_AGAIN)
     own_samples: int = 3
     """Replies per task, and judgments per reply, that the model samples before a stage with `own_tasks`."""
     batch_tokens: int = 2048
@@ -78,8 +80,8 @@ class SeedRecipe:
     verdict_weight: float = 2.0
     """Loss weight of the word after `better`, relative to any other word."""
     threads: int = 1
-    probes: int = 12
-    """Points of the training curve."""
+    probe_every: int = 1_625_000
+    """Tokens between two points of the training curve."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def train_seed(recipe: SeedRecipe, out: Path, *, progress: Progress) -> SeedRepo
     torch.set_num_threads(recipe.threads)
     try:
         model = build_model(recipe.seed)
-        curve = _Curve(sum(stage.tokens for stage in recipe.stages) // recipe.probes, progress)
+        curve = _Curve(recipe.probe_every, progress)
         for number, stage in enumerate(recipe.stages, start=1):
             stage_seed = recipe.seed * 100 + number
             own = sample_own(model, stage.own_tasks, recipe.own_samples, stage_seed) if stage.own_tasks else []
@@ -209,9 +211,9 @@ class _Curve(TrainerCallback):
 
     def on_step_end(
         self,
-        args: TrainingArguments,  # noqa: ARG002  (the trainer's signature)
+        args: TrainingArguments,
         state: TrainerState,
-        control: TrainerControl,  # noqa: ARG002
+        control: TrainerControl,
         **kwargs: Any,
     ) -> None:
         point_before = self.tokens // self.every

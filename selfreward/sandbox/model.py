@@ -20,7 +20,9 @@ LONGEST_SEQUENCE = 256
 CHAT_TEMPLATE = (
     "{{ bos_token }}"
     "{% for message in messages %} <|{{ message['role'] }}|> "
+    "{% if message['role'] == 'assistant' %}"
     "{% generation %}{{ message['content'] }} " + END + "{% endgeneration %}"
+    "{% else %}{{ message['content'] }} " + END + "{% endif %}"
     "{% endfor %}"
     "{% if add_generation_prompt %} <|assistant|>{% endif %}"
 )

@@ -60,8 +60,8 @@ class SeedTrainer(SFTTrainer):
         self,
         model: Any,
         inputs: dict[str, torch.Tensor],
-        return_outputs: bool = False,  # noqa: ARG002  (the trainer passes it by name)
-        num_items_in_batch: torch.Tensor | int | None = None,  # noqa: ARG002
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
         """Mean negative log-likelihood of completion words. The head sees their positions only: half the work."""
         ids, mask = inputs["input_ids"], inputs["completion_mask"][:, 1:].bool()  # [rows, time], [rows, time - 1]
@@ -91,7 +91,7 @@ class MuonAdamW(torch.optim.Optimizer):
         # The schedule writes learning rates into the groups: these are the parts' own.
         self.param_groups = [group for part in self.parts for group in part.param_groups]
 
-    def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
         for part in self.parts:
             part.step()
 

@@ -16,7 +16,7 @@ from selfreward.records import Drop, Message, Prompt, Response, seed_for, stable
 from selfreward.roles import prompt_writer, version
 from selfreward.roles.unreadable import Unreadable
 from selfreward.runs import Work
-from selfreward.sources import prompt_id
+from selfreward.sources import by_pool, prompt_id
 from selfreward.stages.given import chunked
 
 VERSION = 1
@@ -85,7 +85,13 @@ def write_prompts(
 
 
 def select(
-    replies: Sequence[Response], drawn: Sequence[Prompt], pools: Sequence[Prompt], recipe: WriterRecipe, wanted: int
+    replies: Sequence[Response],
+    drawn: Sequence[Prompt],
+    pools: Sequence[Prompt],
+    recipe: WriterRecipe,
+    wanted: int,
+    *,
+    overlap_words: int | None,
 ) -> tuple[list[Prompt], list[Drop]]:
     """At most `wanted` new prompts out of the replies, and a Drop with its reason for every other reply."""
     read: list[Prompt] = []
@@ -102,6 +108,6 @@ def select(
         else:
             messages = (Message("user", text),)
             read.append(Prompt(prompt_id(messages), messages, "train", source="self", cohort="written"))
-    kept, filtered = filter_prompts(read, drawn, pools, recipe)
+    kept, filtered = filter_prompts(read, drawn, by_pool(pools), recipe, run=overlap_words)
     surplus = [drop(prompt.id, "not needed") for prompt in kept[wanted:]]
     return kept[:wanted], [*drops, *filtered, *surplus]

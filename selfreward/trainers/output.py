@@ -1,7 +1,6 @@
-"""The trained policy on disk: safetensors, the start policy's tokenizer and settings, and the hand-off file last."""
+"""The trained policy on disk: safetensors, the start policy's tokenizer and settings, and the hand-off file."""
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +9,10 @@ from typing import Any
 
 from selfreward.errors import StoreError
 from selfreward.handoff import HANDOFF_FILE, Probe, write_handoff
+from selfreward.trainers.session import writing
 
 _SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt")
+_OF_THE_WEIGHTS = (HANDOFF_FILE, "seed.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,41 +29,21 @@ class TrainingReport:
 def save_policy(model: Any, start: Path, out: Path, probes: Sequence[Probe]) -> str:
     """Write `model` to `out` with the tokenizer, chat template and settings of `start`; returns the weights' digest.
 
-    Everything is written beside `out` and renamed. A checkpoint that is already there is never overwritten: it is kept
-    when it has the same weights, which is what a training that was killed after its last write finds.
+    The settings are the start policy's own files: what a trainer changes in a model's configuration stays out of them.
     """
-    beside = out.with_name(f"{out.name}.partial")
-    shutil.rmtree(beside, ignore_errors=True)
-    model.save_pretrained(beside)
-    trained = json.loads((beside / "config.json").read_text(encoding="utf-8"))
+    if out.exists() and any(out.iterdir()):
+        raise StoreError(f"checkpoint {out}: exists and is not empty; a checkpoint is never overwritten")
+    with writing(out):
+        model.save_pretrained(out)
+    trained = json.loads((out / "config.json").read_text(encoding="utf-8"))
     for path in sorted(path for pattern in _SETTINGS for path in start.glob(pattern)):
-        if path.name != HANDOFF_FILE and not path.name.endswith(".index.json"):
-            shutil.copyfile(path, beside / path.name)
+        if path.name not in _OF_THE_WEIGHTS and not path.name.endswith(".index.json"):
+            shutil.copyfile(path, out / path.name)
     settings = json.loads((start / "config.json").read_text(encoding="utf-8"))
     settings["dtype"] = trained["dtype"]
     settings.pop("torch_dtype", None)
-    (beside / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    digest = write_handoff(beside, start, probes)
-    for path in beside.iterdir():
-        with path.open("rb") as handle:
-            os.fsync(handle.fileno())
-    if out.exists():
-        _keep_equal(out, digest)
-        shutil.rmtree(beside)
-    else:
-        beside.rename(out)
-    return digest
-
-
-def _keep_equal(out: Path, digest: str) -> None:
-    from selfreward.checkpoints import weights_digest
-
-    found = weights_digest(out)
-    if found != digest:
-        raise StoreError(
-            f"checkpoint {out}: holds weights {found[:16]}, but this training made {digest[:16]}; a checkpoint is "
-            "never overwritten; use another run name or remove that directory"
-        )
+    (out / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return write_handoff(out, start, probes)
 
 
 def shift(before: Sequence[float], after: Sequence[float]) -> float:

@@ -104,10 +104,10 @@ class PreferenceTrainer(DPOTrainer):
         self._metrics["train"]["accuracy"].append(right.sum().item() * share)
         return loss
 
-    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:  # noqa: ARG002
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
         return session.schedule(self, num_training_steps, self.warmup)
 
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:  # noqa: ARG002
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         session.save_step(self, output_dir)
 
     def create_model_card(self, *_: Any, **__: Any) -> None:

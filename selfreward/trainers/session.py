@@ -9,18 +9,20 @@ import logging
 import os
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
 from transformers.utils import logging as transformers_logging
 
 from selfreward.config import ModelRecipe, TrainRecipe
-from selfreward.errors import DataError, TrainingError
+from selfreward.errors import DataError, StoreError, TrainingError
 
 Progress = Callable[[int, int, float], None]
 """Called after every step with step, number of steps, loss."""
@@ -130,18 +132,30 @@ def save_step(trainer: Any, directory: str | None) -> None:
     trainer.model.save_pretrained(directory)
 
 
+@contextmanager
+def writing(directory: Path) -> Iterator[None]:
+    """A disk that is full or read-only as the StoreError it is: torch and safetensors raise types of their own."""
+    try:
+        yield
+    except (RuntimeError, SafetensorError) as problem:
+        # torch's own writer says that it failed, not why; anything else that is a RuntimeError is not about the disk.
+        if not any(words in str(problem) for words in ("PytorchStreamWriter", "I/O error", "IoError", "iostream")):
+            raise
+        raise StoreError(f"{directory}: cannot be written ({problem}); free space there or permit it") from problem
+
+
 class SessionCallback(TrainerCallback):
     """Reports progress, and marks every saved step as whole once all of it is on disk."""
 
     def __init__(self, progress: Progress | None) -> None:
         self.progress = progress
 
-    def on_log(self, args: Any, state: Any, control: Any, **options: Any) -> None:  # noqa: ARG002 - the base names them
+    def on_log(self, args: Any, state: Any, control: Any, **options: Any) -> None:
         logs = options["logs"]
         if self.progress is not None and "loss" in logs:
             self.progress(state.global_step, state.max_steps, logs["loss"])
 
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002 - the base names them
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         mark_whole(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
 
@@ -199,7 +213,8 @@ def run(
         trainer.model.float()
     trainer.remove_callback(PrinterCallback)
     step = last_whole_step(scratch)
-    trainer.train(resume_from_checkpoint=str(step) if step else None)
+    with writing(scratch):
+        trainer.train(resume_from_checkpoint=str(step) if step else None)
     history = [entry for entry in trainer.state.log_history if "loss" in entry]
     trained = trainer.accelerator.unwrap_model(trainer.model)
     return (merge(trained, dtype) if adapter else trained.to(dtype)), history

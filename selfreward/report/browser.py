@@ -1,0 +1,102 @@
+"""The prompts that travel inside the HTML: at most 300, spread evenly over runs, rounds and cohorts.
+
+Half of them (if there are as many) are prompts of the report pool, which every round answers, half are training prompts
+with their fate. Texts are cut, and then prompts left out, until everything fits `BUDGET` characters: a report must
+open fast. `selfreward show` prints any prompt whole.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from selfreward.metrics.answers import Answer
+from selfreward.metrics.evidence import Verifier
+from selfreward.records import stable_id
+from selfreward.report.answers import PromptRound
+from selfreward.report.reading import Reading
+
+MOST_PROMPTS = 300
+LONGEST_TEXT = 1500
+BUDGET = 6_000_000
+
+
+def embedded_prompts(readings: Sequence[Reading]) -> list[dict[str, Any]]:
+    """Plain data of the sampled prompts, which depends on ids only, so that equal runs give equal reports."""
+    pools, training = [], []
+    for reading in readings:
+        pools += [(reading, None, prompt.id, prompt.cohort) for prompt in reading.pools.values() if prompt.pool == "report"]
+        for number in reading.rounds[1:]:
+            rows = reading.train_answers(number)
+            training += [(reading, number, name, row.prompt.cohort) for name, row in rows.items()]
+    half = max(MOST_PROMPTS // 2, MOST_PROMPTS - len(training))
+    picked = _spread(pools, half)
+    picked += _spread(training, MOST_PROMPTS - len(picked))
+    entries: list[dict[str, Any]] = []
+    size = 0
+    for reading, number, name, _ in picked:
+        entry = _entry(reading, number, name)
+        size += len(json.dumps(entry))
+        if size > BUDGET:
+            break
+        entries.append(entry)
+    return entries
+
+
+def _spread(items: list[tuple[Reading, int | None, str, str]], most: int) -> list[tuple[Reading, int | None, str, str]]:
+    """Take turns between (run, round, cohort); pool prompts are the same ones in every run. Order is by hashed id."""
+    strata: dict[tuple[str, int, str], list[tuple[Reading, int | None, str, str]]] = {}
+    for item in sorted(items, key=lambda item: stable_id("browser", item[2])):
+        strata.setdefault((item[3], item[1] or 0, item[0].name), []).append(item)
+    turns = [strata[key] for key in sorted(strata)]
+    picked = [stratum[turn] for turn in range(max(map(len, turns), default=0)) for stratum in turns if turn < len(stratum)]
+    return picked[:most]
+
+
+def _entry(reading: Reading, number: int | None, name: str) -> dict[str, Any]:
+    rounds = [number] if number is not None else reading.rounds
+    rows = [(reading.train_answers if number is not None else reading.pool_answers)(n).get(name) for n in rounds]
+    present = [row for row in rows if row is not None]
+    prompt = present[0].prompt if present else reading.pools[name]
+    turns = [f"{message.role}: {message.content}" for message in prompt.messages]
+    return {
+        "run": reading.name,
+        "id": name,
+        "pool": prompt.pool,
+        "cohort": prompt.cohort,
+        "text": _cut(prompt.text if len(turns) == 1 else "\n".join(turns)),
+        "rounds": [round_data(row, reading.verifier, LONGEST_TEXT) for row in present],
+    }
+
+
+def round_data(row: PromptRound, verifier: Verifier | None, longest: int | None = None) -> dict[str, Any]:
+    """One prompt in one round as plain data; `show` prints the same."""
+    return {
+        "round": row.round,
+        "fates": list(row.notes),
+        "answers": [_answer(answer, row, verifier, longest) for answer in row.answers],
+    }
+
+
+def _answer(answer: Answer, row: PromptRound, verifier: Verifier | None, longest: int | None) -> dict[str, Any]:
+    truth = verifier.check(row.prompt, answer.response.text) if verifier else None
+    return {
+        "text": _cut(answer.response.text, longest),
+        "score": answer.score,
+        "scores": [judgment.score for judgment in answer.judgments if judgment.score is not None],
+        "unreadable": [judgment.unreadable for judgment in answer.judgments if judgment.unreadable is not None],
+        "quality": truth.quality if truth else None,
+        "correct": truth.correct if truth else None,
+        "fate": row.fate.get(answer.response.id, ""),
+        "finish_reason": answer.response.finish_reason,
+        "tokens": len(answer.response.token_ids),
+    }
+
+
+def _cut(text: str, longest: int | None = LONGEST_TEXT) -> str:
+    return text if longest is None or len(text) <= longest else f"{text[:longest]}… (cut)"
+
+
+def script_safe(data: Any) -> str:
+    """JSON that cannot end the script element it stands in, whatever a model wrote, and holds no stray line ends."""
+    escapes = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+    return json.dumps(data, ensure_ascii=False).translate(str.maketrans(escapes))

@@ -1,0 +1,63 @@
+"""Which templates exist, how each fences what it shows, and how its reply is read. The words are in text files."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+from selfreward.errors import RecipeError
+
+Kind = Literal["generator", "judge", "meta_judge", "prompt_writer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """`fence`: how shown texts are kept apart (fences.py); `reply`: where the verdict stands.
+
+    `last_line`: the last line is the verdict, as prose models write it. `last_words`: the last two words are, as in the
+    sandbox's one-line language. `hide_scores`: numbers are cut from judgments before a meta-judge sees them; the
+    sandbox's meta-judge was taught on whole judgments and compares their scores with its own, so there they stay.
+    """
+
+    fence: Literal["none", "tags", "braces"]
+    reply: Literal["text", "last_line", "last_words"]
+    hide_scores: bool = False
+
+
+TEMPLATES: dict[Kind, dict[str, Template]] = {
+    "generator": {"plain": Template("none", "text"), "helpful": Template("none", "text")},
+    "judge": {"additive": Template("tags", "last_line"), "sandbox": Template("braces", "last_words")},
+    "meta_judge": {
+        "pairwise": Template("tags", "last_line", hide_scores=True),
+        "sandbox": Template("braces", "last_words"),
+    },
+    "prompt_writer": {"few_shot": Template("tags", "text"), "sandbox": Template("none", "text")},
+}
+
+_WITHOUT_WORDS = {("generator", "plain")}
+"""Templates that add nothing and so have no file."""
+
+
+def template(kind: Kind, name: str) -> Template:
+    """Raises RecipeError, naming those that exist, for an unknown template."""
+    try:
+        return TEMPLATES[kind][name]
+    except KeyError:
+        known = ", ".join(sorted(TEMPLATES[kind]))
+        raise RecipeError(f"{kind} template {name!r} does not exist; expected one of {known}") from None
+
+
+@cache
+def words(kind: Kind, name: str) -> str:
+    """The text of a template, without the newline that ends its file."""
+    template(kind, name)
+    if (kind, name) in _WITHOUT_WORDS:
+        return ""
+    return (files(__package__) / "templates" / kind / f"{name}.txt").read_text(encoding="utf-8").rstrip("\n")
+
+
+@cache
+def version(kind: Kind, name: str) -> str:
+    """Name and hash of the text, for example `judge/sandbox@1a2b3c4d`: two rows with one version were asked alike."""
+    return f"{kind}/{name}@{hashlib.sha256(words(kind, name).encode()).hexdigest()[:8]}"

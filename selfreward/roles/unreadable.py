@@ -1,0 +1,42 @@
+"""What a reply is when no value can be read from it: an outcome of its own, never a number."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from selfreward.engines.protocol import Completion
+
+Reason = Literal["no verdict", "out of range", "truncated", "refused", "contradiction"]
+
+_REFUSAL = re.compile(
+    r"^\W*(?:"
+    r"(?:i[’']?m|i am) (?:(?:really|very|so) )?(?:sorry|unable|not able|not comfortable)"
+    r"|sorry\b|i apologi[sz]e|as an ai\b|unfortunately, i can"
+    r"|i (?:cannot|can not|can[’']t|won[’']?t|will not|must decline|decline)\b"
+    r")",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Why there is no value. `detail` quotes what was there instead."""
+
+    reason: Reason
+    detail: str = ""
+
+
+def unfinished(completion: Completion) -> Unreadable | None:
+    """A reply cut by its token limit is truncated whatever stands at its end.
+
+    The cut may be inside a quotation of the judged text, or inside a number (`Score: 1` of `Score: 10`): what would
+    have followed is not known.
+    """
+    if completion.finish_reason == "length":
+        return Unreadable("truncated", f"no end within {len(completion.token_ids)} tokens")
+    return None
+
+
+def without_verdict(text: str) -> Unreadable:
+    """What to call a finished reply without a verdict: a refusal if it opens like one."""
+    return Unreadable("refused" if _REFUSAL.search(text) else "no verdict", text.strip()[-80:])

@@ -1,0 +1,188 @@
+"""The command as a user meets it: real processes, their exit codes and what they print."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from selfreward import __version__
+from selfreward.config import Recipe
+from selfreward.errors import SelfRewardError
+from selfreward.sandbox.model import build_model, save_model
+from selfreward.store import Store
+
+SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
+COMMAND = [sys.executable, "-m", "selfreward"]
+
+
+def selfreward(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def assert_fails(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    """One line on stderr after the progress lines, with all `words`, and no traceback."""
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    for word in words:
+        assert word in last
+
+
+def all_errors(kind: type[SelfRewardError] = SelfRewardError) -> list[type[SelfRewardError]]:
+    return [kind, *(found for child in kind.__subclasses__() for found in all_errors(child))]
+
+
+def test_every_error_has_an_exit_code_of_its_own() -> None:
+    codes = [kind.exit_code for kind in all_errors()]
+    assert len(codes) == len(set(codes)) >= 10
+    assert 0 not in codes
+
+
+def test_help_comes_at_once_and_names_every_command(tmp_path: Path) -> None:
+    seconds = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        done = selfreward("--help", cwd=tmp_path)
+        seconds.append(time.perf_counter() - begun)
+        assert done.returncode == 0
+    names = ("run", "fork", "ablate", "report", "compare", "show", "export", "gc", "doctor", "sandbox")
+    assert all(f"\u2502 {name} " in done.stdout for name in names)
+    assert min(seconds) < 0.5
+
+
+def test_version(tmp_path: Path) -> None:
+    assert selfreward("--version", cwd=tmp_path).stdout == f"selfreward {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("judge.sample=3", ("unknown key 'judge.sample'", "did you mean 'judge.samples'")),
+        ("roundz=3", ("unknown key 'roundz'", "did you mean 'rounds'")),
+        ("generate.samples=many", ("'generate.samples'", "many")),
+        ("generate.samples=1", ("'generate.samples' is 1", "at least 2")),
+        ("train.beta=0", ("'train.beta' is 0", "above 0")),
+        ("judge.samples=0", ("'judge.samples' is 0", "at least 1")),
+        ("judge.source=human", ("'judge.source'", "human")),
+        ("train.reference=round:9", ("'train.reference'", "round:9")),
+        ("rounds", ("'rounds'", "expected key=value")),
+    ],
+)
+def test_a_wrong_recipe_ends_with_2_before_anything_is_written(
+    tmp_path: Path, override: str, words: tuple[str, ...]
+) -> None:
+    done = selfreward("run", SMOKE, override, cwd=tmp_path)
+    assert_fails(done, 2, "RecipeError:", *words)
+    assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recipe_that_is_not_there_or_no_yaml(tmp_path: Path) -> None:
+    assert_fails(selfreward("run", "missing.yaml", cwd=tmp_path), 2, "missing.yaml", "cannot be read")
+    (tmp_path / "broken.yaml").write_text("rounds: [3\n")
+    assert_fails(selfreward("run", "broken.yaml", cwd=tmp_path), 2, "broken.yaml", "not valid YAML")
+
+
+def test_debug_shows_the_traceback_as_well(tmp_path: Path) -> None:
+    done = selfreward("run", "missing.yaml", cwd=tmp_path, SELFREWARD_DEBUG="1")
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("RecipeError: recipe missing.yaml")
+
+
+@pytest.mark.parametrize(
+    "command", [["export", "nix"], ["report", "nix"], ["compare", "nix", "nix"], ["show", "nix", "x"]]
+)
+def test_a_run_that_is_not_there(tmp_path: Path, command: list[str]) -> None:
+    assert_fails(selfreward(*command, cwd=tmp_path), 4, "no run 'nix'", "there are: none")
+
+
+@pytest.mark.parametrize("source", ["run", "run@", "run@two", "@2"])
+def test_fork_wants_a_run_and_a_round(tmp_path: Path, source: str) -> None:
+    assert_fails(selfreward("fork", source, "--name", "x", cwd=tmp_path), 2, repr(source), "RUN@ROUND")
+
+
+def test_gc_of_nothing_removes_nothing(tmp_path: Path) -> None:
+    done = selfreward("gc", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "removed 0 shared artifacts (0.0 MiB freed), kept 0\n")
+
+
+def test_doctor_says_what_is_there_and_loads_no_model(tmp_path: Path) -> None:
+    done = selfreward("doctor", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for what in ("python", "torch", "vllm", "memory", "disk", "hard links", "file locks", "device"):
+        assert f" {what} " in done.stdout
+    assert "model" not in done.stdout.split()
+    assert list(tmp_path.iterdir()) == [], "looking changes nothing"
+
+
+def test_doctor_looks_at_a_model_when_one_is_named(tmp_path: Path) -> None:
+    model = build_model(seed=0)
+    save_model(model, tmp_path / "model")
+    assert f"{model.num_parameters():,} parameters" in selfreward("doctor", "--model", "model", cwd=tmp_path).stdout
+    assert "name a Hugging Face model directory" in selfreward("doctor", "--model", "nix", cwd=tmp_path).stdout
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that has the right form and knows nothing."""
+    directory = tmp_path_factory.mktemp("untrained") / "model"
+    save_model(build_model(seed=0), directory)
+    return directory
+
+
+def test_a_missing_model_directory_ends_with_3(tmp_path: Path) -> None:
+    done = selfreward("run", SMOKE, "model.path=./no-such-model", cwd=tmp_path)
+    assert_fails(done, 3, "DataError:", "no-such-model")
+
+
+def test_a_run_that_another_process_holds_ends_with_5(tmp_path: Path, untrained: Path) -> None:
+    recipe = ["run", SMOKE, f"model.path={untrained}"]
+    with Store(tmp_path / "results").open_run("smoke", Recipe(), environment={}):
+        done = selfreward(*recipe, cwd=tmp_path)
+    assert_fails(done, 5, "RunBusyError:", f"process {os.getpid()}")
+
+
+def test_another_recipe_on_the_same_run_names_the_field(tmp_path: Path, untrained: Path) -> None:
+    Store(tmp_path / "results").open_run("smoke", Recipe(seed=5), environment={}).close()
+    done = selfreward("run", SMOKE, f"model.path={untrained}", cwd=tmp_path)
+    assert_fails(done, 4, "StoreError:", "'smoke' was made with")
+
+
+@pytest.mark.slow
+def test_a_model_that_cannot_judge_ends_with_9(tmp_path: Path, untrained: Path) -> None:
+    done = selfreward("run", SMOKE, f"model.path={untrained}", cwd=tmp_path)
+    assert_fails(done, 9, "GateError:", "gates.min_readable")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_with_130_and_the_same_command_goes_on(tmp_path: Path, number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "run", str(SMOKE)], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if line.startswith("round 1: judgments"):
+            break
+    process.send_signal(number)
+    rest = process.stderr.read()
+    assert process.wait(timeout=60) == 130, "".join(said) + rest
+    assert "Traceback" not in rest
+    assert rest.splitlines()[-1].startswith(f"StoppedError: stopped by {number.name}")
+    assert selfreward("run", SMOKE, cwd=tmp_path).returncode == 0

@@ -1,0 +1,93 @@
+"""An untrained tiny policy, random pairs, and log-probabilities computed one sequence at a time without any padding."""
+
+import dataclasses
+import random
+import sys
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM
+
+from selfreward.config import LoraRecipe, ModelRecipe, TrainRecipe
+from selfreward.records import Pair
+from selfreward.sandbox.model import build_model, save_model
+from selfreward.sandbox.words import END, SPECIAL, VOCABULARY, WORD_IDS
+
+END_TOKEN = WORD_IDS[END]
+CPU = ModelRecipe(device="cpu")
+SHORT = TrainRecipe(batch_size=8, epochs=2.0, save_steps=2, warmup_steps=2, learning_rate=1e-3)
+
+
+def tiny_policy(directory: Path, seed: int = 0) -> Path:
+    save_model(build_model(seed), directory)
+    return directory
+
+
+def random_pairs(count: int, seed: int = 0, **fields: object) -> list[Pair]:
+    """Pairs of random words that end as they should; without reference log-probabilities."""
+    source = random.Random(seed)
+    words = range(len(SPECIAL), len(VOCABULARY))
+
+    def tokens(low: int, high: int) -> tuple[int, ...]:
+        return tuple(source.choice(words) for _ in range(source.randint(low, high)))
+
+    return [
+        Pair(
+            id=f"pair-{number}",
+            kind="answer",
+            prompt_id=f"prompt-{number}",
+            chosen_id="chosen",
+            rejected_id="rejected",
+            prompt_token_ids=tokens(4, 30),
+            chosen_token_ids=(*tokens(1, 20), END_TOKEN),
+            rejected_token_ids=(*tokens(1, 20), END_TOKEN),
+            chosen_score=5.0,
+            rejected_score=1.0,
+            source="judge",
+            **fields,  # type: ignore[arg-type]
+        )
+        for number in range(count)
+    ]
+
+
+@torch.no_grad()
+def plain_logprob(model: torch.nn.Module, prompt: tuple[int, ...], completion: tuple[int, ...]) -> float:
+    logits = model(input_ids=torch.tensor([[*prompt, *completion]])).logits[0].double()
+    logprobs = torch.log_softmax(logits, dim=-1)
+    return sum(logprobs[len(prompt) + i - 1, token].item() for i, token in enumerate(completion))
+
+
+def with_reference(pairs: list[Pair], directory: Path) -> list[Pair]:
+    """`pairs` with the log-probabilities of the policy in `directory`."""
+    model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
+    return [
+        dataclasses.replace(
+            pair,
+            reference_chosen=plain_logprob(model, pair.prompt_token_ids, pair.chosen_token_ids),
+            reference_rejected=plain_logprob(model, pair.prompt_token_ids, pair.rejected_token_ids),
+        )
+        for pair in pairs
+    ]
+
+
+def train_child(directory: Path, adapter: bool) -> None:
+    """What a child process runs until it is killed; prints every finished step."""
+    from selfreward.trainers.preference import train_preferences
+
+    start = directory / "start"
+    report = train_preferences(
+        start,
+        with_reference(random_pairs(40), start),
+        dataclasses.replace(SHORT, lora=LoraRecipe(rank=2, alpha=4) if adapter else None),
+        model=CPU,
+        seed=7,
+        reference_is_start=True,
+        out=directory / "out",
+        scratch=directory / "scratch",
+        progress=lambda step, *_: print(f"step {step}", flush=True),
+    )
+    (directory / "report.txt").write_text(repr((report.digest, report.steps, report.metrics)))
+
+
+if __name__ == "__main__":
+    train_child(Path(sys.argv[1]), sys.argv[2] == "adapter")
