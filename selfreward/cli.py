@@ -7,6 +7,7 @@ is a defect and keeps its traceback. SELFREWARD_DEBUG=1 shows all tracebacks. Re
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -104,23 +105,37 @@ def ablate(
 ) -> None:
     """Run every arm of a grid with every seed, and print the paired differences between arms."""
     from selfreward.ablate import ablate as run_grid
+    from selfreward.ablate import load_grid, require_all
     from selfreward.progress import Progress
 
-    run_grid(grid, results, jobs, Progress())
+    require_all(run_grid(load_grid(grid), results, jobs, Progress()))
 
 
 @app.command()
 def report(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs by name or directory.")],
-    out: Annotated[Path | None, typer.Option(help="The HTML file; report.html in the first run otherwise.")] = None,
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs, by name in --results or directory.")],
+    out: Annotated[Path | None, typer.Option(help="The HTML file; in the run's own directory otherwise.")] = None,
     results: Results = RESULTS,
 ) -> None:
     """Rounds and runs side by side: tables here, and one self-contained HTML file with plots."""
+    views = [_store(results).existing(name) for name in runs]
+    from selfreward.report.html import write_report
+    from selfreward.report.terminal import console, print_report
+
+    together = results / "reports" / "+".join(view.name for view in views)
+    page = out or (views[0].path if len(views) == 1 else together) / "report.html"
+    print_report(views, console())
+    written = write_report(views, page)
+    typer.echo(f"report: {page}\n  with {', '.join(path.name for path in written if path != page)} beside it")
 
 
 @app.command()
 def compare(before: RunName, after: RunName, results: Results = RESULTS) -> None:
     """The second run minus the first, paired by prompt, with intervals."""
+    views = [_store(results).existing(name) for name in (before, after)]
+    from selfreward.report.terminal import console, print_comparison
+
+    print_comparison(views[0], views[1], console())
 
 
 @app.command()
@@ -130,6 +145,11 @@ def show(
     results: Results = RESULTS,
 ) -> None:
     """One prompt's answers, scores, truth and fate, round by round."""
+    view = _store(results).existing(run_name)
+    from selfreward.report.show import print_prompt
+    from selfreward.report.terminal import console
+
+    print_prompt(view, prompt_id, console())
 
 
 @app.command()
@@ -184,7 +204,11 @@ def sandbox_train(
     from selfreward.progress import Progress
     from selfreward.sandbox.bootstrap import SeedRecipe, train_seed
 
-    train_seed(SeedRecipe(seed=seed), out, progress=Progress().say)
+    if out.exists() and any(out.iterdir()):
+        raise StoreError(f"{out}: exists and is not empty; a model is never overwritten, choose another --out")
+    recipe = SeedRecipe(seed=seed)
+    train_seed(recipe.scaled_to(tokens) if tokens else recipe, out, progress=Progress().say)
+    typer.echo(f"done: {out}")
 
 
 @sandbox.command("skill")
@@ -242,7 +266,7 @@ def main(arguments: list[str] | None = None) -> None:
             raise disk_error(Path.cwd(), problem) from problem
     except SelfRewardError as problem:
         if os.environ.get("SELFREWARD_DEBUG") == "1":
-            raise
+            traceback.print_exc()
         line = " ".join(f"{type(problem).__name__}: {problem}".split())
         typer.secho(line, fg=typer.colors.RED, err=True)
         sys.exit(problem.exit_code)

@@ -19,7 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from selfreward.checkpoints import tensor_checksums, weights_digest
+from selfreward.checkpoints import (
+    combined_digest,
+    module_checksums,
+    tensor_checksums,
+    weight_files,
+    weights_digest,
+)
 from selfreward.config import HandOffRecipe
 from selfreward.engines.protocol import Engine, TokenSequence
 from selfreward.errors import HandOffError
@@ -64,20 +70,26 @@ def write_handoff(directory: Path, start: Path, probes: Sequence[Probe]) -> str:
         "old_digest": weights_digest(start),
         "new_digest": digest,
         "probes": [dataclasses.asdict(probe) for probe in probes],
-        "checksums": tensor_checksums(directory),
     }
     (directory / HANDOFF_FILE).write_text(json.dumps(content, sort_keys=True) + "\n", encoding="utf-8")
     return digest
 
 
-def verify(engine: Engine, directory: Path, recipe: HandOffRecipe) -> HandOffReport:
-    """Check that `engine` computes with the weights in `directory`. Raises HandOffError with the numbers."""
-    found = weights_digest(directory)
+def verify(engine: Engine, directory: Path, recipe: HandOffRecipe, dtype: str | None = None) -> HandOffReport:
+    """Check that `engine` computes with the weights in `directory`. Raises HandOffError with the numbers.
+
+    `dtype` is the one that the engine computes in: a start policy may be stored in another, and is cast before its
+    tensors are compared. What a trainer wrote is in the recipe's dtype already.
+    """
+    checksums = tensor_checksums(directory)
+    found = combined_digest(checksums)
     path = directory / HANDOFF_FILE
     if not path.exists():
-        _compare_checksums(engine, tensor_checksums(directory), directory)
+        if dtype is not None:
+            checksums = _cast_checksums(directory, dtype)
+        _compare_checksums(engine, checksums, directory)
         return HandOffReport("checksums", found, 0, 0.0, None, None, recipe.margin)
-    old, new, probes, checksums = _read(path)
+    old, new, probes = _read(path)
     if found != new:
         raise HandOffError(
             f"checkpoint {directory}: its weights are {found[:16]}, but the trainer wrote {new[:16]}; the file was "
@@ -106,7 +118,7 @@ def verify(engine: Engine, directory: Path, recipe: HandOffRecipe) -> HandOffRep
     return HandOffReport("probes", new, len(probes), movement, distance_new, distance_old, recipe.margin)
 
 
-def _read(path: Path) -> tuple[str, str, list[Probe], dict[str, str]]:
+def _read(path: Path) -> tuple[str, str, list[Probe]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         probes = [
@@ -118,9 +130,21 @@ def _read(path: Path) -> tuple[str, str, list[Probe], dict[str, str]]:
             )
             for item in content["probes"]
         ]
-        return content["old_digest"], content["new_digest"], probes, content["checksums"]
+        return content["old_digest"], content["new_digest"], probes
     except (ValueError, KeyError, TypeError) as problem:
         raise HandOffError(f"{path}: not a hand-off file ({problem!r}); train the round again") from problem
+
+
+def _cast_checksums(directory: Path, dtype: str) -> dict[str, str]:
+    import torch
+    from safetensors.torch import load_file
+
+    checksums: dict[str, str] = {}
+    for file in weight_files(directory):
+        tensors = load_file(file)
+        cast = {name: t.to(getattr(torch, dtype)) if t.is_floating_point() else t for name, t in tensors.items()}
+        checksums |= module_checksums(cast)
+    return checksums
 
 
 def _compare_checksums(engine: Engine, expected: Mapping[str, str], directory: Path) -> None:

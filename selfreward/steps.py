@@ -1,6 +1,7 @@
 """Each step of a round: from sealed inputs to sealed rows. `loop.py` says in which order."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -10,7 +11,7 @@ from selfreward.gates import best_round, require_readable
 from selfreward.metrics.evidence import Evidence, PoolRows, Verifier
 from selfreward.pairing.answers import answer_pairs
 from selfreward.pairing.judgments import judgment_pairs
-from selfreward.progress import Progress
+from selfreward.progress import Progress, Stage
 from selfreward.records import (
     Drop,
     Judgment,
@@ -135,16 +136,13 @@ class Steps:
         if recipe.judge.control == "shuffled":
             scores = shuffle_within_prompts(scores, responses, seed)
         source = "oracle" if recipe.judge.source == "oracle" else "self"
-        selected, drops = answer_pairs(
-            prompts, responses, scores, dict.fromkeys(_by_id(prompts), ()), recipe.pairs, seed=seed, source=source
-        )
+        selected, drops = answer_pairs(prompts, responses, scores, recipe.pairs, seed=seed, source=source)
         if recipe.meta.enabled:
             standings, summary = hold_battles(metas, recipe.meta)
             about_judgments, more = judgment_pairs(
                 judgments,
                 standings,
                 summary,
-                dict.fromkeys(_by_id(responses), ()),
                 recipe.meta,
                 answer_pairs=len(selected),
                 seed=seed,
@@ -262,8 +260,19 @@ class Steps:
             self.artifacts.discard_weights(number)
 
     def _complete(self, work: Work[Any, Row]) -> Rows[Row]:
-        with self.progress.stage(f"round {work.round}: {work.artifact}", len(work.chunks)) as stage:
-            self.artifacts.progress = lambda _, done, __: stage.advance(done - stage.done)
+        """The work's rows; a stage is shown only while chunks of it are owed."""
+        with ExitStack() as shown:
+            stages: list[Stage] = []
+
+            def show(_: Work[Any, Any], done: int, total: int) -> None:
+                if not stages and done < total:
+                    stages.append(
+                        shown.enter_context(self.progress.stage(f"round {work.round}: {work.artifact}", total, done))
+                    )
+                for stage in stages:
+                    stage.advance(done - stage.done)
+
+            self.artifacts.progress = show
             rows = self.artifacts.complete(work)
         seal = self.artifacts.seal(work.round, work.artifact)
         return Rows(rows, seal.digest if seal else "")

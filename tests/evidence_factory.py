@@ -1,6 +1,7 @@
 """Evidence with a planted truth: prompts of the sandbox, and replies whose true quality is chosen by hand."""
 
 import dataclasses
+import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice, permutations
 
@@ -170,3 +171,35 @@ def meta_judgment(first: Judgment, second: Judgment, winner: str | None) -> Meta
         winner=winner,
         unreadable="no verdict" if winner is None else None,
     )
+
+
+def varied(count, seed=0, pool="report"):
+    """Prompts with six answers of random quality each."""
+    rng = random.Random(seed)
+    return {prompt: [rng.randrange(6) for _ in range(6)] for prompt in prompts(count, pool)}
+
+
+def noisy(seed, spread=1):
+    """A judge that errs by up to `spread` points, either way."""
+    rng = random.Random(seed)
+    return lambda _, quality: [min(5.0, max(0.0, quality + rng.randint(-spread, spread))) for _ in range(3)]
+
+
+def guessing(seed):
+    """A judge without any information."""
+    rng = random.Random(seed)
+    return lambda *_: [float(rng.randrange(6)) for _ in range(3)]
+
+
+def holds(row, value):
+    return row.low <= value <= row.high
+
+
+def battles(verdict, count=60, scores=(5.0, 3.0)):
+    """Both orders of one battle per answer of true quality 5. `verdict(first, second, rng)` names the winner."""
+    rng = random.Random(0)
+    own = rows({prompt: [5] for prompt in prompts(count, "train")}, lambda *_: scores)
+    metas = []
+    for one, other in zip(own.judgments[::2], own.judgments[1::2], strict=True):
+        metas += [meta_judgment(a, b, verdict(a, b, rng)) for a, b in ((one, other), (other, one))]
+    return own, metas

@@ -99,7 +99,7 @@ def test_a_recipe_that_is_not_there_or_no_yaml(tmp_path: Path) -> None:
 def test_debug_shows_the_traceback_as_well(tmp_path: Path) -> None:
     done = selfreward("run", "missing.yaml", cwd=tmp_path, SELFREWARD_DEBUG="1")
     assert done.returncode == 2
-    assert "Traceback" in done.stderr
+    assert "Traceback (most recent call last)" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("RecipeError: recipe missing.yaml")
 
 

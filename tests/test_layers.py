@@ -16,12 +16,12 @@ ROOT = Path(selfreward.__file__).parent
 LAYERS: list[dict[str, list[str]]] = [
     {"errors": ["errors"]},
     {"records": ["records"], "config": ["config"], "progress": ["progress"]},
+    {"engine protocol": ["engines.protocol"]},
     {
         "store": ["files", "seals", "chunks", "directories", "sharing", "run_view", "runs", "store"],
         "stats": ["stats", "resampling"],
         "roles": ["roles"],
         "prompt files": ["pools_file"],
-        "engine protocol": ["engines.protocol"],
         "sandbox world": [
             f"sandbox.{name}"
             for name in ("words", "tasks", "draws", "oracle", "annotator", "demonstrator", "prompts", "pools", "world")

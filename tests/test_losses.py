@@ -1,6 +1,7 @@
 """The losses against closed forms, a second implementation in numpy, and TRL's own loss on the same batch."""
 
 import dataclasses
+import itertools
 import math
 from pathlib import Path
 
@@ -168,8 +169,8 @@ def test_plain_loss_is_trls_own(start, tmp_path):
         trainer.model.zero_grad()
         loss.backward()
         gradients.append(torch.cat([p.grad.flatten() for p in trainer.model.parameters()]).clone())
-    assert torch.nn.functional.cosine_similarity(*gradients, dim=0).item() == pytest.approx(1, abs=1e-5)
-    assert gradients[0].norm().item() == pytest.approx(gradients[1].norm().item(), rel=1e-4)
+    assert gradients[0].norm() > 0.01
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-3, atol=1e-5)
 
 
 def test_hooks_that_we_override_exist_in_trl():
@@ -207,4 +208,4 @@ def test_the_schedule_warms_up_from_the_first_step_and_decays_to_a_tenth():
     assert factors[0] == pytest.approx(0.2)
     assert max(factors) == factors[4]
     assert factors[99] == pytest.approx(0.109)
-    assert all(late < early for early, late in zip(factors[4:], factors[5:], strict=False))
+    assert all(late < early for early, late in itertools.pairwise(factors[4:]))

@@ -41,8 +41,7 @@ def score(value, readable=3):
 
 
 def pair_up(prompts, responses, scores, seed=0, **recipe):
-    tokens = {row.id: (7, 8) for row in prompts}
-    return answer_pairs(prompts, responses, scores, tokens, PairsRecipe(**recipe), seed=seed, source="self")
+    return answer_pairs(prompts, responses, scores, PairsRecipe(**recipe), seed=seed, source="self")
 
 
 def one_prompt(values, **recipe):
@@ -62,7 +61,7 @@ def test_the_best_meets_the_worst_with_the_sampled_tokens():
     (pair,), drops = one_prompt([2.0, 5.0, None, 1.0, 4.0])
     assert not drops
     assert (pair.chosen_id, pair.rejected_id, pair.chosen_score, pair.rejected_score) == ("p/1", "p/3", 5.0, 1.0)
-    assert (pair.prompt_token_ids, pair.chosen_token_ids, pair.rejected_token_ids) == ((7, 8), (1, 1, 1), (3, 3, 3))
+    assert (pair.prompt_token_ids, pair.chosen_token_ids, pair.rejected_token_ids) == ((), (1, 1, 1), (3, 3, 3))
     assert (pair.kind, pair.source, pair.label) == ("answer", "self", 1.0)
 
 
@@ -184,12 +183,9 @@ def test_flipped_labels_are_the_asked_share_nested_and_nothing_else_changes():
     assert flipped[0.15] < flipped[0.3] < flipped[0.5]
 
 
-def test_an_unknown_rule_and_missing_tokens_are_named():
+def test_an_unknown_rule_is_named():
     with pytest.raises(RecipeError, match=r"pairs\.rule.*best_vs_wrst.*'best_vs_worst'"):
         one_prompt([1.0, 2.0], rule="best_vs_wrst")
-    rows = [response("p", i) for i in range(2)]
-    with pytest.raises(DataError, match="prompt p: no token ids"):
-        answer_pairs([prompt("p")], rows, {"p/0": score(1), "p/1": score(2)}, {}, PairsRecipe(), seed=0, source="self")
 
 
 # Judgment pairs
@@ -213,16 +209,15 @@ def judged(of, scores, strengths, wins=None, finish="stop", text="text"):
 def battle_pairs(entries, answers=1000, seed=0, agreement=0.9, **recipe):
     judgments = [row for rows, _ in entries for row in rows]
     standings = [standing for _, standing in entries]
-    tokens = {standing.response_id: (1, 2, 3) for standing in standings}
     settings = MetaRecipe(**({"max_class_share": 1.0} | recipe))
-    return judgment_pairs(judgments, standings, summary(agreement), tokens, settings, answer_pairs=answers, seed=seed)
+    return judgment_pairs(judgments, standings, summary(agreement), settings, answer_pairs=answers, seed=seed)
 
 
 def test_the_strongest_judgment_meets_the_weakest():
     (pair,), drops = battle_pairs([judged("r", [4.0, 2.0, 5.0], [0.1, -1.0, 0.9])])
     assert not drops
     assert (pair.kind, pair.chosen_id, pair.rejected_id) == ("judgment", "r-2", "r-1")
-    assert (pair.prompt_token_ids, pair.chosen_token_ids, pair.rejected_token_ids) == ((1, 2, 3), (2, 9), (1, 9))
+    assert (pair.prompt_token_ids, pair.chosen_token_ids, pair.rejected_token_ids) == ((), (2, 9), (1, 9))
     assert (pair.chosen_score, pair.rejected_score, pair.source) == (0.9, -1.0, "meta")
 
 

@@ -2,8 +2,10 @@
 
 import json
 import random
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ import selfreward.sandbox
 from selfreward.sandbox.annotator import AnnotatorDials, read_score, read_verdict
 from selfreward.sandbox.demonstrator import DemonstratorDials
 from selfreward.sandbox.draws import draw_task, split_of
+from selfreward.sandbox.floors import Estimate, estimate_with_interval, skill_table, unmet_floors
 from selfreward.sandbox.lessons import Mix, OwnReply, Teacher
 from selfreward.sandbox.model import (
     build_model,
@@ -150,13 +153,49 @@ def test_a_dial_of_the_generator_leaves_judgments_alone() -> None:
 
 @pytest.mark.parametrize("name", ["seed-0", "seed-1", "seed-2"])
 def test_shipped_seed_meets_its_floors(name: str) -> None:
-    from selfreward.sandbox.skill import unmet_floors
-
     card = json.loads((SEEDS / name / "seed.json").read_text())
     assert unmet_floors(card["skill"]) == []
     assert card["recipe"]["seed"] == int(name[-1])
     tokenizer = AutoTokenizer.from_pretrained(SEEDS / name)
     assert tokenizer.get_vocab() == build_tokenizer().get_vocab() == WORD_IDS
+
+
+def test_floors_find_what_is_missed_and_only_that() -> None:
+    good = {
+        "sampled_accuracy": 0.45,
+        "best_of_minus_sampled": 0.4,
+        "judge_own_rho": 0.8,
+        "judge_own_pairwise": 0.9,
+        "judge_greedy_minus_sampled": 0.1,
+        "meta_own_accuracy": 0.75,
+        "meta_own_slot_a": 0.5,
+        "new_task_valid": 0.9,
+    }
+
+    def skill(**changed: float) -> dict[str, Any]:
+        values = {**good, **changed}
+        return {
+            "estimates": {name: asdict(Estimate(value, value - 0.05, value, 9, 9)) for name, value in values.items()}
+        }
+
+    assert unmet_floors(skill()) == []
+    assert [line.split()[0] for line in unmet_floors(skill(meta_own_slot_a=0.7))] == ["meta_own_slot_a"]
+    assert [line.split()[0] for line in unmet_floors(skill(meta_own_accuracy=0.64))] == ["meta_own_accuracy"]
+    assert [line.split()[0] for line in unmet_floors(skill(judge_greedy_minus_sampled=0.04))] != []
+    bad = skill(new_task_valid=0.1)
+    assert "MISSED" in skill_table({**bad, "missed": unmet_floors(bad)})
+
+
+def test_intervals_treat_a_prompt_as_one_draw() -> None:
+    """Ten equal values from one prompt tell no more than one value, so the interval must not shrink."""
+    rng = random.Random(0)
+    prompts = [[float(rng.random() < 0.5)] for _ in range(60)]
+    once = estimate_with_interval(prompts, fmean)
+    repeated = estimate_with_interval([values * 10 for values in prompts], fmean)
+    assert (once.low, once.value, once.high) == pytest.approx((repeated.low, repeated.value, repeated.high))
+    assert once.low < once.value < once.high
+    assert (once.n, repeated.n, repeated.prompts) == (60, 600, 60)
+    assert once.high - once.low == pytest.approx(0.25, abs=0.06)
 
 
 def test_shipped_seed_knows_the_world() -> None:

@@ -98,8 +98,8 @@ class ChatRenderer:
                 smuggled = self._smuggled(turns, prompts[position])
                 if smuggled:
                     raise DataError(
-                        f"{self.where}: text of a message still became the control token {smuggled!r} after "
-                        f"being neutralised; use a tokenizer that keeps the two apart. Last turn: {turns[-1].content!r:.160}"
+                        f"{self.where}: text of a message still became the control token {smuggled!r} after being "
+                        f"neutralised; use another tokenizer. The last turn: {turns[-1].content!r:.160}"
                     )
         return prompts
 

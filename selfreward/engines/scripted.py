@@ -11,9 +11,9 @@ For trying a recipe's plumbing, for demonstrations and for tests. The script is 
           - {text: 'fine', reasoning: 'let me see'}
 
 Reply k of a request is chosen by a hash of (request seed, k); at temperature 0 it is the first one. A reply longer than
-`max_tokens`, its end included, is truncated there. Tokens are words, numbered by hash (id 0 ends a turn), so equal texts have
-equal ids. Log-probabilities are pseudo-values in (-4, 0) by hash of policy, prompt and tokens so far: they depend on the
-policy, so a hand-off is visible, and on nothing else.
+`max_tokens`, its end included, is truncated there. Tokens are words, numbered by hash (id 0 ends a turn), so equal
+texts have equal ids. Log-probabilities are pseudo-values in (-4, 0) by hash of policy, prompt and the tokens so far: another
+policy has others, so a hand-off is visible.
 """
 
 import hashlib
@@ -81,10 +81,10 @@ class ScriptedEngine:
         self._policy, self._checksums = digest, checksums
 
     def prompt_token_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        turns = [word_ids(f"<{message.role}> {message.content}") + (END_ID,) for message in messages]
+        turns = [(*word_ids(f"<{message.role}> {message.content}"), END_ID) for message in messages]
         return tuple(index for turn in turns for index in turn) + word_ids("<assistant>")
 
-    def generate(self, requests: Sequence[Request], seed: int) -> list[list[Completion]]:  # noqa: ARG002
+    def generate(self, requests: Sequence[Request], seed: int) -> list[list[Completion]]:
         """Replies depend on each request's own seed; the chunk's is not needed."""
         return [[self._reply(request, sample) for sample in range(request.n)] for request in requests]
 
@@ -101,15 +101,15 @@ class ScriptedEngine:
         rule = next((rule for rule in self._rules if rule.holds(request.messages)), None)
         if rule is None:
             raise EngineError(
-                f"request {request.id}: no rule of script {self._engine.script} matches {request.messages[-1].content!r:.80}; "
-                "add one, for example a last rule without `match`"
+                f"request {request.id}: no rule of script {self._engine.script} matches "
+                f"{request.messages[-1].content!r:.80}; add one, for example a last rule without `match`"
             )
         prompt = self.prompt_token_ids(request.messages)
         limit = self._engine.max_length
         if limit is not None and len(prompt) + request.max_tokens > limit:
             raise EngineError(
-                f"request {request.id}: {len(prompt)} prompt tokens and {request.max_tokens} completion tokens are more "
-                f"than engine.max_length of {limit}; shorten the prompt or lower max_tokens"
+                f"request {request.id}: {len(prompt)} prompt tokens and {request.max_tokens} completion tokens are "
+                f"more than engine.max_length of {limit}; shorten the prompt or lower max_tokens"
             )
         chosen = 0 if request.temperature == 0 else seed_for("reply", request.seed, sample) % len(rule.replies)
         reply = rule.replies[chosen]

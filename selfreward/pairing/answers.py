@@ -12,6 +12,8 @@ The filters, in the order in which they can end a prompt:
     too long         the chosen answer has more than `max_chosen_tokens`: dropped rather than replaced by the next
                      best, which would turn the filter into a hidden length preference
 
+The tokens of the question are not known here; the stage that computes the reference adds them.
+
 `flip` is the control of label noise: that share of the pairs changes sides, by a lot per pair id, so that the pairs
 flipped at 15 % are among those flipped at 30 %.
 """
@@ -23,7 +25,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from selfreward.config import PairsRecipe
-from selfreward.errors import DataError, RecipeError
+from selfreward.errors import RecipeError
 from selfreward.pairing import PAIR_RULES
 from selfreward.pairing.candidates import Candidate, Score, pair_drop
 from selfreward.records import Drop, Pair, Prompt, Response, seed_for, stable_id
@@ -47,13 +49,12 @@ def answer_pairs(
     prompts: Sequence[Prompt],
     responses: Sequence[Response],
     scores: Mapping[str, Score],
-    prompt_token_ids: Mapping[str, tuple[int, ...]],
     recipe: PairsRecipe,
     *,
     seed: int,
     source: str,
 ) -> tuple[list[Pair], list[Drop]]:
-    """Pairs and drops in the order of `prompts`; `scores` is by response id, `prompt_token_ids` by prompt id."""
+    """Pairs and drops in the order of `prompts`; `scores` is by response id."""
     rule = load_rule(recipe.rule)
     answers: defaultdict[str, list[Response]] = defaultdict(list)
     for response in responses:
@@ -64,10 +65,8 @@ def answer_pairs(
         picked = _pick(prompt.id, answers[prompt.id], scores, recipe, rule, seed)
         if isinstance(picked, Drop):
             drops.append(picked)
-        elif prompt.id not in prompt_token_ids:
-            raise DataError(f"prompt {prompt.id}: no token ids; expected those that the generator was asked with")
         else:
-            pair = _pair(prompt.id, prompt_token_ids[prompt.id], *picked, source)
+            pair = _pair(prompt.id, *picked, source)
             pairs.append(_flipped(pair, recipe.flip, seed))
     return pairs, drops
 
@@ -114,14 +113,14 @@ def _pick(
     return picked
 
 
-def _pair(prompt_id: str, tokens: tuple[int, ...], chosen: Candidate, rejected: Candidate, source: str) -> Pair:
+def _pair(prompt_id: str, chosen: Candidate, rejected: Candidate, source: str) -> Pair:
     return Pair(
         id=stable_id("pair", "answer", prompt_id, *sorted((chosen.response.id, rejected.response.id))),
         kind="answer",
         prompt_id=prompt_id,
         chosen_id=chosen.response.id,
         rejected_id=rejected.response.id,
-        prompt_token_ids=tokens,
+        prompt_token_ids=(),
         chosen_token_ids=chosen.response.token_ids,
         rejected_token_ids=rejected.response.token_ids,
         chosen_score=chosen.score.value,

@@ -59,7 +59,6 @@ def judgment_pairs(
     judgments: Sequence[Judgment],
     standings: Sequence[Standing],
     summary: MetaSummary,
-    prompt_token_ids: Mapping[str, tuple[int, ...]],
     recipe: MetaRecipe,
     *,
     answer_pairs: int,
@@ -68,8 +67,7 @@ def judgment_pairs(
 ) -> tuple[list[Pair], list[Drop]]:
     """Pairs and drops in the order of `standings`.
 
-    `prompt_token_ids` are the judge prompt's, by response id; `answer_pairs` is the number of answer pairs that these
-    will be trained with.
+    `answer_pairs` is the number of answer pairs that these will be trained with.
     """
     by_id = {judgment.id: judgment for judgment in judgments}
     if summary.agreement is not None and summary.agreement < recipe.min_agreement:
@@ -83,10 +81,7 @@ def judgment_pairs(
         if isinstance(picked, Drop):
             drops[standing.response_id] = picked
             continue
-        if standing.response_id not in prompt_token_ids:
-            raise DataError(f"response {standing.response_id}: no token ids; expected those of its judge prompt")
-        tokens = prompt_token_ids[standing.response_id]
-        eligible[standing.response_id] = _pair(standing, tokens, by_id, *picked, source)
+        eligible[standing.response_id] = _pair(standing, by_id, *picked, source)
     scores = [_score(by_id[pair.chosen_id]) for pair in eligible.values()]
     stopped = refused(list(eligible.values()), scores, answer_pairs, recipe, seed)
     for response_id, pair in eligible.items():
@@ -137,14 +132,7 @@ def _score(judgment: Judgment) -> float:
     return judgment.score
 
 
-def _pair(
-    standing: Standing,
-    tokens: tuple[int, ...],
-    judgments: Mapping[str, Judgment],
-    best: int,
-    worst: int,
-    source: str,
-) -> Pair:
+def _pair(standing: Standing, judgments: Mapping[str, Judgment], best: int, worst: int, source: str) -> Pair:
     chosen, rejected = (judgments[standing.judgment_ids[index]] for index in (best, worst))
     return Pair(
         id=stable_id("pair", "judgment", standing.response_id, *sorted((chosen.id, rejected.id))),
@@ -152,7 +140,7 @@ def _pair(
         prompt_id=chosen.prompt_id,
         chosen_id=chosen.id,
         rejected_id=rejected.id,
-        prompt_token_ids=tokens,
+        prompt_token_ids=(),
         chosen_token_ids=chosen.token_ids,
         rejected_token_ids=rejected.token_ids,
         chosen_score=standing.strengths[best],

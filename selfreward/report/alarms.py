@@ -53,7 +53,9 @@ def _changes(reading: Reading) -> Iterator[Alarm]:
         if (worrying > 0 and estimate.low > 0) or (worrying < 0 and estimate.high < 0):
             yield Alarm(f"{words(row.metric)}:", f"{meaning} ({evidence}).")
         if row.metric == "length_tokens" and estimate.low > LONGER * row.before:
-            yield Alarm("length:", f"answers grew by more than {LONGER:.0%} ({evidence}, from {row.before:.1f} tokens).")
+            yield Alarm(
+                "length:", f"answers grew by more than {LONGER:.0%} ({evidence}, from {row.before:.1f} tokens)."
+            )
 
 
 def _levels(reading: Reading) -> Iterator[Alarm]:

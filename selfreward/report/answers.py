@@ -80,4 +80,6 @@ def per_prompt(rows: Iterable[PromptRound], verifier: Verifier | None) -> dict[s
                 values["judge_minus_truth"].append((name, answer.score - truth.quality))
             if truth.wrong_claim and truth.echoes_claim is not None:
                 values["claim_echo"].append((name, float(truth.echoes_claim)))
-    return {metric: cluster_means([v for _, v in cells], [name for name, _ in cells]) for metric, cells in values.items()}
+    return {
+        metric: cluster_means([v for _, v in cells], [name for name, _ in cells]) for metric, cells in values.items()
+    }

@@ -24,7 +24,9 @@ def embedded_prompts(readings: Sequence[Reading]) -> list[dict[str, Any]]:
     """Plain data of the sampled prompts, which depends on ids only, so that equal runs give equal reports."""
     pools, training = [], []
     for reading in readings:
-        pools += [(reading, None, prompt.id, prompt.cohort) for prompt in reading.pools.values() if prompt.pool == "report"]
+        pools += [
+            (reading, None, prompt.id, prompt.cohort) for prompt in reading.pools.values() if prompt.pool == "report"
+        ]
         for number in reading.rounds[1:]:
             rows = reading.train_answers(number)
             training += [(reading, number, name, row.prompt.cohort) for name, row in rows.items()]
@@ -48,7 +50,9 @@ def _spread(items: list[tuple[Reading, int | None, str, str]], most: int) -> lis
     for item in sorted(items, key=lambda item: stable_id("browser", item[2])):
         strata.setdefault((item[3], item[1] or 0, item[0].name), []).append(item)
     turns = [strata[key] for key in sorted(strata)]
-    picked = [stratum[turn] for turn in range(max(map(len, turns), default=0)) for stratum in turns if turn < len(stratum)]
+    picked = [
+        stratum[turn] for turn in range(max(map(len, turns), default=0)) for stratum in turns if turn < len(stratum)
+    ]
     return picked[:most]
 
 

@@ -37,7 +37,9 @@ FAMILIES = (
         "Do answers grow? Growth without growth in truth is the cheapest sign of pleasing the judge.",
         ("length_tokens", "length_words", "truncated_rate"),
     ),
-    Family("Diversity", "Do samples of one prompt still differ?", ("distinct_answers", "distinct_cores", "answer_entropy")),
+    Family(
+        "Diversity", "Do samples of one prompt still differ?", ("distinct_answers", "distinct_cores", "answer_entropy")
+    ),
     Family(
         "Pairs and training",
         "How many pairs were there, were they right, and what did training do to their likelihood?",

@@ -16,7 +16,7 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 34
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One value with its interval; in a phase plot `x` has an interval too."""
+    """One value with its interval; in a phase plot `x` has one too. `label` is the tooltip, `mark` is written beside."""
 
     x: float
     y: float
@@ -25,6 +25,7 @@ class Point:
     x_low: float | None = None
     x_high: float | None = None
     label: str = ""
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,9 @@ def phase_chart(series: Sequence[Series], x_label: str, title: str) -> str:
         body += _line(line, axes, x_label, band=False)
         for point in line.points:
             y = axes.top(point.y)
+            if point.mark:
+                place = axes.left(point.x) + 6
+                body += f'<text class="mark" x="{place:.1f}" y="{y - 6:.1f}">{escape(point.mark)}</text>'
             if point.x_low is not None and point.x_high is not None:
                 body += (
                     f'<line x1="{axes.left(point.x_low):.1f}" x2="{axes.left(point.x_high):.1f}" y1="{y:.1f}" '

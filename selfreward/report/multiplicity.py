@@ -1,45 +1,44 @@
-"""Several comparisons at once: p-values of paired differences, and Holm's correction (Holm 1979).
+"""Several comparisons at once: the p-value behind a paired difference's interval, and Holm's correction (Holm 1979).
 
-A NestedDifference states its half width t(.975)·se and its smallest effect (t(.975) + t(.80))·se; together they fix the
-degrees of freedom and se, hence the p-value of the very t-statistic that the interval was made from.
+A NestedDifference states half width(q)² = Σ t²(q; freedom) · variance over its parts (seed models, prompts) at two levels q:
+the interval's, and, in the smallest effect, the power's. That fixes the parts' variances, hence the level at which the
+interval would just touch 0. So p < .05 exactly where the difference is resolved.
 """
 
 from collections.abc import Sequence
 
-from scipy.optimize import brentq
-from scipy.special import stdtr, stdtrit
+import numpy as np
+from scipy.optimize import brentq, nnls
+from scipy.special import stdtrit
 
 from selfreward.stats import POWER, TAIL, NestedDifference
 
-MOST_FREEDOM = 1e9
+SMALLEST = 1e-12
 
 
 def p_value(difference: NestedDifference) -> float | None:
-    """Two-sided p-value of "the difference is 0"; None where there is no interval.
+    """Two-sided p-value of "the difference is 0", at least 1e-12; None where there is no interval.
 
-    Without any spread the p-value is 1 for a difference of 0 and 0 otherwise.
+    Without any spread it is 1 for a difference of 0 and the smallest otherwise.
     """
     estimate, effect = difference.estimate, difference.smallest_effect
     if estimate.value is None or estimate.high is None or effect is None:
         return None
     half = estimate.high - estimate.value
-    if half <= 0 or effect <= half:
-        return float(estimate.value == 0)
-    wanted = half / (effect - half)
-    freedom = _freedom(wanted)
-    error = half / stdtrit(freedom, TAIL)
-    return float(2 * stdtr(freedom, -abs(estimate.value) / error))
+    if estimate.value == 0 or half <= 0:
+        return 1.0 if estimate.value == 0 else SMALLEST
+    freedoms = [n - 1 for n in (estimate.n, difference.prompts) if n > 1]
+    squares = np.asarray([[stdtrit(freedom, level) ** 2 for freedom in freedoms] for level in (TAIL, POWER)])
+    variances, _ = nnls(squares, np.asarray([half**2, (effect - half) ** 2]))
 
+    def excess(tail: float) -> float:
+        """How far the interval at this level reaches beyond 0."""
+        reach = sum(stdtrit(freedom, tail) ** 2 * part for freedom, part in zip(freedoms, variances, strict=True))
+        return float(reach) - float(estimate.value or 0) ** 2
 
-def _freedom(ratio: float) -> float:
-    """The degrees of freedom at which t(.975) / t(.80) is `ratio`: it falls from 9.2 at 1 to 2.33 at infinity."""
-
-    def excess(freedom: float) -> float:
-        return float(stdtrit(freedom, TAIL) / stdtrit(freedom, POWER)) - ratio
-
-    if excess(MOST_FREEDOM) >= 0:
-        return MOST_FREEDOM
-    return float(brentq(excess, 0.5, MOST_FREEDOM, rtol=1e-9))
+    if excess(SMALLEST / 2) <= 0:
+        return SMALLEST
+    return 2 * float(brentq(excess, SMALLEST / 2, 0.5, xtol=1e-15))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

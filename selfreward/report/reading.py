@@ -95,7 +95,7 @@ class Reading:
     def _train_answers(self, number: int) -> dict[str, PromptRound]:
         """Training prompt id → the answers that became (or did not become) pairs of round `number`."""
         rows = PoolRows(
-            self.rows(number, "prompts", Prompt),
+            self.prompts_of(number),
             self.rows(number, "responses", Response),
             self.rows(number, "judgments", Judgment),
         )
@@ -106,6 +106,10 @@ class Reading:
         """Metric → prompt id → value of round `number` on one pool."""
         rows = [row for row in self.pool_answers(number).values() if row.prompt.pool == pool]
         return per_prompt(rows, self.verifier)
+
+    def prompts_of(self, number: int) -> Sequence[Prompt]:
+        """The training prompts of a round."""
+        return self.rows(number, "prompts", Prompt)
 
     def pairs(self, number: int) -> Sequence[Pair]:
         return self.rows(number, "pairs", Pair)

@@ -85,9 +85,7 @@ def pairs_table(reading: Reading) -> Table:
     fates: dict[int, Counter[str]] = {number: reading.fates(number) for number in reading.rounds if number}
     names = sorted({name for counted in fates.values() for name in counted}, key=lambda name: (name[0] != "k", name))
     rows = [[name, *(str(fates[number][name]) for number in fates)] for name in names]
-    return Table(
-        "What was kept and what was dropped, and why", ["", *(f"round {number}" for number in fates)], rows
-    )
+    return Table("What was kept and what was dropped, and why", ["", *(f"round {number}" for number in fates)], rows)
 
 
 def lineage_table(reading: Reading) -> Table:

@@ -108,7 +108,9 @@ def _without_truth(reading: Reading, changes: dict[str, Compared], last: int, de
     )
     headline = "There is no verifier, so whether the answers became better cannot be known from this run"
     moved = direction(belief.difference.estimate) if belief else 0
-    headline += {1: "; its own judge believes so.", -1: "; its own judge believes that they became worse.", 0: "."}[moved]
+    headline += {1: "; its own judge believes so.", -1: "; its own judge believes that they became worse.", 0: "."}[
+        moved
+    ]
     return Verdict(headline, tuple(sentences + details), "open")
 
 
@@ -140,7 +142,9 @@ def _sentence(subject: str, row: Compared, last: int) -> str:
     if moved:
         return f"{subject} {'rose' if moved > 0 else 'fell'} {levels} by round {last} {paired}."
     smallest = number_text(row.difference.smallest_effect)
-    return f"{subject} went {levels} by round {last}; a change is not resolved {paired}; {smallest} would have been found."
+    return (
+        f"{subject} went {levels} by round {last}; a change is not resolved {paired}; {smallest} would have been found."
+    )
 
 
 def _gap_sentence(row: Compared, last: int) -> str:

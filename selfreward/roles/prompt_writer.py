@@ -15,9 +15,8 @@ from selfreward.roles.fences import as_question, fence_code, fenced, substitute
 from selfreward.roles.unreadable import Unreadable, unfinished, without_verdict
 
 _NAMES = r"(?:new\s+)?(?:task|request|instruction|prompt|example)"
-_LABEL = re.compile(
-    rf"^\W*(?:here(?:'s| is) [^\n:]*:\s*)?(?:(?:{_NAMES})\s*(?:#?\s*[0-9]+)?\s*[:.)]|[0-9]+[.)])\W*\s", re.I
-)
+_OPENING = re.compile(r"^\W*(?:sure[,!.:]?\s*)?here(?:'s|’s| is)[^\n:]*:\s*", re.I)
+_LABEL = re.compile(rf"^\W*(?:(?:{_NAMES})\s*(?:#?\s*[0-9]+)?\s*[:.)]|[0-9]+[.)])\W*\s", re.I)
 _NEXT = re.compile(
     rf"\n\W*(?:(?:{_NAMES}\s*#?\s*[0-9]*|answer|response|output|solution|assistant)\s*:|</?(?:request|example)\b)", re.I
 )
@@ -41,7 +40,7 @@ def read(template: str, completion: Completion) -> str | Unreadable:
     text = completion.text.strip()
     if look_up("prompt_writer", template).fence != "none":
         text = re.sub(r"^\s*<(request-[0-9a-f]{8})>\s*(.*?)\s*(?:</\1>.*)?$", r"\2", text, flags=re.DOTALL)
-        text = _LABEL.sub("", text, count=1)
+        text = _LABEL.sub("", _OPENING.sub("", text, count=1), count=1)
         text = _NEXT.split(text, maxsplit=1)[0].strip()
         if len(text) > 1 and (text[0], text[-1]) in {('"', '"'), ("“", "”")}:
             text = text[1:-1].strip()

@@ -24,6 +24,7 @@ from trl.trainer.sft_config import SFTConfig
 
 from selfreward.sandbox.annotator import AnnotatorDials
 from selfreward.sandbox.demonstrator import DemonstratorDials
+from selfreward.sandbox.floors import skill_table
 from selfreward.sandbox.lessons import Lesson, Mix, OwnReply, Teacher, draw_judged_task
 from selfreward.sandbox.model import build_model, save_model
 from selfreward.sandbox.prompts import judge_prompt
@@ -115,6 +116,7 @@ def train_seed(recipe: SeedRecipe, out: Path, *, progress: Progress) -> SeedRepo
             _train_stage(model, lessons, recipe, stage, stage_seed, curve)
         save_model(model, out)
         skill = measure_skill(out)
+        progress(skill_table(skill))
     finally:
         torch.set_num_threads(threads_before)
     report = SeedReport(recipe, curve.tokens, curve.points, skill, time.monotonic() - started, out)

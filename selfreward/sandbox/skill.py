@@ -1,17 +1,17 @@
 """Measuring a sandbox model against the truth, on prompts that it never trained on."""
 
-import random
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from scipy.stats import spearmanr
 from transformers import LlamaForCausalLM
 
 from selfreward.sandbox.annotator import judgment_quality, read_score, read_verdict
+from selfreward.sandbox.floors import Estimate, estimate_with_interval, unmet_floors
 from selfreward.sandbox.oracle import FULL_SCORE, oracle_score
 from selfreward.sandbox.pools import judge_pool, prompt_pool
 from selfreward.sandbox.prompts import NEW_TASK_PROMPT, judge_prompt, meta_prompt
@@ -21,19 +21,6 @@ from selfreward.sandbox.tasks import Task, parse_task
 _ANSWER_TEMPERATURE, _JUDGE_TEMPERATURE, _META_TEMPERATURE = 0.8, 0.8, 0.5
 _BEST_OF = 6
 _JUDGMENTS = 3
-_RESAMPLES = 400
-Item = TypeVar("Item")
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A statistic with its 95 % percentile interval from resampling prompts; `n` counts values, `prompts` prompts."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-    prompts: int
 
 
 class JudgedOwn(NamedTuple):
@@ -44,37 +31,6 @@ class JudgedOwn(NamedTuple):
     truth: int
     greedy: str
     sampled: list[str]
-
-
-@dataclass(frozen=True)
-class Floor:
-    """The least that a shipped seed must reach, and for rates that must be balanced also the most."""
-
-    least: float
-    most: float = float("inf")
-    interval_above: float = float("-inf")
-
-
-FLOORS = {
-    "sampled_accuracy": Floor(0.35, 0.55),
-    "best_of_minus_sampled": Floor(0.30),
-    "judge_own_rho": Floor(0.75),
-    "judge_own_pairwise": Floor(0.85),
-    "judge_greedy_minus_sampled": Floor(0.0, interval_above=0.0),
-    "meta_own_accuracy": Floor(0.70, interval_above=0.6),
-    "meta_own_slot_a": Floor(0.4, 0.6),
-    "new_task_valid": Floor(0.80),
-}
-
-
-def unmet_floors(skill: dict[str, Any]) -> list[str]:
-    """One sentence for every floor that a model with this `measure_skill` misses."""
-    missed = []
-    for name, floor in FLOORS.items():
-        estimate = skill["estimates"][name]
-        if not floor.least <= estimate["value"] <= floor.most or estimate["low"] <= floor.interval_above:
-            missed.append(f"{name} is {estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]: {floor}")
-    return missed
 
 
 def probe(model: LlamaForCausalLM, size: int = 96) -> dict[str, float]:
@@ -106,13 +62,15 @@ def measure_skill(model_dir: Path, prompts: int = 300) -> dict[str, Any]:
     own = _judge_own(model, tasks[: prompts // 2], sampled)
     new = sample_replies(model, [NEW_TASK_PROMPT], longest=LONGEST_ANSWER, seed=2, samples=prompts, temperature=1.0)[0]
     estimates = {
-        "sampled_accuracy": _estimate(right, fmean),
-        "greedy_accuracy": _estimate(
+        "sampled_accuracy": estimate_with_interval(right, fmean),
+        "greedy_accuracy": estimate_with_interval(
             [[_is_right(task, reply)] for task, (reply,) in zip(tasks, greedy, strict=True)], fmean
         ),
-        "best_of_minus_sampled": _estimate([[max(each) - fmean(each)] for each in right], fmean),
-        "new_task_valid": _estimate([[float(parse_task(text) is not None)] for text in new], fmean),
-        "new_task_distinct": _estimate([[float(new.index(text) == at)] for at, text in enumerate(new)], fmean),
+        "best_of_minus_sampled": estimate_with_interval([[max(each) - fmean(each)] for each in right], fmean),
+        "new_task_valid": estimate_with_interval([[float(parse_task(text) is not None)] for text in new], fmean),
+        "new_task_distinct": estimate_with_interval(
+            [[float(new.index(text) == at)] for at, text in enumerate(new)], fmean
+        ),
         **_judge_estimates(own),
         **_fixed_judge_estimates(model),
         **_meta_estimates(model, own),
@@ -157,10 +115,10 @@ def _judge_estimates(own: list[list[JudgedOwn]]) -> dict[str, Estimate]:
         for items in own
     ]
     return {
-        "judge_own_rho": _estimate(scored, _rank_correlation),
-        "judge_own_pairwise": _estimate([_pair_outcomes(items) for items in scored], fmean),
-        "judge_own_exact": _estimate(sampled, fmean),
-        "judge_greedy_minus_sampled": _estimate(ahead, fmean),
+        "judge_own_rho": estimate_with_interval(scored, _rank_correlation),
+        "judge_own_pairwise": estimate_with_interval([_pair_outcomes(items) for items in scored], fmean),
+        "judge_own_exact": estimate_with_interval(sampled, fmean),
+        "judge_greedy_minus_sampled": estimate_with_interval(ahead, fmean),
     }
 
 
@@ -183,8 +141,8 @@ def _fixed_judge_estimates(model: LlamaForCausalLM) -> dict[str, Estimate]:
         if scores:
             scored.setdefault(item.task.text, []).append((fmean(scores), item.score))
     return {
-        "judge_fixed_rho": _estimate(list(scored.values()), _rank_correlation),
-        "judge_fixed_exact": _estimate(list(exact.values()), fmean),
+        "judge_fixed_rho": estimate_with_interval(list(scored.values()), _rank_correlation),
+        "judge_fixed_exact": estimate_with_interval(list(exact.values()), fmean),
     }
 
 
@@ -219,10 +177,10 @@ def _meta_estimates(model: LlamaForCausalLM, own: list[list[JudgedOwn]]) -> dict
         if both:
             agreed.setdefault(prompt, []).append(float((forward == "A") == first_better))
     return {
-        "meta_own_accuracy": _estimate(list(decided.values()), fmean),
-        "meta_own_slot_a": _estimate(list(slot_a.values()), fmean),
-        "meta_own_agreed_accuracy": _estimate(list(agreed.values()), fmean),
-        "meta_own_agreed_share": _estimate(list(kept.values()), fmean),
+        "meta_own_accuracy": estimate_with_interval(list(decided.values()), fmean),
+        "meta_own_slot_a": estimate_with_interval(list(slot_a.values()), fmean),
+        "meta_own_agreed_accuracy": estimate_with_interval(list(agreed.values()), fmean),
+        "meta_own_agreed_share": estimate_with_interval(list(kept.values()), fmean),
     }
 
 
@@ -244,18 +202,3 @@ def _pair_outcomes(scored: Sequence[tuple[float, int]]) -> list[float]:
 def _rank_correlation(scored: Sequence[tuple[float, int]]) -> float:
     judged, true = zip(*scored, strict=True)
     return float(spearmanr(judged, true).statistic) if len(set(judged)) > 1 and len(set(true)) > 1 else 0.0
-
-
-def _estimate(clusters: Sequence[Sequence[Item]], statistic: Callable[[list[Item]], float]) -> Estimate:
-    """`statistic` of all values, with an interval that treats each cluster (prompt) as one draw."""
-    filled = [cluster for cluster in clusters if cluster]
-    if not filled:
-        return Estimate(0.0, 0.0, 0.0, 0, 0)
-    rng = random.Random("intervals")
-    draws = sorted(
-        statistic([value for cluster in rng.choices(filled, k=len(filled)) for value in cluster])
-        for _ in range(_RESAMPLES)
-    )
-    low, high = draws[int(0.025 * _RESAMPLES)], draws[int(0.975 * _RESAMPLES) - 1]
-    values = [value for cluster in filled for value in cluster]
-    return Estimate(statistic(values), low, high, len(values), len(filled))

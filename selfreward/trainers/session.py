@@ -138,8 +138,8 @@ def writing(directory: Path) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, SafetensorError) as problem:
-        # torch's own writer says that it failed, not why; anything else that is a RuntimeError is not about the disk.
-        if not any(words in str(problem) for words in ("PytorchStreamWriter", "I/O error", "IoError", "iostream")):
+        # torch's own writer says that it failed, not why; any other RuntimeError is not about the disk.
+        if not any(words in str(problem) for words in ("PytorchStreamWriter", "inline_container", "I/O error")):
             raise
         raise StoreError(f"{directory}: cannot be written ({problem}); free space there or permit it") from problem
 

@@ -1,0 +1,110 @@
+"""Which plots the HTML report shows: one per metric and pool, a line per run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from selfreward.records import Measurement
+from selfreward.report.catalogue import STEERING_POOLS, UNPLOTTED, Family, in_families, place, words
+from selfreward.report.figures import Point, Series, phase_chart, rounds_chart
+from selfreward.report.reading import Key, Reading
+from selfreward.report.tables import Table, metric_table, number_text
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    title: str
+    note: str
+    svg: str
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyView:
+    """A family of metrics with its plots, and its numbers per run."""
+
+    name: str
+    question: str
+    charts: Sequence[Chart]
+    tables: Sequence[Table]
+
+
+def points(rows: dict[int, Measurement]) -> list[Point]:
+    """The rounds that have a value."""
+    return [
+        Point(number, row.value, row.low, row.high) for number, row in sorted(rows.items()) if row.value is not None
+    ]
+
+
+def metric_chart(readings: Sequence[Reading], key: Key) -> Chart | None:
+    """One metric over rounds, or None where no run has a value."""
+    lines = [Series(run.name, points(run.by_key.get(key, {})), index) for index, run in enumerate(readings)]
+    title = words(key.metric) if key.cohort == "all" else key.cohort
+    svg = rounds_chart(lines, f"{title}, {place(key.pool)}")
+    oracle = any(row.oracle for run in readings for row in run.by_key.get(key, {}).values())
+    return Chart(title, ", ".join([place(key.pool), *(["needs truth"] if oracle else [])]), svg) if svg else None
+
+
+def main_charts(readings: Sequence[Reading]) -> list[Chart]:
+    """Quality against self-reward; where truth is unknown, self-reward alone and length against it."""
+    charts = [phase(readings)] if any(Key("true_quality", "report") in run.by_key for run in readings) else []
+    if len(readings) == 1:
+        both = [
+            Series(words(metric), points(readings[0].by_key.get(Key(metric, "report"), {})), index)
+            for index, metric in enumerate(("true_quality", "judge_mean"))
+        ]
+        if all(line.points for line in both):
+            charts.append(Chart("Truth (●) and the judge's belief (■)", "report pool", rounds_chart(both, "Scores")))
+    wanted = ["true_accuracy", "judge_minus_truth"] if charts else ["judge_mean", "length_tokens"]
+    charts += [chart for metric in wanted if (chart := metric_chart(readings, Key(metric, "report")))]
+    return charts
+
+
+def phase(readings: Sequence[Reading]) -> Chart:
+    """True quality over the judge's belief, a path through the rounds."""
+    lines = []
+    for index, run in enumerate(readings):
+        truth, belief = (run.by_key.get(Key(metric, "report"), {}) for metric in ("true_quality", "judge_mean"))
+        path = []
+        for number in sorted(truth.keys() & belief.keys()):
+            y, x = truth[number], belief[number]
+            if y.value is not None and x.value is not None:
+                said = (number_text(row.value, row.low, row.high) for row in (x, y))
+                label = "{}, round {}: judge {}, truth {}".format(run.name, number, *said)
+                path.append(Point(x.value, y.value, y.low, y.high, x.low, x.high, label, str(number)))
+        lines.append(Series(run.name, path, index))
+    svg = phase_chart(lines, "judge's mean score", "True quality against the judge's mean score")
+    return Chart(
+        "True quality (up) against the judge's mean score (right)", "numbers are rounds; dashed: both agree", svg
+    )
+
+
+def family_views(readings: Sequence[Reading]) -> list[FamilyView]:
+    """Every family that a run has measured, with all its plots and numbers."""
+    keys = list(dict.fromkeys(key for run in readings for key in run.by_key))
+    views = []
+    for family, metrics in in_families(key.metric for key in keys):
+        inside = sorted(
+            (key for key in keys if key.metric in metrics), key=lambda key: (metrics.index(key.metric), key.pool)
+        )
+        wanted = [
+            key
+            for key in inside
+            if key.cohort == "all" and key.pool not in STEERING_POOLS and key.metric not in UNPLOTTED
+        ]
+        charts = [chart for key in wanted if (chart := metric_chart(readings, key))]
+        tables = [metric_table(run, inside, run.name) for run in readings]
+        views.append(FamilyView(family.name, family.question, charts, tables))
+    return views + _cohorts(readings, keys)
+
+
+def _cohorts(readings: Sequence[Reading], keys: Sequence[Key]) -> list[FamilyView]:
+    """True accuracy of each cohort, where there are cohorts and a truth."""
+    inside = [key for key in keys if (key.metric, key.pool) == ("true_accuracy", "report") and key.cohort != "all"]
+    if not inside:
+        return []
+    inside.sort(key=lambda key: key.cohort)
+    family = Family(
+        "Cohorts", "True accuracy of each family of prompts, report pool: a mean can hide a regression.", ()
+    )
+    charts = [chart for key in inside if (chart := metric_chart(readings, key))]
+    tables = [metric_table(run, inside, run.name) for run in readings]
+    return [FamilyView(family.name, family.question, charts, tables)]

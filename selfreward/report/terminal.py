@@ -1,0 +1,73 @@
+"""The report in a terminal: the verdict, what fired, and tables. A plain 120 columns wide where there is no terminal."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from selfreward.report.alarms import alarms
+from selfreward.report.compare import compare, comparison_table
+from selfreward.report.reading import Reading
+from selfreward.report.tables import Table, cost_table, lineage_table, pairs_table, summary_table
+from selfreward.report.verdict import judge_run
+from selfreward.run_view import RunView
+
+PLAIN_WIDTH = 120
+COLOURS = {"good": "green", "mixed": "yellow", "bad": "red", "open": "default"}
+
+
+def console() -> Console:
+    """Standard output, as wide as the terminal or as PLAIN_WIDTH."""
+    out = Console(highlight=False)
+    return out if out.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
+
+
+def print_report(runs: Sequence[RunView], out: Console) -> None:
+    """Every run: verdict, alarms, then its tables."""
+    for view in runs:
+        reading = Reading(view)
+        verdict = judge_run(reading)
+        out.print(Text(f"\n{reading.name}", style="bold underline"))
+        out.print(Text(verdict.headline, style=f"bold {COLOURS[verdict.tone]}"))
+        for sentence in verdict.details:
+            out.print(Text(sentence))
+        for alarm in alarms(reading):
+            out.print(Text(f"alarm: {alarm.name} {alarm.evidence}", style="yellow"))
+        for table in (summary_table(reading), pairs_table(reading), lineage_table(reading), cost_table(reading)):
+            print_table(table, out)
+
+
+def print_comparison(first: RunView, second: RunView, out: Console) -> None:
+    """Second minus first at every common round and at the last ones. Raises DataError where the pools differ."""
+    a, b = Reading(first), Reading(second)
+    print_table(comparison_table(compare(a, b), a.name, b.name), out)
+    out.print(
+        Text(
+            "One run each: the intervals speak for prompts, not for other run seeds; use `selfreward ablate` for those. "
+            "Smallest effect: what such a comparison finds in 80 % of the cases."
+        )
+    )
+
+
+def print_table(table: Table, out: Console) -> None:
+    """A table with its first column kept; where it is too wide, the rest is told in several blocks of columns."""
+    for columns in blocks(table, out.width):
+        drawn = RichTable(title=Text(table.caption), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        for index in columns:
+            drawn.add_column(Text(table.header[index]), justify="right" if index else "left", no_wrap=index > 0)
+        for row in table.rows:
+            drawn.add_row(*(Text(row[index]) for index in columns))
+        out.print(drawn)
+
+
+def blocks(table: Table, width: int) -> list[list[int]]:
+    """Column numbers of each block: column 0 in all of them, the others in order, as many as fit `width`."""
+    widths = [max(len(row[index]) for row in (table.header, *table.rows)) + 2 for index in range(len(table.header))]
+    found: list[list[int]] = [[0]]
+    for index in range(1, len(widths)):
+        if len(found[-1]) > 1 and sum(widths[column] for column in found[-1]) + widths[index] > width:
+            found.append([0])
+        found[-1].append(index)
+    return found
