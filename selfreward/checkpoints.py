@@ -50,6 +50,8 @@ def tensor_checksums(directory: Path) -> dict[str, str]:
     """SHA-256 of dtype, shape and bytes of every tensor in the directory's safetensors files, by name."""
     checksums: dict[str, str] = {}
     for file in weight_files(directory):
+        if not file.stat().st_size:
+            raise DataError(f"{file}: not a whole safetensors file (it is empty); copy or save it again")
         with _opened(file) as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
             view = memoryview(content)
             try:

@@ -1,21 +1,20 @@
 """The command. Wiring only: each function here reads arguments, calls one function elsewhere and prints what it says.
 
-Errors of the SelfRewardError tree become one line on stderr and the exit code that errors.py gives them; anything else
-is a defect and keeps its traceback. SELFREWARD_DEBUG=1 shows all tracebacks. Results go to stdout, progress to stderr.
+Results go to stdout, progress and errors to stderr. How it ends is in exits.py. What is heavy is imported where it is
+used, and after what can already fail without it.
 """
 
 import os
-import signal
-import sys
-import traceback
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from selfreward import __version__
-from selfreward.errors import RecipeError, SelfRewardError, StoppedError, StoreError
+from selfreward.errors import RecipeError, StoreError
+from selfreward.exits import run_command
 
 if TYPE_CHECKING:
     from selfreward.store import Store
@@ -201,24 +200,30 @@ def sandbox_train(
     ] = None,
 ) -> None:
     """Train a seed model from nothing (about a quarter of an hour on one core)."""
+    if out.exists() and any(out.iterdir()):
+        raise StoreError(f"{out}: exists and is not empty; a model is never overwritten, choose another --out")
     from selfreward.progress import Progress
     from selfreward.sandbox.bootstrap import SeedRecipe, train_seed
 
-    if out.exists() and any(out.iterdir()):
-        raise StoreError(f"{out}: exists and is not empty; a model is never overwritten, choose another --out")
     recipe = SeedRecipe(seed=seed)
-    train_seed(recipe.scaled_to(tokens) if tokens else recipe, out, progress=Progress().say)
+    if tokens is not None:
+        share = tokens / sum(stage.tokens for stage in recipe.stages)
+        stages = (
+            replace(stage, tokens=round(stage.tokens * share), own_tasks=round(stage.own_tasks * share))
+            for stage in recipe.stages
+        )
+        recipe = replace(recipe, stages=tuple(stages))
+    train_seed(recipe, out, progress=Progress().say)
     typer.echo(f"done: {out}")
 
 
 @sandbox.command("skill")
 def sandbox_skill(directory: Annotated[Path, typer.Argument(help="A model that was trained in the sandbox.")]) -> None:
     """Measure a sandbox model against the truth."""
-    import json
-
+    from selfreward.sandbox.floors import skill_table
     from selfreward.sandbox.skill import measure_skill
 
-    typer.echo(json.dumps(measure_skill(directory), indent=1))
+    typer.echo(skill_table(measure_skill(directory)))
 
 
 def _store(results: Path) -> "Store":
@@ -227,46 +232,11 @@ def _store(results: Path) -> "Store":
     return Store(results)
 
 
-class _Stopped(BaseException):
-    """A signal came. Not an Exception, so that no library's `except Exception` goes on as if nothing had been."""
-
-
-def _stop(number: int, _frame: FrameType | None) -> NoReturn:
-    # The second signal finds the system's own handlers, so an impatient user is not kept waiting.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    raise _Stopped(signal.Signals(number).name)
-
-
-def _prepare_environment() -> None:
-    """Nothing is told to anybody, and other libraries' bars do not run through ours."""
+def main() -> None:
+    """Run the command and end the process with its exit code."""
+    # Nothing is told to anybody, and other libraries' bars and hints do not run through ours.
     for name in ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_PROGRESS_BARS"):
         os.environ.setdefault(name, "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command and end the process with its exit code."""
-    _prepare_environment()
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)
-    try:
-        try:
-            app(arguments, prog_name="selfreward")
-        except _Stopped as stopped:
-            raise StoppedError(
-                f"stopped by {stopped}; what was done is kept, and the same command goes on"
-            ) from stopped
-        except OSError as problem:
-            from selfreward.files import ADVICE, disk_error
-
-            if problem.errno not in ADVICE:
-                raise
-            raise disk_error(Path.cwd(), problem) from problem
-    except SelfRewardError as problem:
-        if os.environ.get("SELFREWARD_DEBUG") == "1":
-            traceback.print_exc()
-        line = " ".join(f"{type(problem).__name__}: {problem}".split())
-        typer.secho(line, fg=typer.colors.RED, err=True)
-        sys.exit(problem.exit_code)
+    run_command(partial(app, prog_name="selfreward"))

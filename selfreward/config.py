@@ -360,6 +360,10 @@ def check(recipe: Recipe, where: str = "recipe") -> None:
             "key 'engine.script' is missing; engine.kind=scripted needs the path of a script",
         ),
         (
+            recipe.engine.kind == "scripted" and train.method != "none",
+            "engine.kind=scripted writes no tokens that a model could be trained on; set train.method=none",
+        ),
+        (
             train.micro_batch_size is not None
             and (train.micro_batch_size < 1 or train.batch_size % train.micro_batch_size),
             f"key 'train.micro_batch_size' is {train.micro_batch_size}; expected a divisor of train.batch_size "

@@ -17,9 +17,9 @@ CHANGE_METRIC = "judge_mean_change"
 def best_round(measurements: Iterable[Measurement]) -> int:
     """The round whose policy a user should take, by the judge's mean score on the selection pool.
 
-    Rule: a round is a candidate when the lower bound of its paired change against round 0 (`judge_mean_change`) is above 0;
-    round 0 always is. Of the candidates the one with the highest mean score wins, and the earlier one of two equals.
-    So a later round must earn its place, and a run that resolves nothing keeps its start policy.
+    Rule: a round is a candidate when the lower bound of its paired change against round 0 (`judge_mean_change`) is
+    above 0; round 0 always is. Of the candidates the one with the highest mean score wins, and the earlier one of two
+    equals. So a later round must earn its place, and a run that resolves nothing keeps its start policy.
 
     Assumption: every policy is scored by its own judge, so the rule trusts the judge to have stayed the same judge. It
     cannot see a judge that became generous; `judge_minus_truth` is there for that where truth is known.

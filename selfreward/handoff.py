@@ -85,7 +85,7 @@ def verify(engine: Engine, directory: Path, recipe: HandOffRecipe, dtype: str | 
     found = combined_digest(checksums)
     path = directory / HANDOFF_FILE
     if not path.exists():
-        if dtype is not None:
+        if dtype is not None and _differing(engine.checksums(), checksums):
             checksums = _cast_checksums(directory, dtype)
         _compare_checksums(engine, checksums, directory)
         return HandOffReport("checksums", found, 0, 0.0, None, None, recipe.margin)
@@ -150,13 +150,17 @@ def _cast_checksums(directory: Path, dtype: str) -> dict[str, str]:
 def _compare_checksums(engine: Engine, expected: Mapping[str, str], directory: Path) -> None:
     """Every tensor of the file must be in the engine, bit for bit; tied copies that only the engine lists are fine."""
     held = engine.checksums()
-    wrong = sorted(name for name, checksum in expected.items() if held.get(name) != checksum)
+    wrong = _differing(held, expected)
     if wrong:
         state = "is missing" if wrong[0] not in held else f"is {held[wrong[0]][:16]}"
         raise HandOffError(
             f"the engine does not hold the weights of {directory}: {len(wrong)} of {len(expected)} tensors differ; "
             f"{wrong[0]} {state}, expected {expected[wrong[0]][:16]}; load the checkpoint into the engine again"
         )
+
+
+def _differing(held: Mapping[str, str], expected: Mapping[str, str]) -> list[str]:
+    return sorted(name for name, checksum in expected.items() if held.get(name) != checksum)
 
 
 def _mean(values: Iterable[float]) -> float:

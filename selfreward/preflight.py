@@ -1,7 +1,8 @@
 """A recipe is checked whole before the first expensive step: model, templates, pair rule, prompts and pools."""
 
 import importlib
-from collections.abc import Sequence
+import json
+import sys
 from pathlib import Path
 
 from selfreward.cast import Policy
@@ -12,7 +13,7 @@ from selfreward.metrics.evidence import Verifier
 from selfreward.pairing.answers import load_rule
 from selfreward.pairing.prompts import assert_disjoint
 from selfreward.records import Prompt
-from selfreward.roles import version
+from selfreward.roles import generator, version
 from selfreward.sources import Source, by_pool, open_source
 from selfreward.verifiers import VERIFIERS
 
@@ -32,6 +33,7 @@ def preflight(recipe: Recipe) -> tuple[Policy, Source, Verifier | None]:
     source = open_source(recipe)
     check_pools(recipe, source)
     start = start_policy(recipe)
+    check_lengths(recipe, source, start.directory)
     return start, source, load_verifier(recipe.measure.verifier)
 
 
@@ -72,11 +74,29 @@ def check_pools(recipe: Recipe, source: Source) -> None:
     assert_disjoint(training, by_pool(source.pools()), run=source.overlap_words)
 
 
-def check_lengths(prompts: Sequence[tuple[Prompt, int]], limit: int) -> None:
-    """Refuse prompts that leave no room for an answer. Each comes with its number of tokens."""
-    for prompt, tokens in prompts:
-        if tokens > limit:
+def check_lengths(recipe: Recipe, source: Source, directory: Path) -> None:
+    """Refuse prompts that leave no room for an answer in the model's context, before anything is sampled."""
+    # The tokenizer is what makes this slow, and the sandbox's prompts are short by construction.
+    if recipe.prompts.source == "sandbox" or recipe.engine.kind == "scripted":
+        return
+    from selfreward.engines.chat import load_renderer
+
+    renderer = load_renderer(directory, recipe.model.trust_remote_code)
+    limit = context_length(directory, recipe.engine.max_length) - recipe.generate.sampling.max_tokens
+    prompts = [*source.pools()]
+    for number in range(1, recipe.rounds + 1):
+        prompts += source.training(number, recipe.prompts.per_round)
+    questions = [generator.ask(recipe.generate.template, prompt) for prompt in prompts]
+    for prompt, tokens in zip(prompts, renderer.prompt_token_ids(questions), strict=True):
+        if len(tokens) > limit:
             raise DataError(
-                f"prompt {prompt.id} ({prompt.text[:40]!r}...) has {tokens} tokens; expected at most {limit}, the "
-                "context less generate.sampling.max_tokens; shorten it or raise engine.max_length"
+                f"prompt {prompt.id} ({prompt.text[:40]!r}...) has {len(tokens)} tokens; expected at most {limit}, "
+                "which is the context less generate.sampling.max_tokens; shorten the prompt or lower max_tokens"
             )
+
+
+def context_length(directory: Path, wanted: int | None) -> int:
+    """Tokens that fit: the model's positions, or `engine.max_length` where that is smaller."""
+    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    positions = int(config.get("text_config", config).get("max_position_embeddings", 0)) or sys.maxsize
+    return min(positions, wanted or sys.maxsize)

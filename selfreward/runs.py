@@ -116,7 +116,7 @@ class Run(RunView):
         if self._shared:
             self._shared.release(seal.fingerprint)
 
-    def note(self, event: str, round: int, artifact: str | None = None, **more: Any) -> None:
+    def note(self, event: str, round: int | None, artifact: str | None = None, **more: Any) -> None:
         """One line in journal.jsonl. It is for people and tests: nothing is decided by it, so it is not fsynced."""
         line = {"time": time.time(), "event": event, "round": round, "artifact": artifact, **more}
         path = self.path / "journal.jsonl"

@@ -62,6 +62,7 @@ class Steps:
     pools: Rows[Prompt] = field(default_factory=lambda: Rows([]))
     frozen: Rows[Labelled] = field(default_factory=lambda: Rows([]))
     initial: PoolRows | None = None
+    initial_digest: str = ""
     written: list[str] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
 
@@ -217,8 +218,10 @@ class Steps:
             training=self._facts(number)["metrics"],
             verifier=self.verifier,
         )
-        sealed = [responses, judgments, frozen_judgments, *likelihood_rows.values(), rows.judgments, rows.pairs]
-        digests = [*(part.digest for part in sealed), self.cast.policies[0].digest]
+        self.initial_digest = self.initial_digest or judgments.digest
+        sealed = [responses, judgments, self.frozen, frozen_judgments, *likelihood_rows.values()]
+        sealed += [rows.prompts, rows.responses, rows.judgments, rows.metas, rows.pairs, rows.drops]
+        digests = [*(part.digest for part in sealed), self.initial_digest, policy.digest]
         work = measure.measure(evidence, made_from=digests, verifier=recipe.measure.verifier)
         self.measurements += self._complete(work)
 

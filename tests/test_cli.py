@@ -1,5 +1,6 @@
 """The command as a user meets it: real processes, their exit codes and what they print."""
 
+import json
 import os
 import signal
 import subprocess
@@ -160,6 +161,77 @@ def test_another_recipe_on_the_same_run_names_the_field(tmp_path: Path, untraine
     Store(tmp_path / "results").open_run("smoke", Recipe(seed=5), environment={}).close()
     done = selfreward("run", SMOKE, f"model.path={untrained}", cwd=tmp_path)
     assert_fails(done, 4, "StoreError:", "'smoke' was made with")
+
+
+ONE_ROUND = ("rounds=1", "prompts.per_round=16", "measure.frozen=8", "keep.checkpoints=all")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory in which one short run has been made."""
+    directory = tmp_path_factory.mktemp("finished")
+    done = selfreward("run", SMOKE, *ONE_ROUND, cwd=directory)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == f"done: {Path('results', 'smoke')}"
+    return directory
+
+
+def contents(directory: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted(directory.rglob("round-*/**/*")) if path.is_file()}
+
+
+def test_the_same_command_again_changes_nothing(place: Path) -> None:
+    before = contents(place / "results" / "smoke")
+    done = selfreward("run", SMOKE, *ONE_ROUND, cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "nothing was left to do" in done.stderr
+    assert contents(place / "results" / "smoke") == before
+
+
+def test_report_prints_tables_and_says_last_where_the_page_is(place: Path) -> None:
+    done = selfreward("report", "smoke", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "true accuracy" in done.stdout
+    page = place / "results" / "smoke" / "report.html"
+    assert f"report: {page.relative_to(place)}" in done.stdout.splitlines()[-2]
+    assert page.read_text().lstrip().startswith("<!")
+
+
+def test_a_run_may_be_named_by_its_directory(place: Path, tmp_path: Path) -> None:
+    done = selfreward("report", place / "results" / "smoke", "--out", tmp_path / "page.html", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "page.html").is_file()
+
+
+def test_show_prints_a_prompt_by_the_first_characters_of_its_id(place: Path) -> None:
+    row = json.loads((place / "results/smoke/round-01/prompts.jsonl").read_text().splitlines()[0])
+    done = selfreward("show", "smoke", row["id"][:10], cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert row["messages"][-1]["content"] in " ".join(done.stdout.split())
+
+
+def test_export_writes_a_model_directory(place: Path) -> None:
+    done = selfreward("export", "smoke", "--round", "last", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"round 1: {Path('exports', 'smoke-round-1')}\n"
+    assert {"model.safetensors", "README.md"} <= {path.name for path in (place / "exports/smoke-round-1").iterdir()}
+    assert_fails(selfreward("export", "smoke", "--round", "last", cwd=place), 4, "not an empty directory")
+
+
+def test_a_fork_takes_over_the_rounds_and_goes_on_with_other_keys(place: Path) -> None:
+    command = ("fork", "smoke@0", "train.beta=0.1", "--name", "other")
+    done = selfreward(*command, cwd=place)
+    assert done.returncode == 0, done.stderr
+    first, second = (contents(place / "results" / name) for name in ("smoke", "other"))
+    start = "round-00/checkpoint/model.safetensors"
+    assert first[place / "results/smoke" / start] == second[place / "results/other" / start]
+    trained = "round-01/checkpoint/model.safetensors"
+    assert first[place / "results/smoke" / trained] != second[place / "results/other" / trained]
+    assert selfreward(*command, cwd=place).returncode == 0, "the same command goes on"
+    assert_fails(selfreward("fork", "smoke@1", "--name", "other", cwd=place), 4, "is not a fork of smoke@1")
+    compared = selfreward("compare", "smoke", "other", cwd=place)
+    assert compared.returncode == 0, compared.stderr
+    assert "other minus smoke" in compared.stdout
 
 
 @pytest.mark.slow

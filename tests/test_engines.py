@@ -1,4 +1,4 @@
-"""The engines do what the protocol says: same call same tokens, exact log-probabilities, whole weights, clear refusals."""
+"""The engines keep the protocol: same call same tokens, exact log-probabilities, whole weights, clear refusals."""
 
 import json
 import subprocess
@@ -262,7 +262,7 @@ def test_checksums_of_half_precision_equal_those_of_the_file(tmp_path: Path) -> 
 def test_a_swapped_checkpoint_is_refused(directory: Path, tmp_path: Path) -> None:
     save_model(build_model(2), tmp_path)
     engine = build_engine(ModelRecipe(), EngineRecipe())
-    with pytest.raises(HandOffError, match=r"has digest .* expected"):
+    with pytest.raises(HandOffError, match=r"have digest .* expected"):
         engine.load(tmp_path, weights_digest(directory))
     assert engine.policy is None
     with pytest.raises(EngineError, match="holds no policy"):

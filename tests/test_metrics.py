@@ -8,7 +8,6 @@ from itertools import combinations
 
 import pytest
 from evidence_factory import (
-    NO_ROWS,
     battles,
     blind,
     evidence,
@@ -35,14 +34,12 @@ from selfreward.records import Drop, Labelled, Likelihood, to_line
 def whole(seed=0, count=12):
     """Evidence for every metric at once."""
     rng = random.Random(seed)
-    pools, initial = NO_ROWS, NO_ROWS
-    for pool in ("gate", "selection", "report"):
-        asked = {prompt: [rng.randrange(6) for _ in range(4)] for prompt in prompts(count, pool, wrong_claim=True)}
-        for start in (False, True):
-            part = rows(asked, lambda _, quality: [quality, None, float(rng.randrange(6))])
-            joined = initial if start else pools
-            joined = PoolRows(*([*getattr(joined, f.name), *getattr(part, f.name)] for f in dataclasses.fields(joined)))
-            pools, initial = (pools, joined) if start else (joined, initial)
+    asked = {
+        prompt: [rng.randrange(6) for _ in range(4)]
+        for pool in ("gate", "selection", "report")
+        for prompt in prompts(count, pool, wrong_claim=True)
+    }
+    initial, pools = (rows(asked, lambda _, quality: [quality, None, float(rng.randrange(6))]) for _ in range(2))
     own, metas = battles(lambda first, second, rng: rng.choice(["first", "second", "tie", None]), count=count)
     likelihoods = {
         role: [Likelihood(role + a.id, a.id, role, tuple(-rng.random() for _ in a.token_ids)) for a in pools.responses]
@@ -66,9 +63,9 @@ def whole(seed=0, count=12):
         drops=[Drop("d", "pairs", "answer", "p", "tie")],
         training={"chosen_logprob_shift": 0.1, "rejected_logprob_shift": -0.1},
     )
-    asked = {prompt.id: prompt for prompt in pools.prompts}
+    by_id = {prompt.id: prompt for prompt in pools.prompts}
     frozen = [
-        Labelled(asked[a.prompt_id], dataclasses.replace(a, id=f"f{a.id}"), 3.0 + k % 3)
+        Labelled(by_id[a.prompt_id], dataclasses.replace(a, id=f"f{a.id}"), 3.0 + k % 3)
         for k, a in enumerate(pools.responses)
     ]
     judged = [row for item in frozen for row in judgments(item.response, guessing(3)())]

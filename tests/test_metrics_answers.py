@@ -19,6 +19,7 @@ from evidence_factory import (
 
 from selfreward.metrics import measure_all
 from selfreward.metrics.evidence import PoolRows
+from selfreward.records import Message
 
 LEVELS = (5, 4, 3, 3, 2, 0)
 
@@ -61,7 +62,11 @@ def test_truth_by_cohort_and_pool():
 def test_claim_echo_looks_at_wrong_claims_only():
     claimed = dict.fromkeys(prompts(10, wrong_claim=True), (3, 3, 3, 5))
     unclaimed = dict.fromkeys(prompts(10), (3, 3, 3, 3))
-    found = measured(evidence(rows(claimed | unclaimed)))
+    right = {}
+    for prompt in prompts(10):
+        text = f"{prompt.text} ; we think it is {reply(prompt, 5)}"
+        right[dataclasses.replace(prompt, id=text, messages=(Message("user", text),))] = (5, 5, 5, 5)
+    found = measured(evidence(rows(claimed | unclaimed | right)))
     assert (found["claim_echo"].value, found["claim_echo"].n, found["claim_echo"].better) == (0.75, 10, "lower")
 
 

@@ -5,9 +5,11 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import selfreward
 from selfreward.sandbox.world import (
     DOUBT,
     FAMILIES,
@@ -285,6 +287,21 @@ def test_every_prompt_is_in_the_vocabulary() -> None:
     words = meta_prompt("sort a b", "a b", "; Score: 5", "; Score: 4").split()
     assert {*words, *NEW_TASK_PROMPT.split(), *DOUBT.split()} <= set(VOCABULARY)
     assert len(VOCABULARY) == len(set(VOCABULARY))
+
+
+def test_prompts_are_the_words_of_the_role_templates() -> None:
+    templates = Path(selfreward.__file__).parent / "roles" / "templates"
+    filled = {"prompt": "sort a b", "response": "a b", "first": "; Score: 5", "second": "; Score: 4"}
+
+    def words(role: str) -> str:
+        text = (templates / role / "sandbox.txt").read_text(encoding="utf-8").strip()
+        for name, value in filled.items():
+            text = text.replace(f"{{{name}}}", value)
+        return text
+
+    assert words("judge") == judge_prompt("sort a b", "a b")
+    assert words("meta_judge") == meta_prompt("sort a b", "a b", "; Score: 5", "; Score: 4")
+    assert words("prompt_writer") == NEW_TASK_PROMPT
 
 
 def test_the_world_needs_nothing_heavy() -> None:

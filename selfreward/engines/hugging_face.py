@@ -11,6 +11,7 @@ tokens. Weights are loaded in place where the architecture is unchanged.
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -121,8 +122,7 @@ class HuggingFaceEngine:
 
         self._model = self._renderer = self._policy = None
         self._chat_digest = ""
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        torch.cuda.empty_cache()
 
     @property
     def _loaded(self) -> Any:
@@ -151,10 +151,11 @@ class HuggingFaceEngine:
 
         chat = self._chat
         rows, copies = [prompts[index] for index, _ in batch], [count for _, count in batch]
-        try:
+        samples = None
+        with suppress(torch.OutOfMemoryError):
             samples = sample(self._loaded, rows, copies, sampler, chat.end_ids, chat.pad_id, seed)
-        except torch.OutOfMemoryError as problem:
-            _free(problem)
+        if samples is None:
+            torch.cuda.empty_cache()
             for half, part in enumerate(halves(batch)):
                 self._sample(part, prompts, sampler, seed_for("half", seed, half), replies)
             return
@@ -171,10 +172,11 @@ class HuggingFaceEngine:
         from selfreward.engines.sampling import completion_logprobs
 
         rows = [(texts[index].prompt_token_ids, texts[index].completion_token_ids) for index in batch]
-        try:
+        values = None
+        with suppress(torch.OutOfMemoryError):
             values = completion_logprobs(self._loaded, rows, self._chat.pad_id)
-        except torch.OutOfMemoryError as problem:
-            _free(problem)
+        if values is None:
+            torch.cuda.empty_cache()
             for part in halves([(index, 1) for index in batch]):
                 self._teacher_force([index for index, _ in part], texts, found)
             return
@@ -195,15 +197,3 @@ class HuggingFaceEngine:
 
 def _length(text: TokenSequence) -> int:
     return len(text.prompt_token_ids) + len(text.completion_token_ids)
-
-
-def _free(problem: BaseException) -> None:
-    """Drop the frames that keep a failed batch's tensors alive, then return the cached memory to the device."""
-    import gc
-
-    import torch
-
-    problem.__traceback__ = None
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

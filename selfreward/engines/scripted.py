@@ -12,8 +12,8 @@ For trying a recipe's plumbing, for demonstrations and for tests. The script is 
 
 Reply k of a request is chosen by a hash of (request seed, k); at temperature 0 it is the first one. A reply longer than
 `max_tokens`, its end included, is truncated there. Tokens are words, numbered by hash (id 0 ends a turn), so equal
-texts have equal ids. Log-probabilities are pseudo-values in (-4, 0) by hash of policy, prompt and the tokens so far: another
-policy has others, so a hand-off is visible.
+texts have equal ids. Log-probabilities are pseudo-values in (-4, 0) by hash of policy, prompt and tokens
+so far: another policy has others, so a hand-off is visible.
 """
 
 import hashlib

@@ -60,7 +60,7 @@ def by_prompt(
 def per_prompt(rows: Iterable[PromptRound], verifier: Verifier | None) -> dict[str, dict[str, float]]:
     """Metric → prompt id → mean over the prompt's answers, defined as in `metrics`.
 
-    A metric that cannot be known is absent; so is a prompt from metrics of the judge when none of its verdicts was read.
+    A metric that cannot be known is absent; so is, from the judge's metrics, a prompt without a readable verdict.
     """
     values: dict[str, list[tuple[str, float]]] = defaultdict(list)
     for row in rows:

@@ -18,18 +18,21 @@ from selfreward.report.reading import Reading
 MOST_PROMPTS = 300
 LONGEST_TEXT = 1500
 BUDGET = 6_000_000
+# Run, round (None for a pool prompt, which has all of them), prompt id, cohort.
+Item = tuple[Reading, int | None, str, str]
 
 
 def embedded_prompts(readings: Sequence[Reading]) -> list[dict[str, Any]]:
     """Plain data of the sampled prompts, which depends on ids only, so that equal runs give equal reports."""
-    pools, training = [], []
+    pools: list[Item] = []
+    training: list[Item] = []
     for reading in readings:
         pools += [
             (reading, None, prompt.id, prompt.cohort) for prompt in reading.pools.values() if prompt.pool == "report"
         ]
-        for number in reading.rounds[1:]:
-            rows = reading.train_answers(number)
-            training += [(reading, number, name, row.prompt.cohort) for name, row in rows.items()]
+        for trained in reading.rounds[1:]:
+            rows = reading.train_answers(trained)
+            training += [(reading, trained, name, row.prompt.cohort) for name, row in rows.items()]
     half = max(MOST_PROMPTS // 2, MOST_PROMPTS - len(training))
     picked = _spread(pools, half)
     picked += _spread(training, MOST_PROMPTS - len(picked))
@@ -44,9 +47,9 @@ def embedded_prompts(readings: Sequence[Reading]) -> list[dict[str, Any]]:
     return entries
 
 
-def _spread(items: list[tuple[Reading, int | None, str, str]], most: int) -> list[tuple[Reading, int | None, str, str]]:
+def _spread(items: list[Item], most: int) -> list[Item]:
     """Take turns between (run, round, cohort); pool prompts are the same ones in every run. Order is by hashed id."""
-    strata: dict[tuple[str, int, str], list[tuple[Reading, int | None, str, str]]] = {}
+    strata: dict[tuple[str, int, str], list[Item]] = {}
     for item in sorted(items, key=lambda item: stable_id("browser", item[2])):
         strata.setdefault((item[3], item[1] or 0, item[0].name), []).append(item)
     turns = [strata[key] for key in sorted(strata)]
@@ -102,5 +105,5 @@ def _cut(text: str, longest: int | None = LONGEST_TEXT) -> str:
 
 def script_safe(data: Any) -> str:
     """JSON that cannot end the script element it stands in, whatever a model wrote, and holds no stray line ends."""
-    escapes = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+    escapes: dict[str, str | int | None] = {name: f"\\u{ord(name):04x}" for name in "<>&\u2028\u2029"}
     return json.dumps(data, ensure_ascii=False).translate(str.maketrans(escapes))

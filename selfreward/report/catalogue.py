@@ -103,7 +103,7 @@ WORDS = {
     "length_words": "length (words, median)",
     "truncated_rate": "truncated answers",
     "distinct_answers": "distinct answers",
-    "distinct_cores": "distinct answers, filler removed",
+    "distinct_cores": "distinct answers, no filler",
     "answer_entropy": "answer entropy (nats)",
     "pairs_kept": "answer pairs kept",
     "judgment_pairs_kept": "judgment pairs kept",
@@ -171,7 +171,7 @@ def words(metric: str) -> str:
 
 def place(pool: str) -> str:
     """The pool for people."""
-    return {"train": "training samples", "frozen": "frozen pool"}.get(pool, f"{pool} pool" if pool else "")
+    return {"train": "training"}.get(pool, f"{pool} pool" if pool else "")
 
 
 def family_of(metric: str) -> Family:

@@ -1,7 +1,7 @@
 """Two runs side by side, paired by prompt: the same prompts of the report pool, so what prompts differ in cancels.
 
-Differences are B minus A, with a t-interval over prompts. `smallest_effect` is what such a comparison finds in 80 % of the
-cases; an interval that holds 0 is "not resolved", which is not "no difference". One run each says nothing about
+Differences are B minus A, with a t-interval over prompts. `smallest_effect` is what such a comparison finds in 80 % of
+the cases; an interval that holds 0 is "not resolved", which is not "no difference". One run each says nothing about
 other run seeds: `ablate` is for that.
 """
 
@@ -68,8 +68,8 @@ def compare_rounds(a: Reading, b: Reading, round_a: int, round_b: int) -> list[C
         if not common:
             continue
         table = {("", "", name): after[metric][name] - before[metric][name] for name in common}
-        means = (sum(side[metric][name] for name in common) / len(common) for side in (before, after))
-        rows.append(Compared(metric, round_a, round_b, *means, nested_paired_difference(table)))
+        start, end = (sum(side[metric][name] for name in common) / len(common) for side in (before, after))
+        rows.append(Compared(metric, round_a, round_b, start, end, nested_paired_difference(table)))
     return rows
 
 
@@ -96,7 +96,7 @@ def require_same_pool(a: Reading, b: Reading) -> None:
 
 def comparison_table(rows: Sequence[Compared], a: str, b: str) -> Table:
     """The rows for people."""
-    header = ["metric", "round", a, b, "difference (b - a)", "prompts", "smallest effect", ""]
+    header = ["metric", "round", a, b, "difference", "n", "resolvable", ""]
     if a == b:
         header[2:5] = ["before", "after", "difference"]
     body = []

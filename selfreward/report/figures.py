@@ -16,7 +16,7 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 34
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One value with its interval; in a phase plot `x` has one too. `label` is the tooltip, `mark` is written beside."""
+    """One value with its interval; in a phase plot `x` has one too. `label` is the tooltip, `mark` stands beside."""
 
     x: float
     y: float

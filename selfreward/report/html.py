@@ -123,8 +123,8 @@ def render(readings: Sequence[Reading], parts: Sequence[RunPart], comparison: Co
         len(reading.pools) + sum(len(reading.prompts_of(n)) for n in reading.rounds[1:]) for reading in readings
     )
     note = (
-        f"{len(prompts)} of {total} prompts (at most {MOST_PROMPTS}), spread over runs, rounds and cohorts; long texts are "
-        "cut. `selfreward show RUN PROMPT_ID` prints any of them whole."
+        f"{len(prompts)} of {total} prompts (at most {MOST_PROMPTS}), spread over runs, rounds and cohorts; "
+        "long texts are cut. `selfreward show RUN PROMPT_ID` prints any of them whole."
     )
     sections = [(name, title) for name, title in SECTIONS.items() if name != "comparison" or comparison]
     return environment.get_template("report.html.jinja").render(
@@ -137,7 +137,7 @@ def render(readings: Sequence[Reading], parts: Sequence[RunPart], comparison: Co
         main_charts=main_charts(readings),
         families=family_views(readings),
         browser_note=note,
-        prompts_json=Markup(script_safe(prompts)),  # noqa: S704 - script_safe escapes it
+        prompts_json=Markup(script_safe(prompts)),
     )
 
 

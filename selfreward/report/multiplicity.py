@@ -1,8 +1,8 @@
 """Several comparisons at once: the p-value behind a paired difference's interval, and Holm's correction (Holm 1979).
 
-A NestedDifference states half width(q)² = Σ t²(q; freedom) · variance over its parts (seed models, prompts) at two levels q:
-the interval's, and, in the smallest effect, the power's. That fixes the parts' variances, hence the level at which the
-interval would just touch 0. So p < .05 exactly where the difference is resolved.
+A NestedDifference states half width(q)² = Σ t²(q; freedom) · variance over its parts (seed models, prompts) at two
+levels q: the interval's, and, in the smallest effect, the power's. That fixes the parts' variances, hence the level at
+which the interval would just touch 0. So p < .05 exactly where the difference is resolved.
 """
 
 from collections.abc import Sequence

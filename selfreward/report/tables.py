@@ -12,6 +12,7 @@ from selfreward.report.catalogue import SUMMARY, place, words
 from selfreward.report.reading import Key, Reading
 
 DASH = "–"
+NARROW = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Table:
 def number_text(
     value: float | None, low: float | None = None, high: float | None = None, *, signed: bool = False
 ) -> str:
-    """A number, with its interval where there is one; three decimals below 10, one above 100."""
+    """A number, with its interval where there is one: three decimals below 10, fewer above; bounds wider apart have less."""
     if value is None:
         return DASH
     digits = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 1
@@ -32,6 +33,7 @@ def number_text(
     text = f"{value:{sign}.{digits}f}"
     if low is None or high is None:
         return text
+    digits = min(digits, 2) if high - low >= NARROW else digits
     return f"{text} [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
 
 
@@ -41,7 +43,7 @@ def measurement_text(row: Measurement | None) -> str:
         return DASH
     text = number_text(row.value, row.low, row.high, signed=row.metric.endswith("_change") or "shift" in row.metric)
     widens = row.metric == "judge_minus_truth_change" and row.low is not None and row.low > 0
-    return f"{text} widens" if widens else text
+    return f"{text} ↑" if widens else text
 
 
 def _counts(numbers: Iterable[int]) -> str:
@@ -51,7 +53,7 @@ def _counts(numbers: Iterable[int]) -> str:
 
 
 def metric_table(reading: Reading, keys: Sequence[Key], caption: str) -> Table:
-    """Metrics down, rounds across; `n` counts prompts, `left out` the largest number of excluded rows."""
+    """Metrics down, rounds across; `n` counts prompts, `left out` the excluded rows; a range where rounds differ."""
     rows = []
     for key in keys:
         found = reading.by_key.get(key)
@@ -70,7 +72,10 @@ def metric_table(reading: Reading, keys: Sequence[Key], caption: str) -> Table:
 def summary_table(reading: Reading) -> Table:
     """What one looks at first."""
     keys = [Key(metric, pool) for metric, pool in SUMMARY]
-    return metric_table(reading, keys, "Values with 95 % intervals, clustered by prompt")
+    full = metric_table(reading, keys, "")
+    rows = [[row[0].removesuffix(", report pool") + (" *" if row[-1] else ""), *row[1:-2]] for row in full.rows]
+    caption = "Values with 95 % intervals over n prompts, report pool unless said. * needs truth. ↑ the gap widens."
+    return Table(caption, full.header[:-2], rows)
 
 
 def cohort_table(reading: Reading, metric: str, pool: str) -> Table:

@@ -1,4 +1,4 @@
-"""The report in a terminal: the verdict, what fired, and tables. A plain 120 columns wide where there is no terminal."""
+"""The report in a terminal: the verdict, what fired, and tables. 120 plain columns where there is no terminal."""
 
 from collections.abc import Sequence
 
@@ -45,7 +45,7 @@ def print_comparison(first: RunView, second: RunView, out: Console) -> None:
     print_table(comparison_table(compare(a, b), a.name, b.name), out)
     out.print(
         Text(
-            "One run each: the intervals speak for prompts, not for other run seeds; use `selfreward ablate` for those. "
+            "One run each: the intervals speak for prompts, not for other run seeds; `selfreward ablate` is for those. "
             "Smallest effect: what such a comparison finds in 80 % of the cases."
         )
     )
@@ -53,8 +53,9 @@ def print_comparison(first: RunView, second: RunView, out: Console) -> None:
 
 def print_table(table: Table, out: Console) -> None:
     """A table with its first column kept; where it is too wide, the rest is told in several blocks of columns."""
+    out.print(Text(f"\n{table.caption}", style="italic"))
     for columns in blocks(table, out.width):
-        drawn = RichTable(title=Text(table.caption), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
         for index in columns:
             drawn.add_column(Text(table.header[index]), justify="right" if index else "left", no_wrap=index > 0)
         for row in table.rows:

@@ -4,7 +4,7 @@ Truth and belief are compared with round 0 by prompt, on the report pool. The wo
 
     truth rose                  the interval of the paired difference (last minus round 0) is above 0
     truth fell                  it is below 0
-    the judge-minus-truth gap   widened: its paired change is above 0; narrowed: below 0; else "no widening was resolved"
+    judge minus truth           widened: its paired change is above 0; shifted down: below 0; else not seen to widen
     a later round fell back     last minus an earlier round is below 0 at an error level split over the earlier rounds
 
 Not resolved is not "no change": the smallest change that such a pool finds in 80 % of the cases stands beside it.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from selfreward.gates import best_round
-from selfreward.report.compare import POOL, Compared, compare_rounds
+from selfreward.report.compare import Compared, compare_rounds
 from selfreward.report.multiplicity import p_value
 from selfreward.report.reading import Key, Reading
 from selfreward.report.tables import number_text
@@ -63,7 +63,7 @@ def judge_run(reading: Reading) -> Verdict:
     sentences = [_sentence("True accuracy", truth, last)]
     if fallen:
         sentences.append(
-            f"Since round {fallen.round_a} it fell by {_interval(fallen, flip=True)}, so the last round is not the best."
+            f"Since round {fallen.round_a} it fell by {_interval(fallen, flip=True)}: the last round is not the best."
         )
     if belief:
         sentences.append(_sentence("The judge's mean score", belief, last))
@@ -158,8 +158,8 @@ def _gap_sentence(row: Compared, last: int) -> str:
 
 def _selected(reading: Reading) -> str:
     best = best_round(reading.measurements)
-    return (
-        f"Round {best} is selected as best, by the judge's mean score on the selection pool, which needs no truth."
-        if best
-        else "No round is selected over the start policy: on the selection pool no rise of the judge's mean score is resolved."
-    )
+    if best and best in reading.rounds:
+        changes = {row.metric: row for row in compare_rounds(reading, reading, reading.rounds[0], best)}
+        truth = changes.get("true_accuracy")
+        wrong = truth is not None and direction(truth.difference.estimate) < 0
+        return "By the judge's mean score on the selection pool no round is selected over the start policy: no rise is resolved."

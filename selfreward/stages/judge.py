@@ -49,7 +49,6 @@ def judge(
 
     def row(response: Response, sample: int, completion: Completion, seed: int) -> Judgment:
         verdict = role.read(recipe.template, completion)
-        unreadable = isinstance(verdict, Unreadable)
         return Judgment(
             id=stable_id(artifact, round, response.id, sample),
             response_id=response.id,
@@ -62,7 +61,7 @@ def judge(
             seed=seed,
             template=template,
             score=None if isinstance(verdict, Unreadable) else verdict,
-            unreadable=verdict.reason if unreadable else None,
+            unreadable=verdict.reason if isinstance(verdict, Unreadable) else None,
         )
 
     def compute(chunk: Sequence[Response], index: int) -> Iterator[Judgment]:

@@ -113,7 +113,7 @@ def completion_logprobs(model: Any, ids: Tensor, labels: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def score(model: Any, rows: Sequence[Row], pad_token: int, batch_tokens: int = 16_384) -> list[float]:
+def score(model: Any, rows: Sequence[Row], pad_token: int, batch_tokens: int = 4096) -> list[float]:
     """Summed log-probability of every completion, in the order of `rows`; dropout off, weights as they are."""
     was_training, device = model.training, next(model.parameters()).device
     model.eval()

@@ -43,9 +43,14 @@ def be_quiet() -> None:
 
 
 def device_name(model: ModelRecipe) -> str:
-    if model.device != "auto":
-        return model.device
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """Where to train. Raises TrainingError where TRL would spread one process over several devices."""
+    name = model.device if model.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    if name != "cpu" and torch.cuda.device_count() > 1:
+        raise TrainingError(
+            f"model.device is {model.device!r} and {torch.cuda.device_count()} GPUs are visible; expected one; set "
+            "CUDA_VISIBLE_DEVICES to the one to train on"
+        )
+    return name
 
 
 def load_start(start: Path, model: ModelRecipe) -> tuple[Any, Any]:
