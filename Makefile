@@ -3,8 +3,7 @@
 #
 # PYTHON       the interpreter that makes the virtual environment
 # VENV         where that is; made once and used again until pyproject.toml changes
-# TORCH        the torch to install; TORCH_INDEX an index to take it from, for example
-#              https://download.pytorch.org/whl/cpu for a small build without CUDA
+# TORCH        the torch to install; TORCH_INDEX an index to take it from, for example PyTorch's own for CPU builds
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -15,7 +14,7 @@ PYTEST_ARGS ?=
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help install quickstart smoke test test-slow lint types benchmark ci clean
@@ -62,7 +61,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 benchmark: $(STAMP)
-	$(BIN)/python -m benchmarks.stages
+	$(BIN)/python benchmarks/stages.py
 
 ci:
 	.ci/run

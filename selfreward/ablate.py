@@ -97,7 +97,8 @@ def load_grid(path: Path) -> Grid:
         for arm in contrast:
             if arm not in grid.arms:
                 raise RecipeError(f"grid {path}: contrast names arm {arm!r}; expected one of {', '.join(grid.arms)}")
-    for cell in grid.cells():
+    # Cells of one arm differ in model and seed only, so the first of each arm stands for all.
+    for cell in {cell.arm: cell for cell in reversed(grid.cells())}.values():
         load_recipe(grid.base, cell.overrides)
     return grid
 

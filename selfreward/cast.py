@@ -13,7 +13,8 @@ from typing import Any
 from selfreward.checkpoints import weights_digest
 from selfreward.config import Recipe, as_dict
 from selfreward.engines import build_engine
-from selfreward.engines.protocol import Engine
+from selfreward.engines.protocol import Accountant, Engine, Sleeper
+from selfreward.engines.vllm_settings import vllm_version
 from selfreward.errors import RecipeError
 from selfreward.handoff import HandOffReport, verify
 
@@ -49,12 +50,12 @@ class Player:
 
 def engine_facts(recipe: Recipe) -> dict[str, Any]:
     """Everything about the engine that can change a sampled token, library versions included."""
-    return {
-        **as_dict(recipe.engine),
-        "dtype": recipe.model.dtype,
-        "device": recipe.model.device,
-        "libraries": {name: version(name) for name in LIBRARIES},
-    }
+    engine, libraries = as_dict(recipe.engine), {name: version(name) for name in LIBRARIES}
+    if recipe.engine.kind == "vllm":
+        libraries["vllm"] = vllm_version() or "not installed"
+    else:
+        del engine["vllm"]
+    return {**engine, "dtype": recipe.model.dtype, "device": recipe.model.device, "libraries": libraries}
 
 
 @dataclass
@@ -105,8 +106,19 @@ class Cast:
             self._engine = build_engine(self.recipe.model, self.recipe.engine)
         if self._engine.policy != policy.digest:
             self._engine.load(policy.directory, policy.digest)
-            self.on_handoff(policy, verify(self._engine, policy.directory, self.recipe.handoff))
+            self.on_handoff(
+                policy, verify(self._engine, policy.directory, self.recipe.handoff, self.recipe.model.dtype)
+            )
         return self._engine
+
+    def rest(self) -> None:
+        """Free the device for a trainer, where the engine can; the next role wakes it."""
+        if isinstance(self._engine, Sleeper):
+            self._engine.sleep()
+
+    def report(self) -> Mapping[str, Any] | None:
+        """What the engine counted so far, where there is one and it counts."""
+        return self._engine.report() if isinstance(self._engine, Accountant) else None
 
     def close(self) -> None:
         if self._engine is not None:

@@ -7,6 +7,7 @@ used, and after what can already fail without it.
 import os
 from dataclasses import replace
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -102,12 +103,25 @@ def ablate(
     jobs: Annotated[int, typer.Option(min=1, help="Runs at the same time, each in a process of its own.")] = 1,
     results: Results = RESULTS,
 ) -> None:
-    """Run every arm of a grid with every seed, and print the paired differences between arms."""
+    """Run every arm of a grid with every seed, then set the arms side by side. The same command goes on."""
     from selfreward.ablate import ablate as run_grid
     from selfreward.ablate import load_grid, require_all
     from selfreward.progress import Progress
 
-    require_all(run_grid(load_grid(grid), results, jobs, Progress()))
+    loaded = load_grid(grid)
+    require_all(run_grid(loaded, results, jobs, Progress()))
+    from selfreward.report.ablation import ablation_table
+    from selfreward.report.terminal import console, print_table
+
+    outcome = ablation_table(_store(results), loaded.runs(), loaded.contrasts)
+    for table in outcome.tables:
+        print_table(table, console())
+    typer.echo("\n".join(outcome.notes))
+    for ending, text in (("md", outcome.markdown()), ("json", outcome.as_json())):
+        path = results / "tables" / f"{loaded.name}.{ending}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    typer.echo(f"tables: {results / 'tables' / loaded.name}.md and .json")
 
 
 @app.command()
@@ -206,14 +220,9 @@ def sandbox_train(
     from selfreward.sandbox.bootstrap import SeedRecipe, train_seed
 
     recipe = SeedRecipe(seed=seed)
-    if tokens is not None:
-        share = tokens / sum(stage.tokens for stage in recipe.stages)
-        stages = (
-            replace(stage, tokens=round(stage.tokens * share), own_tasks=round(stage.own_tasks * share))
-            for stage in recipe.stages
-        )
-        recipe = replace(recipe, stages=tuple(stages))
-    train_seed(recipe, out, progress=Progress().say)
+    share = 1.0 if tokens is None else tokens / sum(stage.tokens for stage in recipe.stages)
+    stages = (replace(s, tokens=round(s.tokens * share), own_tasks=ceil(s.own_tasks * share)) for s in recipe.stages)
+    train_seed(replace(recipe, stages=tuple(stages)), out, progress=Progress().say)
     typer.echo(f"done: {out}")
 
 

@@ -49,18 +49,37 @@ class ModelRecipe:
 
 
 @dataclass(frozen=True)
+class VllmRecipe:
+    """Read only by engine.kind=vllm. What is null follows from the device, see engines/vllm_settings.py.
+
+    `in_process` keeps vLLM in this process instead of one of its own. `memory_share` is of the whole device on a GPU,
+    of what is free on a CPU (for the key-value cache alone). `sleep` frees the GPU while the policy is trained. The
+    longest request is bounded by `engine.max_length`.
+    """
+
+    in_process: bool = False
+    max_num_seqs: int | None = setting(None, minimum=1)
+    memory_share: float | None = setting(None, above=0, below=1)
+    tensor_parallel_size: int = setting(1, minimum=1)
+    enforce_eager: bool | None = None
+    block_size: int | None = setting(None, minimum=1)
+    sleep: bool = True
+
+
+@dataclass(frozen=True)
 class EngineRecipe:
     """Where text comes from. `batch_tokens` bounds one forward batch, padding included.
 
     `chunk` is the number of replies that are sampled, written and, after a kill, recomputed together.
     """
 
-    kind: Literal["transformers", "scripted"] = "transformers"
+    kind: Literal["transformers", "vllm", "scripted"] = "transformers"
     script: str | None = None
     threads: int = setting(1, minimum=1)
     batch_tokens: int = setting(24_576, minimum=64)
     chunk: int = setting(768, minimum=1)
     max_length: int | None = None
+    vllm: VllmRecipe = field(default_factory=VllmRecipe)
 
 
 @dataclass(frozen=True)
@@ -111,21 +130,68 @@ class GenerateRecipe:
 
 
 @dataclass(frozen=True)
+class AdaptiveRecipe:
+    """Judge where it matters: `first` judgments of every answer, then more of the contenders for best and worst.
+
+    Up to `cap` per answer, until the leader's and its strongest challenger's intervals of `z` posterior standard
+    errors separate (scoring/adaptive.py). It takes the place of `judge.samples`.
+    """
+
+    enabled: bool = False
+    first: int = setting(2, minimum=2)
+    cap: int = setting(11, minimum=2)
+    z: float = setting(0.8, minimum=0)
+
+
+@dataclass(frozen=True)
+class PairwiseRecipe:
+    """Two answers side by side, always in both orders (judge.protocol=pairwise).
+
+    `comparisons`: all pairs of a prompt, a ring (every answer meets two others), or `count` pairs drawn at random on
+    top of a chain that joins them all. `reading`: the label's probabilities without decoding, the same after a
+    `rationale`, or the `verdict` that a reply spells out. `ridge` regularises the Bradley-Terry ratings.
+    `constitution`: a list of principles, `principles` of which are drawn for every comparison.
+    """
+
+    template: str = "pairwise"
+    comparisons: Literal["all", "ring", "random"] = "all"
+    count: int = setting(8, minimum=1)
+    reading: Literal["probability", "rationale", "verdict"] = "probability"
+    ridge: float = setting(0.1, above=0)
+    constitution: str | None = None
+    principles: int = setting(1, minimum=1)
+
+
+@dataclass(frozen=True)
 class JudgeRecipe:
     """N = `samples` pointwise judgments per answer, averaged over the readable ones (SRLM).
 
-    `model`: policy | initial | round:K | a path. `source: oracle` asks the verifier instead of a model (a control).
+    `model`: policy | initial | round:K | a path. `source: oracle` asks the verifier instead of a model (a control);
+    `verifier_then_model` asks the model only about the prompts that the verifier leaves open; `none` asks nobody, for
+    pair rules that need no judge (the judge is still measured on the frozen pools).
     `control: shuffled` permutes the scores among the answers of each prompt: same marginals, no information.
+    `protocol`: pointwise | expected (from the score tokens' probabilities, nothing is decoded) | hybrid (a sampled
+    rationale, then the expected score) | pairwise. `min_mass` is the least probability of all score or label tokens
+    together. `rubric`: a shipped rubric or a YAML file, asked with `template: rubric`. `ensemble`: members
+    `template`, `template@model` or `@model`; an answer on which their means differ by more than `max_disagreement`
+    is dropped.
     """
 
     model: str = "policy"
-    source: Literal["model", "oracle"] = "model"
+    source: Literal["model", "oracle", "verifier_then_model", "none"] = "model"
     control: Literal["none", "shuffled"] = "none"
     template: str = "sandbox"
     samples: int = setting(3, minimum=1)
     aggregate: Literal["mean", "median"] = "mean"
     ask_again: int = setting(0, minimum=0)
     sampling: SamplingRecipe = field(default_factory=lambda: SamplingRecipe(temperature=0.8, max_tokens=40))
+    protocol: Literal["pointwise", "expected", "hybrid", "pairwise"] = "pointwise"
+    min_mass: float = setting(0.5, above=0, maximum=1)
+    rubric: str | None = None
+    ensemble: tuple[str, ...] = ()
+    max_disagreement: float | None = setting(None, minimum=0)
+    adaptive: AdaptiveRecipe = field(default_factory=AdaptiveRecipe)
+    pairwise: PairwiseRecipe = field(default_factory=PairwiseRecipe)
 
 
 @dataclass(frozen=True)
@@ -156,14 +222,65 @@ class MetaRecipe:
 
 
 @dataclass(frozen=True)
+class FiltersRecipe:
+    """Which picked pairs are dropped again, each with its reason; None switches a filter off.
+
+    `max_similarity`: ROUGE-L F1 of the two texts. `max_length_ratio`: the longer over the shorter, in `pairs.length`.
+    `max_spread`: sample variance of the judgments of either answer (low agreement). `min_logprob_margin`: nats between
+    the two answers' summed log-probabilities under `train.reference` (.6 is a used value). `verifier_conflict`: the
+    verifier ranks the two the other way. `max_class_share`: pairs whose chosen answer is of one class, `class_of` being
+    its rounded score or its final answer.
+    """
+
+    max_similarity: float | None = setting(None, above=0, maximum=1)
+    max_length_ratio: float | None = setting(None, minimum=1)
+    max_spread: float | None = setting(None, minimum=0)
+    min_logprob_margin: float | None = setting(None, minimum=0)
+    verifier_conflict: bool = False
+    max_class_share: float | None = setting(None, above=0, maximum=1)
+    class_of: Literal["score", "answer"] = "score"
+
+
+@dataclass(frozen=True)
+class MixRecipe:
+    """What is trained on beside the round's own pairs, as shares of all pairs.
+
+    `earlier`: pairs of the previous round, or of all earlier ones. `external`: a JSON Lines file of pairs, with its
+    provenance on every row.
+    """
+
+    earlier: Literal["previous", "all"] = "previous"
+    earlier_share: float = setting(0.0, minimum=0, below=1)
+    external: str | None = None
+    external_share: float = setting(0.0, minimum=0, below=1)
+
+
+@dataclass(frozen=True)
 class PairsRecipe:
-    """Which answers become a pair. Gaps are in score units; `flip` swaps that share of the labels (a control)."""
+    """Which answers become a pair. Gaps are in score units; `flip` swaps that share of the labels (a control).
+
+    `score`: the judge's, or the implicit reward log pi(y) - log pi_ref(y) with `implicit_reference` (initial or a
+    directory). `rho` is the length parameter of `length_tiers` and `z_length`, one value per round, the last for all
+    later ones; `length` its unit. `per_prompt` is how many pairs `verified` and `spin` make of one prompt;
+    `min_vote_share` the share of samples that must agree (`self_consistency`). `consistency` softens the labels by the
+    agreement with the previous policy's ranking (CREAM), `inconsistent` says what happens where it is below 1/2.
+    """
 
     rule: str = "best_vs_worst"
     min_gap: float = setting(0.0, minimum=0)
     min_judgments: int = setting(1, minimum=1)
     max_chosen_tokens: int | None = None
     flip: float = setting(0.0, minimum=0, maximum=0.5)
+    score: Literal["judge", "implicit_reward"] = "judge"
+    implicit_reference: str = "initial"
+    consistency: Literal["none", "set", "prompt"] = "none"
+    inconsistent: Literal["clip", "skip", "literal"] = "clip"
+    rho: tuple[float, ...] = (0.0,)
+    length: Literal["characters", "tokens"] = "characters"
+    per_prompt: int = setting(1, minimum=1)
+    min_vote_share: float = setting(0.5, minimum=0, maximum=1)
+    filters: FiltersRecipe = field(default_factory=FiltersRecipe)
+    mix: MixRecipe = field(default_factory=MixRecipe)
 
 
 @dataclass(frozen=True)
@@ -176,11 +293,14 @@ class LoraRecipe:
 
 @dataclass(frozen=True)
 class TrainRecipe:
-    """DPO on the round's pairs, from the round's policy. `method: sft` and `none` are controls.
+    """A preference loss on the round's pairs, from the round's policy. `method: sft` and `none` are controls.
 
-    `reference`: previous | initial | round:K | a path. `nll` weighs the chosen answer's mean token negative
-    log-likelihood. `lora` trains an adapter and merges it in the checkpoint's own precision. `sft_examples` is the
-    number of seed demonstrations that the `sft` control trains on.
+    `reference`: previous | initial | round:K | a path. `loss` and its `beta`, `label_smoothing` and `gamma` are
+    written out in trainers/losses.py; what a loss would not read is refused. `nll` weighs the chosen answer's mean
+    token negative log-likelihood. `prefix_sharing` forwards a pair's prompt once: `auto` where that pays and is exact,
+    and says so where it is not; `always` insists. `accumulate`: what a half-precision policy sums its rounds in: a
+    float32 copy beside each checkpoint, or the checkpoint itself, which rounds small updates away. `lora` trains an
+    adapter and merges it. `sft_examples` is the number of seed demonstrations that the `sft` control trains on.
     """
 
     method: Literal["dpo", "sft", "none"] = "dpo"
@@ -198,6 +318,37 @@ class TrainRecipe:
     save_steps: int = setting(20, minimum=1)
     sft_examples: int = setting(1200, minimum=1)
     lora: LoraRecipe | None = None
+    loss: Literal[
+        "dpo",
+        "dpo_length_normalised",
+        "robust",
+        "hinge",
+        "ipo_sum",
+        "ipo_token",
+        "simpo",
+        "orpo",
+        "sppo",
+        "sppo_hard",
+    ] = "dpo"
+    label_smoothing: float = setting(0.0, minimum=0, below=0.5)
+    gamma: float = setting(0.0, minimum=0)
+    prefix_sharing: Literal["auto", "always", "never"] = "never"
+    accumulate: Literal["full_precision", "checkpoint_precision"] = "full_precision"
+
+
+LOSS_READS: dict[str, frozenset[str]] = {
+    "dpo": frozenset({"reference", "label", "label_smoothing"}),
+    "dpo_length_normalised": frozenset({"reference", "label", "label_smoothing"}),
+    "robust": frozenset({"reference", "label", "label_smoothing"}),
+    "hinge": frozenset({"reference", "label", "label_smoothing"}),
+    "ipo_sum": frozenset({"reference", "label", "label_smoothing"}),
+    "ipo_token": frozenset({"reference", "label", "label_smoothing"}),
+    "simpo": frozenset({"label", "label_smoothing", "gamma"}),
+    "orpo": frozenset({"label", "label_smoothing", "nll"}),
+    "sppo": frozenset({"reference", "win_rates"}),
+    "sppo_hard": frozenset({"reference", "label"}),
+}
+"""What a loss reads beside the policy's log-probabilities and beta. `nll`: it is a part of this loss."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +356,8 @@ class MeasureRecipe:
     """What is measured after every round. Three disjoint prompt pools: gate steers, selection chooses, report is read.
 
     `source` is `sandbox` or a JSONL file; `frozen` is the number of labelled answers that every judge rescores, and
-    0 switches that off. `verifier` names the truth that needs no model, where there is one.
+    0 switches that off. `verifier` names the truth that needs no model, where there is one; all but the sandbox's
+    compare with `answer` and `meta` of the prompt's row.
     """
 
     source: str = "sandbox"
@@ -215,7 +367,7 @@ class MeasureRecipe:
     frozen: int = setting(300, minimum=0)
     samples: int = setting(6, minimum=2)
     judge_samples: int = setting(3, minimum=1)
-    verifier: Literal["sandbox", "none"] = "sandbox"
+    verifier: Literal["sandbox", "exact", "numeric", "mathematics", "json_schema", "sql", "ifeval", "none"] = "sandbox"
     sampling: SamplingRecipe = field(default_factory=lambda: SamplingRecipe(temperature=0.8))
 
 
@@ -370,12 +522,12 @@ def check(recipe: Recipe, where: str = "recipe") -> None:
             f"({train.batch_size})",
         ),
         (
-            recipe.judge.source == "oracle" and recipe.measure.verifier == "none",
-            "judge.source=oracle needs a verifier; set measure.verifier or judge.source=model",
+            recipe.judge.source in ("oracle", "verifier_then_model") and recipe.measure.verifier == "none",
+            f"judge.source={recipe.judge.source} needs a verifier; set measure.verifier or judge.source=model",
         ),
         (
-            recipe.judge.source == "oracle" and recipe.meta.enabled,
-            "meta.enabled needs judgments written by a model, but judge.source is oracle",
+            recipe.judge.source in ("oracle", "none") and recipe.meta.enabled,
+            f"meta.enabled needs judgments written by a model, but judge.source is {recipe.judge.source}",
         ),
         (
             train.method == "sft" and recipe.prompts.source != "sandbox",
@@ -386,12 +538,118 @@ def check(recipe: Recipe, where: str = "recipe") -> None:
             f"key 'engine.max_length' is {recipe.engine.max_length}; expected at least 8 tokens",
         ),
     ]
-    for wrong, message in contradictions:
+    for wrong, message in [*contradictions, *_unread_by_the_loss(recipe), *_unread_by_the_judge(recipe)]:
         if wrong:
             raise RecipeError(f"{where}: {message}")
-    for key, reference in (("judge.model", recipe.judge.model), ("meta.model", recipe.meta.model)):
+    members = [("judge.ensemble", name.partition("@")[2]) for name in recipe.judge.ensemble if "@" in name]
+    for key, reference in (("judge.model", recipe.judge.model), ("meta.model", recipe.meta.model), *members):
         _check_role(where, key, reference, {"policy", "initial"}, recipe.rounds)
     _check_role(where, "train.reference", train.reference, {"previous", "initial"}, recipe.rounds)
+    _check_role(where, "pairs.implicit_reference", recipe.pairs.implicit_reference, {"initial"}, recipe.rounds)
+
+
+def _unread_by_the_judge(recipe: Recipe) -> list[tuple[bool, str]]:
+    """Settings of the judge that its protocol would not read, and settings that it needs."""
+    judge, default = recipe.judge, JudgeRecipe()
+    named, adaptive = f"judge.protocol={judge.protocol}", judge.adaptive
+    draws = judge.protocol in ("pointwise", "hybrid")
+    return [
+        (not draws and judge.samples != 1, f"{named} asks each question once; set judge.samples=1"),
+        (judge.protocol != "pointwise" and judge.ask_again > 0, f"judge.ask_again is not read by {named}; set it to 0"),
+        (
+            judge.protocol != "pairwise" and judge.pairwise != default.pairwise,
+            f"the keys of judge.pairwise are not read by {named}; remove them or set judge.protocol=pairwise",
+        ),
+        (
+            judge.protocol == "pointwise" and judge.min_mass != default.min_mass,
+            f"judge.min_mass is not read by {named}; remove it or choose expected, hybrid or pairwise",
+        ),
+        (
+            (judge.rubric is None) != (judge.template != "rubric"),
+            "judge.rubric and judge.template=rubric belong together; set both or neither",
+        ),
+        (
+            judge.rubric is not None and judge.protocol != "pointwise",
+            f"judge.rubric has a score per criterion, which {named} cannot read; set judge.protocol=pointwise",
+        ),
+        (
+            judge.protocol == "pairwise" and recipe.meta.enabled,
+            "meta.enabled compares pointwise judgments, which judge.protocol=pairwise does not give",
+        ),
+        (
+            adaptive.enabled and (judge.protocol != "pointwise" or bool(judge.ensemble) or judge.ask_again > 0),
+            "judge.adaptive needs judge.protocol=pointwise, no judge.ensemble and judge.ask_again=0",
+        ),
+        (
+            adaptive.enabled and (judge.source not in ("model", "verifier_then_model") or judge.aggregate != "mean"),
+            "judge.adaptive needs judgments by a model (judge.source) and judge.aggregate=mean",
+        ),
+        (adaptive.enabled and adaptive.cap < adaptive.first, "judge.adaptive.cap is below judge.adaptive.first"),
+        (not adaptive.enabled and adaptive != default.adaptive, "judge.adaptive is set but not enabled"),
+        (
+            judge.max_disagreement is not None and len(judge.ensemble) < 2,
+            "judge.max_disagreement needs a judge.ensemble of at least two members",
+        ),
+        (len(judge.ensemble) == 1, "judge.ensemble has one member; expected at least two, or none"),
+        (
+            len(set(judge.ensemble)) < len(judge.ensemble),
+            "judge.ensemble names a member twice; raise judge.samples instead",
+        ),
+        (
+            bool(judge.ensemble) and judge.protocol == "pairwise",
+            f"judge.ensemble is not read by {named}; use one of the other protocols",
+        ),
+        (
+            bool(judge.ensemble) and judge.rubric is not None,
+            "judge.ensemble and judge.rubric cannot be combined; name templates in the ensemble instead",
+        ),
+        (
+            bool(judge.ensemble) and recipe.meta.enabled,
+            "meta.enabled compares judgments of one template, which judge.ensemble does not give",
+        ),
+    ]
+
+
+def _unread_by_the_loss(recipe: Recipe) -> list[tuple[bool, str]]:
+    """Settings of a preference loss that nothing would read, and settings that a loss needs."""
+    train, reads, default = recipe.train, LOSS_READS[recipe.train.loss], TrainRecipe()
+    rows = [
+        (
+            train.method != "dpo" and getattr(train, name) != getattr(default, name),
+            f"key 'train.{name}' is {getattr(train, name)!r}, which train.method={train.method} does not read; "
+            "remove it or set train.method=dpo",
+        )
+        for name in ("loss", "label_smoothing", "gamma", "prefix_sharing")
+    ]
+    for name in ("label_smoothing", "gamma", "reference"):
+        readers = ", ".join(loss for loss, read in LOSS_READS.items() if name in read)
+        rows.append(
+            (
+                name not in reads and getattr(train, name) != getattr(default, name),
+                f"key 'train.{name}' is {getattr(train, name)!r}, which train.loss={train.loss} does not read; "
+                f"remove it or choose one of {readers}",
+            )
+        )
+    needs_rates = "win_rates" in reads
+    return [
+        *rows,
+        (
+            "nll" in reads and not train.nll,
+            f"train.nll is 0, but train.loss={train.loss} has it as a part: the paper's is 1",
+        ),
+        (
+            needs_rates and recipe.pairs.rule != "sppo",
+            f"train.loss={train.loss} reads win rates, which only pairs.rule=sppo gives, not {recipe.pairs.rule!r}",
+        ),
+        (
+            needs_rates and recipe.meta.enabled,
+            f"train.loss={train.loss} reads win rates, which the judgment pairs of meta.enabled do not have",
+        ),
+        (
+            needs_rates and recipe.pairs.flip > 0,
+            f"pairs.flip changes nothing under train.loss={train.loss}, which reads win rates; use sppo_hard",
+        ),
+    ]
 
 
 def _check_role(where: str, key: str, reference: str, names: set[str], rounds: int) -> None:

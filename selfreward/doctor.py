@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from selfreward.engines.vllm_settings import vllm_version
+
 LIBRARIES = ("torch", "transformers", "trl", "accelerate", "peft", "datasets", "numpy", "scipy", "scikit-learn")
 
 SUPPORTED_PAIRS = {"2.11": "0.24", "2.13": "0.32"}
@@ -40,7 +42,7 @@ def examine(results: Path, model: Path | None = None) -> Iterator[Finding]:
     """All findings, the quick ones first. `results` is where runs would be written; it is not created."""
     yield _python()
     yield from (_library(name) for name in LIBRARIES)
-    yield _vllm(_installed("torch"), _installed("vllm"))
+    yield _vllm(_installed("torch"), vllm_version())
     yield _cores()
     yield _memory()
     place = _nearest_directory(results)
@@ -69,10 +71,10 @@ def _library(name: str) -> Finding:
 
 
 def _vllm(torch: str | None, vllm: str | None) -> Finding:
-    """vLLM pins torch exactly, so only a pair can be right. No engine here needs it yet."""
+    """vLLM pins torch exactly, so only a pair can be right. Only engine.kind=vllm needs it."""
     pairs = ", ".join(f"torch {t} with vLLM {v}" for t, v in SUPPORTED_PAIRS.items())
     if torch is None or vllm is None:
-        return Finding("vllm", f"not installed (not needed; pairs that fit: {pairs})")
+        return Finding("vllm", f"not installed (only engine.kind=vllm needs it; pairs that fit: {pairs})")
     wanted = SUPPORTED_PAIRS.get(".".join(torch.split(".")[:2]))
     fits = wanted is not None and vllm.startswith(f"{wanted}.")
     return Finding("vllm", f"{vllm} with torch {torch}", "" if fits else f"use one of: {pairs}")

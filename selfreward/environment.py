@@ -2,13 +2,16 @@
 
 import platform
 import subprocess
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from selfreward import __version__
-from selfreward.cast import LIBRARIES
+from selfreward.cast import engine_facts
 from selfreward.config import Recipe
+
+VLLM_BATCHES = (
+    "vLLM: which requests share a batch depends on when they arrive and on its prefix cache; that changes last bits",
+)
 
 
 def environment(recipe: Recipe) -> dict[str, Any]:
@@ -16,7 +19,7 @@ def environment(recipe: Recipe) -> dict[str, Any]:
     return {
         "selfreward": __version__,
         "python": platform.python_version(),
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "libraries": engine_facts(recipe)["libraries"],
         "machine": platform.machine(),
         "system": platform.system(),
         "device": recipe.model.device,
@@ -24,6 +27,7 @@ def environment(recipe: Recipe) -> dict[str, Any]:
         "seed": recipe.seed,
         "git": git_revision(Path(__file__).parent),
         "not_bit_reproducible": [
+            *(VLLM_BATCHES if recipe.engine.kind == "vllm" else ()),
             "another thread count, device, dtype or library version: sums are ordered differently",
             "another engine.chunk or engine.batch_tokens: batches change logits in the last bits",
         ],

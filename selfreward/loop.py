@@ -37,6 +37,8 @@ def run(recipe: Recipe, store: Store, name: str, progress: Progress) -> Path:
             for number in range(1, recipe.rounds + 1):
                 iterate(steps, number)
             steps.discard_unneeded_checkpoints()
+            if counted := cast.report():
+                artifacts.note("engine", None, report=counted)
     return artifacts.path
 
 

@@ -1,11 +1,13 @@
 """Prompts from a JSON Lines file, and one file split into pools.
 
 Each row is an object with either `prompt` (a string) or `messages` (a list of {role, content}: at most one system turn,
-first; then user and assistant in turn; the last is the user's). `id` and `cohort` are optional strings; other keys are
-the file's own business and are not read. A row that cannot be used is an error that names file and line: skipping it
+first; then user and assistant in turn; the last is the user's). `id` and `cohort` are optional strings, `answer` is the
+gold answer (a string or a number) and `meta` an object for the verifier; other keys are the file's own business and are
+not read. A row that cannot be used is an error that names file and line: skipping it
 silently would change what was trained on.
 """
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +24,7 @@ def read_prompts(path: str | Path, pool: Pool) -> list[Prompt]:
     prompts: list[Prompt] = []
     line_of_id: dict[str, int] = {}
     line_of_text: dict[tuple[str, ...], int] = {}
-    for number, line in _lines(Path(path)):
+    for number, line in lines_of(Path(path)):
         where = f"{path}:{number}"
         prompt = _read_row(line, pool, where)
         same = line_of_text.setdefault(tuple(turn.content.strip() for turn in prompt.messages), number)
@@ -60,7 +62,7 @@ def split_prompts(prompts: Sequence[Prompt], sizes: Mapping[Pool, int]) -> dict[
     pools: dict[Pool, list[Prompt]] = {pool: [] for pool in (*sizes, "train")}
     for index, prompt in enumerate(prompts):
         pool = pool_of.get(index, "train")
-        pools[pool].append(Prompt(prompt.id, prompt.messages, pool, prompt.source, prompt.cohort))
+        pools[pool].append(dataclasses.replace(prompt, pool=pool))
     return pools
 
 
@@ -68,7 +70,8 @@ def _text_hash(prompt: Prompt) -> str:
     return stable_id("split", [(turn.role, turn.content) for turn in prompt.messages])
 
 
-def _lines(path: Path) -> list[tuple[int, str]]:
+def lines_of(path: Path) -> list[tuple[int, str]]:
+    """The lines of a UTF-8 file with their numbers, from 1."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as problem:
@@ -80,7 +83,8 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     return list(enumerate(rows, start=1))
 
 
-def _read_row(line: str, pool: Pool, where: str) -> Prompt:
+def read_question(line: str, where: str) -> tuple[dict[str, Any], tuple[Message, ...]]:
+    """The row's object, and the messages that its `prompt` or `messages` stand for."""
     if not line.strip():
         raise DataError(f"{where}: the line is empty; {FORM}")
     try:
@@ -88,29 +92,43 @@ def _read_row(line: str, pool: Pool, where: str) -> Prompt:
     except json.JSONDecodeError as problem:
         raise DataError(f"{where}: not JSON ({problem}): {_quoted(line)}; {FORM}") from problem
     if not isinstance(row, dict):
-        raise DataError(f"{where}: found {_kind(row)}; {FORM}")
+        raise DataError(f"{where}: found {kind_of(row)}; {FORM}")
     if ("prompt" in row) == ("messages" in row):
         found = "both prompt and messages" if "prompt" in row else f"keys {', '.join(map(str, row)) or 'none'}"
         raise DataError(f"{where}: found {found}; {FORM}")
     if "prompt" in row:
-        messages: tuple[Message, ...] = (Message("user", _text(row["prompt"], "prompt", where)),)
-    else:
-        messages = _read_messages(row["messages"], where)
-    cohort = _text(row["cohort"], "cohort", where) if row.get("cohort") is not None else ""
-    given = _text(row["id"], "id", where) if row.get("id") is not None else None
+        return row, (Message("user", text_of(row["prompt"], "prompt", where)),)
+    return row, _read_messages(row["messages"], where)
+
+
+def _read_row(line: str, pool: Pool, where: str) -> Prompt:
+    row, messages = read_question(line, where)
+    cohort = text_of(row["cohort"], "cohort", where) if row.get("cohort") is not None else ""
+    given = text_of(row["id"], "id", where) if row.get("id") is not None else None
     identity = given or stable_id("prompt", [(turn.role, turn.content) for turn in messages])
-    return Prompt(id=identity, messages=messages, pool=pool, source="file", cohort=cohort)
+    answer, meta = _read_gold(row, where)
+    return Prompt(id=identity, messages=messages, pool=pool, source="file", cohort=cohort, answer=answer, meta=meta)
+
+
+def _read_gold(row: dict[str, Any], where: str) -> tuple[str | None, dict[str, Any]]:
+    """The gold answer, and what a verifier needs beside it."""
+    answer, meta = row.get("answer"), row.get("meta")
+    if isinstance(answer, int | float) and not isinstance(answer, bool):
+        answer = json.dumps(answer)
+    if meta is not None and not isinstance(meta, dict):
+        raise DataError(f"{where}: meta is {kind_of(meta)}; expected an object")
+    return text_of(answer, "answer", where) if answer is not None else None, meta or {}
 
 
 def _read_messages(value: Any, where: str) -> tuple[Message, ...]:
     if not isinstance(value, list) or not value:
-        raise DataError(f"{where}: messages is {_kind(value)}; expected a list of at least one turn")
+        raise DataError(f"{where}: messages is {kind_of(value)}; expected a list of at least one turn")
     turns: list[Message] = []
     for index, turn in enumerate(value):
         name = f"messages[{index}]"
         if not isinstance(turn, dict) or not {"role", "content"} <= set(turn):
             raise DataError(f"{where}: {name} is {_quoted(json.dumps(turn))}; expected an object with role and content")
-        turns.append(Message(turn["role"], _text(turn["content"], f"{name}.content", where)))
+        turns.append(Message(turn["role"], text_of(turn["content"], f"{name}.content", where)))
     spoken = turns[1:] if turns[0].role == "system" else turns
     expected = ["user" if index % 2 == 0 else "assistant" for index in range(len(spoken))]
     if [turn.role for turn in spoken] != expected or len(spoken) % 2 == 0:
@@ -122,9 +140,9 @@ def _read_messages(value: Any, where: str) -> tuple[Message, ...]:
     return tuple(turns)
 
 
-def _text(value: Any, name: str, where: str) -> str:
+def text_of(value: Any, name: str, where: str) -> str:
     if not isinstance(value, str):
-        raise DataError(f"{where}: {name} is {_kind(value)}; expected a string")
+        raise DataError(f"{where}: {name} is {kind_of(value)}; expected a string")
     if not value.strip():
         raise DataError(f"{where}: {name} is empty; expected text")
     if any("\ud800" <= character <= "\udfff" for character in value):
@@ -132,7 +150,7 @@ def _text(value: Any, name: str, where: str) -> str:
     return value
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
     names = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number") if value != [] else "an empty list"
 

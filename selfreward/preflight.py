@@ -8,10 +8,13 @@ from pathlib import Path
 from selfreward.cast import Policy
 from selfreward.checkpoints import validate_model_directory, weights_digest
 from selfreward.config import Recipe
+from selfreward.engines.vllm_settings import require_vllm
 from selfreward.errors import DataError, RecipeError
 from selfreward.metrics.evidence import Verifier
 from selfreward.pairing.answers import load_rule
+from selfreward.pairing.checks import check_pairs
 from selfreward.pairing.prompts import assert_disjoint
+from selfreward.pairs_file import read_pairs
 from selfreward.records import Prompt
 from selfreward.roles import generator, version
 from selfreward.sources import Source, by_pool, open_source
@@ -29,12 +32,16 @@ def preflight(recipe: Recipe) -> tuple[Policy, Source, Verifier | None]:
         "prompt_writer": recipe.prompts.writer.template,
     }.items():
         version(kind, template)
-    load_rule(recipe.pairs.rule)
+    check_pairs(recipe)
+    if recipe.engine.kind == "vllm":
+        require_vllm()
     source = open_source(recipe)
     check_pools(recipe, source)
+    verifier = load_verifier(recipe.measure.verifier)
+    check_truth(recipe, source, verifier)
     start = start_policy(recipe)
     check_lengths(recipe, source, start.directory)
-    return start, source, load_verifier(recipe.measure.verifier)
+    return start, source, verifier
 
 
 def start_policy(recipe: Recipe) -> Policy:
@@ -72,6 +79,32 @@ def check_pools(recipe: Recipe, source: Source) -> None:
     for number in range(1, recipe.rounds + 1):
         training += source.training(number, recipe.prompts.per_round)
     assert_disjoint(training, by_pool(source.pools()), run=source.overlap_words)
+
+
+def check_truth(recipe: Recipe, source: Source, verifier: Verifier | None) -> None:
+    """Refuse prompts that the verifier cannot check or that lack a gold answer, and external pairs that cannot be used.
+
+    Where the judge takes what the verifier leaves open, a prompt that brings nothing to verify is one of these.
+    """
+    training: list[Prompt] = []
+    for number in range(1, recipe.rounds + 1):
+        training += source.training(number, recipe.prompts.per_round)
+    if verifier is not None:
+        lenient = recipe.judge.source == "verifier_then_model"
+        for prompt in [*source.pools(), *training]:
+            if not (lenient and prompt.answer is None and not prompt.meta):
+                verifier.require(prompt)
+    if load_rule(recipe.pairs.rule).needs == "gold":
+        gold = source.gold(training)
+        missing = [prompt for prompt in training if prompt.id not in gold]
+        if missing:
+            raise DataError(
+                f"prompt {missing[0].id} ({missing[0].text[:40]!r}...) and {len(missing) - 1} more have no 'answer'; "
+                f"pairs.rule={recipe.pairs.rule} needs the gold answer of every training prompt on its row"
+            )
+    if recipe.pairs.mix.external:
+        external = {pair.prompt.id: pair.prompt for pair in read_pairs(recipe.pairs.mix.external)}
+        assert_disjoint(list(external.values()), by_pool(source.pools()), run=source.overlap_words)
 
 
 def check_lengths(recipe: Recipe, source: Source, directory: Path) -> None:

@@ -1,7 +1,8 @@
 """What a person sees while something takes longer than a few seconds: rate and time left, on stderr.
 
 In a terminal each stage is a bar; elsewhere (a log file, a CI job) it is one line at its start, one about every ten
-seconds and one at its end. Stages may nest. `advance` reads a clock and adds a number, so it may be called once a row.
+seconds and, unless it was over at once, one at its end. Stages may nest. `advance` reads a clock and adds a number, so
+it may be called once a row.
 """
 
 import sys
@@ -12,6 +13,7 @@ from typing import Any, Literal, Self, TextIO
 
 LINE_SECONDS = 10.0
 BAR_SECONDS = 0.1
+WORTH_A_SUMMARY = 1.0
 
 
 def duration(seconds: float) -> str:
@@ -90,10 +92,8 @@ class Stage:
 
     def summary(self) -> str:
         """600 in 17.0 s (35.3/s)"""
-        fresh = self.done - self._before
-        if self.total and not fresh:
-            return "nothing was left to do"
         parts = f"{self.done} in {duration(self.seconds)}"
+        fresh = self.done - self._before
         if self._before:
             parts += f", {self._before} of them from before"
         return f"{parts} ({_speed(self.rate)}/s)" if fresh else parts
@@ -134,7 +134,8 @@ class Progress:
         except BaseException:
             self._tell(name, f"stopped at {stage.describe()}")
             raise
-        self._tell(name, stage.summary())
+        if stage.seconds >= WORTH_A_SUMMARY:
+            self._tell(name, stage.summary())
 
     def _tell(self, name: str, text: str) -> None:
         self.say(f"{'  ' * self._depth}{name}: {text}")

@@ -20,6 +20,9 @@ Pool = Literal["train", "gate", "selection", "report", "frozen"]
 PairKind = Literal["answer", "judgment"]
 T = TypeVar("T")
 
+OMIT_WHEN_EMPTY = {"omit_when_empty": True}
+"""Metadata of an optional field that is written only where it says something: rows without it keep their bytes."""
+
 
 def stable_id(*parts: object) -> str:
     """16 hex digits that depend on `parts` and on nothing else (SHA-256 of their JSON)."""
@@ -39,13 +42,18 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What the generator is asked. `source`: sandbox, file or self; `cohort` groups prompts in reports."""
+    """What the generator is asked. `source`: sandbox, file or self; `cohort` groups prompts in reports.
+
+    `answer` is the gold answer and `meta` what a verifier needs beside it; the model never sees either.
+    """
 
     id: str
     messages: tuple[Message, ...]
     pool: Pool
     source: str
     cohort: str = ""
+    answer: str | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
+    meta: Mapping[str, Any] = field(default_factory=dict, hash=False, metadata=OMIT_WHEN_EMPTY)
 
     @property
     def text(self) -> str:
@@ -76,7 +84,10 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Judgment:
-    """One reply of the judge about one response: a `score`, or the reason why there is none. Never both."""
+    """One reply of the judge about one response: a `score`, or the reason why there is none. Never both.
+
+    `mass` is the probability of all score words together, where the score was read from probabilities.
+    """
 
     id: str
     response_id: str
@@ -91,10 +102,44 @@ class Judgment:
     score: float | None
     unreadable: str | None
     source: str = "judge"
+    mass: float | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
 
     def __post_init__(self) -> None:
         if (self.score is None) == (self.unreadable is None):
             raise ValueError(f"judgment {self.id}: exactly one of score and unreadable must be set")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One reply of a pairwise judge about two responses in this order: `preference` is P(first is better).
+
+    It is 1, 1/2 or 0 where a verdict was read, or `unreadable` says why there is none. `principle` names what was
+    asked about, where a constitution was. `mass` is the probability of both labels together.
+    """
+
+    id: str
+    prompt_id: str
+    first_id: str
+    second_id: str
+    judge: str
+    text: str
+    token_ids: tuple[int, ...]
+    finish_reason: FinishReason
+    seed: int
+    template: str
+    preference: float | None
+    unreadable: str | None
+    mass: float | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
+    principle: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.preference is None) == (self.unreadable is None):
+            raise ValueError(f"comparison {self.id}: exactly one of preference and unreadable must be set")
+
+    def swap(self) -> Self:
+        """The same verdict told the other way round: slots and preference are exchanged."""
+        turned = None if self.preference is None else 1.0 - self.preference
+        return dataclasses.replace(self, first_id=self.second_id, second_id=self.first_id, preference=turned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +165,8 @@ class Pair:
     """A preference to be trained on. `label` is P(chosen is better); the token ids are the sampled ones.
 
     `reference` is the digest of the reference policy and `reference_chosen` / `reference_rejected` are the summed
-    log-probabilities of the completions under it, computed once and kept.
+    log-probabilities of the completions under it, computed once and kept. The win rates (SPPO) are against the policy's
+    own answers to the prompt.
     """
 
     id: str
@@ -139,6 +185,8 @@ class Pair:
     reference: str = ""
     reference_chosen: float | None = None
     reference_rejected: float | None = None
+    chosen_win_rate: float | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
+    rejected_win_rate: float | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
 
     def swap(self) -> Self:
         """The same comparison told the other way round: sides, scores, reference and label are all exchanged."""
@@ -152,6 +200,8 @@ class Pair:
             rejected_score=self.chosen_score,
             reference_chosen=self.reference_rejected,
             reference_rejected=self.reference_chosen,
+            chosen_win_rate=self.rejected_win_rate,
+            rejected_win_rate=self.chosen_win_rate,
             label=1.0 - self.label,
         )
 
@@ -227,7 +277,7 @@ class Labelled:
         return self.response.id
 
 
-Record = Prompt | Response | Judgment | MetaJudgment | Pair | Drop | Checkpoint | Measurement | Likelihood
+Record = Prompt | Response | Judgment | Comparison | MetaJudgment | Pair | Drop | Checkpoint | Measurement | Likelihood
 
 
 class Rows(list[T]):
@@ -245,7 +295,16 @@ def to_line(record: Any) -> str:
 
 def _fields(record: Any) -> dict[str, Any]:
     """The fields of a record, not copied (`dataclasses.asdict` copies every token id: 15 times slower)."""
-    return {name: getattr(record, name) for name in record.__dataclass_fields__}
+    values = {name: getattr(record, name) for name in record.__dataclass_fields__}
+    for name in _omitted_when_empty(record.__class__):
+        if values[name] is None or values[name] == {}:
+            del values[name]
+    return values
+
+
+@cache
+def _omitted_when_empty(kind: type) -> tuple[str, ...]:
+    return tuple(item.name for item in dataclasses.fields(kind) if item.metadata.get("omit_when_empty"))
 
 
 @cache

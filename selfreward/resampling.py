@@ -17,7 +17,9 @@ from selfreward.stats import NOTHING, TAIL, Array, Estimate, positions
 RESAMPLES = 1000
 
 
-def _bootstrap(statistic: Callable[[Array], Array], cells: NDArray[np.intp], clusters: Sequence[str]) -> Estimate:
+def clustered_bootstrap(
+    statistic: Callable[[Array], Array], cells: NDArray[np.intp], clusters: Sequence[str]
+) -> Estimate:
     """Percentile bootstrap over clusters of a statistic of a count table.
 
     `cells` names each row's cell; `statistic` maps tables (resamples, cells) to values (resamples,), NaN where there
@@ -67,7 +69,7 @@ def clustered_spearman(first: ArrayLike, second: ArrayLike, clusters: Sequence[s
         covariance = (tables * ranks[0] * ranks[1]).sum(axis=1)
         return np.divide(covariance, norm, out=np.full(len(tables), np.nan), where=norm > 0)
 
-    return _bootstrap(rho, cells.reshape(-1), clusters)
+    return clustered_bootstrap(rho, cells.reshape(-1), clusters)
 
 
 def clustered_entropy(values: ArrayLike, clusters: Sequence[str]) -> Estimate:
@@ -81,7 +83,7 @@ def clustered_entropy(values: ArrayLike, clusters: Sequence[str]) -> Estimate:
         logs = np.log2(shares, out=np.zeros_like(shares), where=shares > 0)
         return np.abs((shares * logs).sum(axis=1))
 
-    return _bootstrap(bits, cells, clusters)
+    return clustered_bootstrap(bits, cells, clusters)
 
 
 def clustered_median(values: ArrayLike, clusters: Sequence[str]) -> Estimate:
@@ -96,4 +98,39 @@ def clustered_median(values: ArrayLike, clusters: Sequence[str]) -> Estimate:
         lower, upper = (below < half).sum(axis=1), (below <= half).sum(axis=1)
         return (levels[lower] + levels[upper]) / 2
 
-    return _bootstrap(median, cells.reshape(-1), clusters)
+    return clustered_bootstrap(median, cells.reshape(-1), clusters)
+
+
+def clustered_kendall(first: ArrayLike, second: ArrayLike, clusters: Sequence[str]) -> Estimate:
+    """Kendall's tau-b over all pairs of rows, bootstrapped over clusters. None where a side is constant.
+
+    From the table of the two sides' levels: concordant pairs lie below and right of a cell, discordant ones below and
+    left. A row drawn twice is tied with itself on both sides, which tau-b leaves out of both of its counts.
+    """
+    if not len(clusters):
+        return NOTHING
+    sides = [np.unique(np.asarray(side, dtype=np.float64), return_inverse=True) for side in (first, second)]
+    shape = len(sides[0][0]), len(sides[1][0])
+    occurring, cells = np.unique(sides[0][1].reshape(-1) * shape[1] + sides[1][1].reshape(-1), return_inverse=True)
+
+    def tau(tables: Array) -> Array:
+        # A few tables at a time: with many levels one table is large.
+        parts = np.array_split(tables, max(1, math.ceil(len(tables) * shape[0] * shape[1] / 1_000_000)))
+        return np.concatenate([_tau_b(part, occurring, shape) for part in parts])
+
+    return clustered_bootstrap(tau, cells.reshape(-1), clusters)
+
+
+def _tau_b(tables: Array, occurring: NDArray[np.intp], shape: tuple[int, int]) -> Array:
+    counts = np.zeros((len(tables), shape[0] * shape[1]))
+    counts[:, occurring] = tables
+    grid = counts.reshape(-1, *shape)
+    total = tables.sum(axis=1)
+    # Sum of the rows after each row, then of the columns after (or before) each column.
+    after = np.flip(np.flip(grid, 1).cumsum(axis=1), 1) - grid
+    right = np.flip(np.flip(after, 2).cumsum(axis=2), 2) - after
+    left = after.cumsum(axis=2) - after
+    difference = (grid * (right - left)).sum(axis=(1, 2))
+    untied = [(total**2 - (grid.sum(axis=other) ** 2).sum(axis=1)) / 2 for other in (2, 1)]
+    norm = np.sqrt(untied[0] * untied[1])
+    return np.divide(difference, norm, out=np.full(len(tables), np.nan), where=norm > 0)

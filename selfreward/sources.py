@@ -14,7 +14,7 @@ from selfreward.pools_file import read_prompts, split_prompts
 from selfreward.records import Labelled, Message, Pool, Prompt, Response, seed_for, stable_id
 from selfreward.sandbox.demonstrator import DemonstratorDials, demonstrate
 from selfreward.sandbox.pools import judge_pool, prompt_pool
-from selfreward.sandbox.tasks import Task
+from selfreward.sandbox.tasks import Task, parse_task
 
 EVALUATION_POOLS: tuple[Pool, ...] = ("gate", "selection", "report")
 
@@ -45,18 +45,30 @@ class Source(Protocol):
         """Seed demonstrations for the control `train.method=sft`."""
         ...
 
+    def gold(self, prompts: Sequence[Prompt]) -> dict[str, str]:
+        """The given answers by prompt id, where there are any (SPIN's chosen side)."""
+        ...
+
 
 def open_source(recipe: Recipe) -> Source:
     """The source that the recipe names. Raises RecipeError or DataError before anything expensive starts."""
     both_sandbox = (recipe.prompts.source == "sandbox", recipe.measure.source == "sandbox")
     if all(both_sandbox):
+        if recipe.measure.verifier not in ("sandbox", "none"):
+            raise RecipeError(
+                f"key 'measure.verifier' is {recipe.measure.verifier!r}, but the sandbox's prompts have no gold "
+                "answers on a row; expected sandbox or none"
+            )
         return SandboxSource(recipe)
     if any(both_sandbox):
         raise RecipeError(
             "keys 'prompts.source' and 'measure.source': one is 'sandbox' and the other a file; expected both alike"
         )
     if recipe.measure.verifier == "sandbox":
-        raise RecipeError("key 'measure.verifier' is 'sandbox', but the prompts come from a file; set it to none")
+        raise RecipeError(
+            "key 'measure.verifier' is 'sandbox', but the prompts come from a file; set it to none, or to "
+            "a verifier that reads the rows' answers"
+        )
     return FileSource(recipe)
 
 
@@ -117,6 +129,16 @@ class SandboxSource:
         tasks = prompt_pool("train", count, seed=seed_for("demonstrated", self.recipe.seed, round))
         return [(self._prompt(task, "train"), demonstrate(task, rng, DemonstratorDials())) for task in tasks]
 
+    def gold(self, prompts: Sequence[Prompt]) -> dict[str, str]:
+        """What the demonstrator, who is right about half the time, answers. Prompts that are no task have none."""
+        answers = {}
+        for prompt in prompts:
+            task = parse_task(prompt.text)
+            if task is not None:
+                rng = random.Random(seed_for("gold", self.recipe.seed, prompt.id))
+                answers[prompt.id] = demonstrate(task, rng, DemonstratorDials())
+        return answers
+
 
 @dataclass(frozen=True)
 class FileSource:
@@ -156,6 +178,9 @@ class FileSource:
 
     def demonstrations(self, round: int, count: int) -> list[tuple[Prompt, str]]:
         raise RecipeError("train.method=sft needs demonstrations, which a prompt file does not have")
+
+    def gold(self, prompts: Sequence[Prompt]) -> dict[str, str]:
+        return {prompt.id: prompt.answer for prompt in prompts if prompt.answer is not None}
 
 
 def by_pool(prompts: Sequence[Prompt]) -> dict[str, list[Prompt]]:

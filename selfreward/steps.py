@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 from selfreward.cast import Cast, Policy
 from selfreward.config import Recipe, as_dict
 from selfreward.gates import best_round, require_readable
 from selfreward.metrics.evidence import Evidence, PoolRows, Verifier
-from selfreward.pairing.answers import answer_pairs
 from selfreward.pairing.judgments import judgment_pairs
+from selfreward.preferences import Preferences
 from selfreward.progress import Progress, Stage
 from selfreward.records import (
     Drop,
@@ -27,9 +28,9 @@ from selfreward.records import (
 )
 from selfreward.runs import Row, Run, Work
 from selfreward.scoring.battles import hold_battles
-from selfreward.scoring.pointwise import aggregate, distinct, shuffle_within_prompts
+from selfreward.scoring.pointwise import distinct
 from selfreward.sources import Source
-from selfreward.stages import compare, judge, likelihoods, measure, pair, respond, train, write
+from selfreward.stages import compare, judge, likelihoods, measure, pair, respond, train, verify, write
 from selfreward.stages.given import given
 from selfreward.stages.train import Build
 
@@ -63,6 +64,9 @@ class Steps:
     frozen: Rows[Labelled] = field(default_factory=lambda: Rows([]))
     initial: PoolRows | None = None
     initial_digest: str = ""
+    previous: PoolRows | None = None
+    previous_digest: str = ""
+    frozen_judgments: list[Rows[Judgment]] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
 
@@ -106,10 +110,40 @@ class Steps:
         if recipe.source == "oracle" and self.verifier is not None:
             work = judge.ask_oracle(self.verifier, _by_id(prompts), wanted, made_from=inputs, round=number)
             return self._complete(work)
+        if recipe.source == "none":
+            return Rows([])
+        if recipe.source == "verifier_then_model" and self.verifier is not None:
+            return self._judge_what_is_open(number, prompts, wanted, self.verifier, inputs)
         player = self.cast.role(recipe.model, number)
         judgments = self._complete(judge.judge(player, _by_id(prompts), wanted, recipe, made_from=inputs, round=number))
         require_readable(judgments, self.recipe.gates.min_readable, number)
         return judgments
+
+    def _judge_what_is_open(
+        self,
+        number: int,
+        prompts: Rows[Prompt],
+        wanted: Sequence[Response],
+        verifier: Verifier,
+        inputs: Mapping[str, str],
+    ) -> Rows[Judgment]:
+        """The verifier's verdicts, and the model's on the prompts about which the verifier says nothing."""
+        recipe = self.recipe.judge
+        named = self.recipe.measure.verifier
+        verdicts = self._complete(
+            verify.ask_verifier(verifier, named, _by_id(prompts), wanted, made_from=inputs, round=number)
+        )
+        asked = verify.left_to_the_model(verdicts, wanted)
+        player = self.cast.role(recipe.model, number)
+        made_from = {**inputs, "verdicts": verdicts.digest}
+        work = judge.judge(
+            player, _by_id(prompts), asked, recipe, made_from=made_from, round=number, artifact="model_judgments"
+        )
+        opinions = self._complete(work)
+        if opinions:
+            require_readable(opinions, self.recipe.gates.min_readable, number)
+        merged = verify.merge(verdicts, opinions)
+        return self._complete(given(number, "judgments", Judgment, merged, {"opinions": opinions.digest, **made_from}))
 
     def compare(
         self, number: int, prompts: Rows[Prompt], responses: Rows[Response], judgments: Rows[Judgment]
@@ -133,11 +167,10 @@ class Steps:
     ) -> tuple[Rows[Pair], Rows[Drop]]:
         """Answer pairs and judgment pairs with their reference log-probabilities; every drop with its reason."""
         recipe, seed = self.recipe, seed_for(self.recipe.seed, "pairs", number)
-        scores = aggregate(judgments, recipe.judge.aggregate)
-        if recipe.judge.control == "shuffled":
-            scores = shuffle_within_prompts(scores, responses, seed)
-        source = "oracle" if recipe.judge.source == "oracle" else "self"
-        selected, drops = answer_pairs(prompts, responses, scores, recipe.pairs, seed=seed, source=source)
+        preferences = Preferences(
+            recipe, self.source, self.verifier, self.artifacts, self.cast, self._complete, number, prompts, responses
+        )
+        selected, drops = preferences.pairs(judgments)
         if recipe.meta.enabled:
             standings, summary = hold_battles(metas, recipe.meta)
             about_judgments, more = judgment_pairs(
@@ -149,9 +182,11 @@ class Steps:
                 seed=seed,
             )
             selected, drops = [*selected, *about_judgments], [*drops, *more]
-        questions = pair.questions(
-            selected, _by_id(prompts), _by_id(responses), _by_id(judgments), recipe.generate, recipe.judge
-        )
+        mixed, outside = preferences.mixed_in(selected)
+        selected = [*selected, *mixed]
+        asked = {**_by_id(prompts), **outside}
+        fresh = [one for one in selected if not one.prompt_token_ids]
+        questions = pair.questions(fresh, asked, _by_id(responses), _by_id(judgments), recipe.generate, recipe.judge)
         inputs = {"responses": responses.digest, "judgments": judgments.digest, "metas": metas.digest}
         reference = self.cast.role(recipe.train.reference, number)
         work = pair.refer(
@@ -171,8 +206,16 @@ class Steps:
                 stage.total = total
                 stage.advance(step - stage.done, f"loss {loss:.3f}")
 
-            build = train.train(self.recipe, start, reference, pairs, self.source, round=number, progress=show)
-            self._checkpoint(number, train.made_from(self.recipe, start, reference, pairs.digest, number), build)
+            say = self.progress.say
+            build = train.train(self.recipe, start, reference, pairs, self.source, round=number, progress=show, say=say)
+
+            def build_alone(out: Path, scratch: Path) -> Mapping[str, Any]:
+                # Only where something is really trained: waking an engine costs its weights' reload.
+                self.cast.rest()
+                return build(out, scratch)
+
+            determined_by = train.made_from(self.recipe, start, reference, pairs.digest, number)
+            self._checkpoint(number, determined_by, build_alone)
 
     def measure(self, number: int, rows: RoundRows) -> None:
         """The policy's samples on the frozen pools, their scores and likelihoods, then every metric."""
@@ -217,13 +260,19 @@ class Steps:
             round_drops=rows.drops,
             training=self._facts(number)["metrics"],
             verifier=self.verifier,
+            previous=self.previous,
+            frozen_judgments_previous=self.frozen_judgments[-1] if self.frozen_judgments else (),
+            frozen_judgments_initial=self.frozen_judgments[0] if self.frozen_judgments else (),
         )
         self.initial_digest = self.initial_digest or judgments.digest
         sealed = [responses, judgments, self.frozen, frozen_judgments, *likelihood_rows.values()]
         sealed += [rows.prompts, rows.responses, rows.judgments, rows.metas, rows.pairs, rows.drops]
-        digests = [*(part.digest for part in sealed), self.initial_digest, policy.digest]
+        sealed += [*self.frozen_judgments[:1], *self.frozen_judgments[-1:]]
+        digests = [*(part.digest for part in sealed), self.initial_digest, self.previous_digest, policy.digest]
         work = measure.measure(evidence, made_from=digests, verifier=recipe.measure.verifier)
         self.measurements += self._complete(work)
+        self.previous, self.previous_digest = pool_rows, judgments.digest
+        self.frozen_judgments.append(frozen_judgments)
 
     def _likelihoods(
         self, number: int, prompts: Mapping[str, Prompt], responses: Sequence[Response], inputs: Mapping[str, str]

@@ -114,8 +114,8 @@ def evidence(
 
 
 def blind(given: Evidence) -> Evidence:
-    """The same evidence as a user without any truth has it."""
-    return dataclasses.replace(given, verifier=None, frozen=(), frozen_judgments=())
+    """The same evidence as a user without any truth has it: no verifier, and frozen answers without labels."""
+    return dataclasses.replace(given, verifier=None, frozen=())
 
 
 def measured(given: Evidence, pool: str = "report") -> dict[str, Measurement]:

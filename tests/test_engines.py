@@ -304,6 +304,31 @@ def test_broken_model_directories_say_what_to_do(directory: Path, tmp_path: Path
         build_engine(ModelRecipe(), EngineRecipe()).load(mute, weights_digest(mute))
 
 
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("config.json", {"num_hidden_layers": 5}, r"wants the tensor 'model.layers.4.* \(and 8 more\)"),
+        ("config.json", {"hidden_size": 32}, "cannot be loaded"),
+        ("config.json", {"model_type": "no-such-model"}, "cannot be loaded"),
+        ("tokenizer.json", None, "tokenizer cannot be loaded"),
+        ("tokenizer_config.json", None, "tokenizer cannot be loaded"),
+        ("generation_config.json", None, "cannot be read as a JSON object"),
+    ],
+)
+def test_files_that_do_not_fit_together_are_never_loaded(
+    file: str, change: dict[str, object] | None, message: str, directory: Path, tmp_path: Path
+) -> None:
+    """`None` cuts the file. A config with one layer too many would otherwise run on random numbers."""
+    for source in directory.iterdir():
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    text = (tmp_path / file).read_text()
+    (tmp_path / file).write_text("{" if change is None else json.dumps(json.loads(text) | change))
+    engine = build_engine(ModelRecipe(), EngineRecipe())
+    with pytest.raises(DataError, match=message):
+        engine.load(tmp_path, weights_digest(tmp_path))
+    assert engine.policy is None
+
+
 def test_too_long_requests_are_named(engine: Engine, directory: Path) -> None:
     with pytest.raises(EngineError, match=r"request r7: \d+ prompt tokens and 12 .* max_position_embeddings of 256"):
         engine.generate([request("a " * 250, 7)], 1)
@@ -368,8 +393,11 @@ def test_the_end_of_turn_is_learnt_from_the_template() -> None:
 def test_a_template_that_refuses_a_role_is_named() -> None:
     tokenizer = build_tokenizer()
     tokenizer.chat_template = "{{ raise_exception('System role not supported') if messages[0].role == 'system' }}"
-    with pytest.raises(DataError, match=r"refuses turns of roles system, user \(System role not supported\)"):
+    with pytest.raises(DataError, match=r"cannot render turns of roles system, user \(System role not supported\)"):
         ChatRenderer(tokenizer, "here").prompt_token_ids([(Message("system", "x"), Message("user", "y"))])
+    tokenizer.chat_template = "{% if %}"
+    with pytest.raises(DataError, match=r"cannot render turns of roles user"):
+        ChatRenderer(tokenizer, "here")
 
 
 SCRIPT = """

@@ -21,7 +21,7 @@ LAYERS: list[dict[str, list[str]]] = [
         "store": ["files", "seals", "chunks", "directories", "sharing", "run_view", "runs", "store"],
         "stats": ["stats", "resampling"],
         "roles": ["roles"],
-        "prompt files": ["pools_file"],
+        "prompt files": ["pools_file", "pairs_file"],
         "sandbox world": [
             f"sandbox.{name}"
             for name in ("words", "tasks", "draws", "oracle", "annotator", "demonstrator", "prompts", "pools", "world")
@@ -34,7 +34,7 @@ LAYERS: list[dict[str, list[str]]] = [
     {"trainers": ["trainers"]},
     {"cast": ["cast"], "gates": ["gates"]},
     {"stages": ["stages"], "preflight": ["preflight"], "environment": ["environment"]},
-    {"loop": ["steps", "loop"]},
+    {"loop": ["preferences", "steps", "loop"]},
     {"report": ["report"], "ablate": ["ablate"], "export": ["export"], "doctor": ["doctor"]},
     {"command": ["cli", "exits", "__main__"]},
 ]
@@ -108,3 +108,17 @@ def test_light_modules_load_nothing_heavy(module: str) -> None:
 @pytest.mark.parametrize("module", [name for name in MODULES if name.split(".")[0] in ("roles", "pairing", "metrics")])
 def test_pure_parts_need_no_model_library(module: str) -> None:
     assert not loaded_by(f"import selfreward.{module}") & {"torch", "transformers", "trl", "datasets"}
+
+
+def test_the_tree_in_the_readme_names_every_file_and_no_other() -> None:
+    text = (ROOT.parent / "README.md").read_text(encoding="utf-8")
+    tree = text.split("\nselfreward/\n")[1].split("```")[0]
+    named, folder = set(), ""
+    for line in tree.splitlines():
+        depth, name = (len(line) - len(line.lstrip())) // 2, line.split()[0]
+        folder = name if depth == 1 and name.endswith("/") else folder if depth == 2 else ""
+        if name.endswith(".py"):
+            named.add(f"{folder}{name}")
+    files = {path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py") if path.name != "__init__.py"}
+    assert sorted(files - named) == [], "these are missing in README's tree"
+    assert sorted(named - files) == [], "README's tree names these, but they do not exist"

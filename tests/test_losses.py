@@ -14,7 +14,7 @@ from training_factory import CPU, END_TOKEN, SHORT, random_pairs, tiny_policy, w
 
 from selfreward.errors import RecipeError
 from selfreward.trainers import losses, session
-from selfreward.trainers.rows import IGNORED, PairCollator, pad, score
+from selfreward.trainers.rows import IGNORED, PairCollator, pad, score, side_by_side
 
 logprob = st.floats(-80, 0, allow_nan=False)
 quadruple = st.tuples(logprob, logprob, logprob, logprob)
@@ -26,8 +26,22 @@ def tensors(values: tuple[float, ...]) -> list[torch.Tensor]:
     return [torch.tensor([value], dtype=torch.float64) for value in values]
 
 
+def batch(values: list[torch.Tensor], label: float) -> losses.PairBatch:
+    chosen, rejected, reference_chosen, reference_rejected = values
+    one = torch.ones(1, dtype=torch.float64)
+    return losses.PairBatch(
+        chosen,
+        rejected,
+        one,
+        one,
+        label * one,
+        reference_chosen=reference_chosen,
+        reference_rejected=reference_rejected,
+    )
+
+
 def soft(values: tuple[float, ...], b: float, label: float) -> float:
-    return losses.dpo(*tensors(values), b, torch.tensor([label], dtype=torch.float64)).item()
+    return losses.Loss("dpo", b)(batch(tensors(values), label)).item()
 
 
 def numpy_soft(values: tuple[float, ...], b: float, label: float) -> float:
@@ -74,7 +88,7 @@ def test_only_log_ratios_matter(values, b, label, constant, on_chosen):
 def test_the_best_margin_of_a_soft_label_is_its_logit(label, b):
     h = torch.tensor([math.log(label / (1 - label)) / b], dtype=torch.float64, requires_grad=True)
     zero = torch.zeros(1, dtype=torch.float64)
-    losses.dpo(h, zero, zero, zero, b, torch.tensor([label], dtype=torch.float64)).sum().backward()
+    losses.Loss("dpo", b)(batch([h, zero, zero, zero], label)).sum().backward()
     assert h.grad is not None and abs(h.grad.item()) < 1e-12
 
 
@@ -147,7 +161,7 @@ def test_plain_loss_is_trls_own(start, tmp_path):
     trainer.current_gradient_accumulation_steps = 1
     trainer.model.train()
     ours = trainer.compute_loss(
-        trainer.model, PairCollator(pairs, tokenizer.pad_token_id)([{"position": i} for i in range(8)])
+        trainer.model, PairCollator(pairs, tokenizer.pad_token_id, side_by_side)([{"position": i} for i in range(8)])
     )
     theirs_batch = DataCollatorForPreference(pad_token_id=tokenizer.pad_token_id)(
         [

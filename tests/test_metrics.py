@@ -68,8 +68,17 @@ def whole(seed=0, count=12):
         Labelled(by_id[a.prompt_id], dataclasses.replace(a, id=f"f{a.id}"), 3.0 + k % 3)
         for k, a in enumerate(pools.responses)
     ]
-    judged = [row for item in frozen for row in judgments(item.response, guessing(3)())]
-    return dataclasses.replace(given, frozen=frozen, frozen_judgments=judged)
+    judged, before, first = (
+        [row for item in frozen for row in judgments(item.response, guessing(seed)())] for seed in (3, 4, 5)
+    )
+    return dataclasses.replace(
+        given,
+        frozen=frozen,
+        frozen_judgments=judged,
+        frozen_judgments_previous=before,
+        frozen_judgments_initial=first,
+        previous=initial,
+    )
 
 
 def test_every_metric_has_rows_and_no_row_comes_twice():
@@ -109,6 +118,8 @@ def test_the_order_of_rows_on_disk_changes_nothing(seed):
         initial=PoolRows(mixed(given.initial.prompts), mixed(given.initial.responses), mixed(given.initial.judgments)),
         frozen=mixed(given.frozen),
         frozen_judgments=mixed(given.frozen_judgments),
+        frozen_judgments_previous=mixed(given.frozen_judgments_previous),
+        frozen_judgments_initial=mixed(given.frozen_judgments_initial),
         likelihoods={role: mixed(rows) for role, rows in given.likelihoods.items()},
         **{
             name: mixed(getattr(given, name))
@@ -127,6 +138,17 @@ def test_no_evidence_gives_no_rows():
         "truncated_rate",
         "distinct_answers",
         "answer_entropy",
+        "distinct_ngrams_per_input",
+        "distinct_ngrams_across_input",
+        "ead_per_input",
+        "ead_across_input",
+        "compression_per_input",
+        "compression_across_input",
+        "self_bleu_per_input",
+        "duplicate_texts_across_input",
+        "vendi_per_input",
+        "embedding_distance_per_input",
+        "embedding_distance_across_input",
     }
 
 

@@ -59,11 +59,12 @@ def test_a_resumed_training_starts_its_rate_where_it_goes_on() -> None:
 
 
 def test_stages_nest_and_an_exception_says_where_it_stopped() -> None:
-    log = io.StringIO()
-    progress = Progress(log, prefix="arm 1 | ")
+    log, clock = io.StringIO(), Clock()
+    progress = Progress(log, prefix="arm 1 | ", clock=clock)
     with pytest.raises(ZeroDivisionError), progress.stage("round", 2) as outer:
         with progress.stage("inner"):
             progress.say("a word")
+            clock.now += 2
         outer.advance()
         raise ZeroDivisionError
     said = lines(log)
@@ -75,17 +76,26 @@ def test_stages_nest_and_an_exception_says_where_it_stopped() -> None:
 
 
 def test_bars_leave_one_line_for_each_stage_and_survive_an_exception() -> None:
-    screen = io.StringIO()
-    progress = Progress(screen, style="bars")
+    screen, clock = io.StringIO(), Clock()
+    progress = Progress(screen, style="bars", clock=clock)
     with pytest.raises(ZeroDivisionError), progress.stage("round [1]", 2):
         with progress.stage("inner", 3) as inner:
+            clock.now += 2
             inner.advance(3)
         raise ZeroDivisionError
-    assert "inner: 3 in" in screen.getvalue()
+    assert "inner: 3 in 2.0 s" in screen.getvalue()
     assert "round [1]: stopped at 0/2" in screen.getvalue()
     with progress.stage("again"):
-        pass
-    assert "again: 0 in" in screen.getvalue()
+        clock.now += 3
+    assert "again: 0 in 3.0 s" in screen.getvalue()
+
+
+def test_what_is_over_at_once_gets_one_line() -> None:
+    log, clock = io.StringIO(), Clock()
+    with Progress(log, clock=clock).stage("pairs", 1) as stage:
+        clock.now += 0.5
+        stage.advance()
+    assert lines(log) == ["pairs: 1 to do"]
 
 
 def test_silence_is_silent() -> None:

@@ -61,6 +61,7 @@ JUDGE_REPLIES = [
     ("Useful.\nScore: 3.5", 3.5),
     ("Useful.\nScore: 4.0/5.0", 4.0),
     ("Useful.\nScore: 4\n---", 4.0),
+    ("Useful.\nScore: 4\n___", 4.0),
     ("```\nUseful.\nScore: 4\n```", 4.0),
     ("Relevant (+1). Covers it (+1). Useful (+1).\n\nScore: 3", 3.0),
     ("First I thought Score: 5.\nOn reflection it is wrong.\nScore: 1", 1.0),
@@ -235,8 +236,8 @@ def test_several_turns_are_shown_as_a_transcript_with_their_roles() -> None:
 
 
 def test_a_meta_judge_sees_reasons_and_no_grades() -> None:
-    first = "It is clear and earns 4 out of 5, not 5/5.\n**Score: 4**"
-    second = "Score: 2\nWeak. Final score: 2"
+    first = "It is clear and earns 4 out of 5, not 5/5 or 3 points.\nSo: good. **Score:** 4\n**Score: 4**"
+    second = "_Score:_ 2\nWeak. Final score: 2"
     text = meta_judge.ask("pairwise", prompt("Why?"), "Because.", first, second)[0].content
     code = text[text.index("<judgment-A-") :].split(">")[0].rpartition("-")[2]
     shown = text[text.index("<judgment-A-") :].split("First say")[0].replace(code, "")

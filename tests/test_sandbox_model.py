@@ -29,6 +29,7 @@ from selfreward.sandbox.model import (
 from selfreward.sandbox.oracle import oracle_score
 from selfreward.sandbox.prompts import NEW_TASK_PROMPT
 from selfreward.sandbox.sampling import sample_replies
+from selfreward.sandbox.seed_trainer import MuonAdamW
 from selfreward.sandbox.tasks import Task
 from selfreward.sandbox.words import END, VOCABULARY, WORD_IDS
 
@@ -151,6 +152,24 @@ def test_a_dial_of_the_generator_leaves_judgments_alone() -> None:
     assert lessons(DemonstratorDials()) == lessons(DemonstratorDials(0.9, 0.9, 0.9))
 
 
+def test_the_optimizer_obeys_a_schedule_after_its_state_was_reloaded() -> None:
+    """Accelerate reloads the state before training; a schedule that then writes into copies once went unheard."""
+    model = build_model(0)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    optimizer = MuonAdamW(model, learning_rate=1e-3)
+    optimizer.load_state_dict(optimizer.state_dict())
+    ids = torch.tensor([encode_words("sort c a b")])
+    for rate, moves in ((0.0, False), (1e-3, True)):
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.zero_grad()
+        model(input_ids=ids, labels=ids).loss.backward()
+        optimizer.step()
+        changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+        assert bool(changed) is moves
+    assert len(changed) == len(before)
+
+
 @pytest.mark.parametrize("name", ["seed-0", "seed-1", "seed-2"])
 def test_shipped_seed_meets_its_floors(name: str) -> None:
     card = json.loads((SEEDS / name / "seed.json").read_text())
@@ -209,9 +228,9 @@ def test_shipped_seed_knows_the_world() -> None:
 
 @pytest.mark.slow
 def test_training_twice_gives_the_same_bytes(tmp_path: Path) -> None:
-    from selfreward.sandbox.bootstrap import CLEAN, ON_POLICY, SeedRecipe, train_seed
+    from selfreward.sandbox.bootstrap import CLEAN, FINISH, SeedRecipe, train_seed
 
-    stages = (replace(CLEAN, tokens=40_000), replace(ON_POLICY, tokens=40_000, own_tasks=20))
+    stages = (replace(CLEAN, tokens=40_000), replace(FINISH, tokens=40_000, own_tasks=20))
     recipe = SeedRecipe(stages=stages, warmup_steps=5, probe_every=40_000)
     told: list[str] = []
     reports = [train_seed(recipe, tmp_path / name, progress=told.append) for name in ("first", "second")]

@@ -337,6 +337,20 @@ def test_a_checkpoint_is_built_once_and_carries_its_facts(store: Store) -> None:
             run.complete_directory(1, "checkpoint", {"rate": 0.2}, train())
 
 
+def test_a_whole_checkpoint_whose_seal_waits_is_sealed_not_built_again(store: Store) -> None:
+    """The state that a kill leaves between naming the directory and naming its seal."""
+
+    def must_not_build(out: Path, scratch: Path) -> dict[str, Any]:
+        raise AssertionError(f"built again in {out} from {scratch}")
+
+    with open_run(store) as run:
+        path = run.complete_directory(1, "checkpoint", {}, train())
+        (path.parent / "checkpoint.done.json").rename(path.parent / "checkpoint.sealing.json")
+        assert run.seal(1, "checkpoint") is None
+        assert run.complete_directory(1, "checkpoint", {}, must_not_build) == path
+        assert run.seal(1, "checkpoint") is not None
+
+
 @pytest.mark.parametrize("harm", ["swap", "remove", "add"])
 def test_a_checkpoint_that_changed_on_disk_is_refused(store: Store, harm: str) -> None:
     with open_run(store) as run:

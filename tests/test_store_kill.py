@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import store_child
-from store_child import ENVIRONMENT, STEPS, whole_run
+from store_child import ENVIRONMENT, STEPS, drops_work, whole_run
 
 from selfreward.config import Recipe
 from selfreward.errors import RunBusyError
@@ -88,6 +88,26 @@ def test_a_kill_before_any_file_operation_leaves_no_trace(tmp_path: Path, donor:
             break
         operation += stride
     assert operation > (40 if donor else 80)
+
+
+def test_a_kill_around_the_seal_of_one_artifact(tmp_path: Path) -> None:
+    """Every file operation of a short run: a seal never stands where its artifact does not."""
+
+    def short(root: Path) -> Run:
+        with Store(root, share=False).open_run("run", Recipe(), environment=ENVIRONMENT) as run:
+            run.complete(drops_work())
+        return run
+
+    expected = results_of(short(tmp_path / "whole" / "results").path)
+    operation = 0
+    while True:
+        root = tmp_path / str(operation) / "results"
+        killed = killed_at(operation, lambda root=root: short(root))
+        assert results_of(short(root).path) == expected, f"killed before file operation {operation}"
+        if not killed:
+            break
+        operation += 1
+    assert operation > 20
 
 
 def start(root: Path, name: str, pause: float, then: str = "work") -> "subprocess.Popen[str]":

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from store_child import ENVIRONMENT, responses_work, train
 from selfreward.config import GenerateRecipe, Recipe
 from selfreward.errors import StoppedError, StoreError
 from selfreward.records import Response
+from selfreward.sharing import locked
 from selfreward.store import Run, Store
 
 
@@ -100,6 +102,30 @@ def test_gc_removes_only_what_no_run_links(store: Store) -> None:
     shutil.rmtree(store.root / "b")
     assert store.gc().removed == 2
     assert list((store.root / ".store").iterdir()) == []
+
+
+def test_a_lock_file_that_was_deleted_protects_nobody(tmp_path: Path) -> None:
+    """Whoever waited for a lock that `gc` deletes must not end up beside a third one with the new file."""
+    path = tmp_path / "f.lock"
+    waiting, acquired, done = threading.Event(), threading.Event(), threading.Event()
+
+    def wait_and_hold() -> None:
+        with locked(path, on_wait=waiting.set):
+            acquired.set()
+            done.wait(10)
+
+    thread = threading.Thread(target=wait_and_hold)
+    with locked(path):
+        thread.start()
+        assert waiting.wait(10)
+        path.unlink()
+    try:
+        assert acquired.wait(10)
+        with locked(path, wait=False) as mine:
+            assert not mine
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_gc_leaves_what_is_being_computed_and_what_is_not_its_own(store: Store) -> None:

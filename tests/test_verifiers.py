@@ -8,6 +8,7 @@ from evidence_factory import prompts, reply
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfreward.config import build_recipe
 from selfreward.records import Message, Prompt
 from selfreward.sandbox.annotator import judgment_text
 from selfreward.sandbox.demonstrator import dress
@@ -24,11 +25,12 @@ def asked(text):
     return Prompt("p", (Message("system", "you are helpful"), Message("user", text)), "report", "sandbox")
 
 
-def test_every_name_of_the_table_builds_a_verifier():
-    for address in VERIFIERS.values():
+def test_every_name_of_the_table_builds_a_verifier_and_a_recipe_may_name_it():
+    for name, address in VERIFIERS.items():
         module, attribute = address.split(":")
         verifier = getattr(importlib.import_module(module), attribute)()
-        assert verifier.check(asked("add 2 and 3"), "5").correct
+        assert callable(verifier.check) and callable(verifier.require) and callable(verifier.judgment_quality)
+        assert build_recipe([], [f"measure.verifier={name}"]).measure.verifier == name
 
 
 @given(st.integers(0, 10**9))

@@ -7,6 +7,7 @@ from selfreward.engines.protocol import Engine
 
 ENGINES: dict[str, str] = {
     "transformers": "selfreward.engines.hugging_face:HuggingFaceEngine",
+    "vllm": "selfreward.engines.vllm_engine:VllmEngine",
     "scripted": "selfreward.engines.scripted:ScriptedEngine",
 }
 

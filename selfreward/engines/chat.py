@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfreward.errors import DataError
+from selfreward.errors import DataError, EngineError
 from selfreward.records import Message
 
 THINK, END_THINK = "<think>", "</think>"
@@ -72,6 +72,7 @@ class ChatRenderer:
         think = {THINK, END_THINK}
         self._hidden_ids = frozenset(index for index in special if self._names[index] not in think)
         self._expected: dict[tuple[str, ...], Counter[int]] = {}
+        self._render([("user", _HARMLESS)])  # a broken template is an error here, not in the middle of a round
         own = {tokenizer.eos_token_id, *end_ids} - {None}
         self.end_ids = frozenset(own | self._end_of_turn())
 
@@ -109,6 +110,29 @@ class ChatRenderer:
         end = self.tokenizer.eos_token_id
         return (*tokens, end if end in self.end_ids else min(self.end_ids))
 
+    def candidate_token_ids(self, opening: str, candidates: Sequence[str]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """(tokens of `opening`, one token per candidate), where every candidate follows the opening after a space.
+
+        Where the space is a token of its own (Llama 3, Qwen), it belongs to the opening. Raises EngineError for a
+        candidate that is not one token there.
+        """
+        texts = [f"{self.neutralise(opening)} {candidate}".strip() for candidate in candidates]
+        encoded = self._encode(texts)
+        shared = encoded[0][:-1]
+        for candidate, tokens in zip(candidates, encoded, strict=True):
+            if len(tokens) != len(shared) + 1 or tokens[:-1] != shared:
+                raise EngineError(
+                    f"{self.where}: {candidate!r} is not one token after {opening[-40:]!r}; this judge's probabilities "
+                    "cannot be read from one position: set judge.protocol=pointwise"
+                )
+        last = tuple(tokens[-1] for tokens in encoded)
+        if len(set(last)) < len(last):
+            raise EngineError(
+                f"{self.where}: two of the candidates {', '.join(candidates)} are the same token, so this tokenizer "
+                "lacks one of them; set judge.protocol=pointwise or another template"
+            )
+        return shared, last
+
     def thinks_first(self, prompt: Sequence[int]) -> bool:
         """Does the template open a thinking block itself, so that the completion starts inside it?"""
         tail = self.tokenizer.decode(list(prompt[-4:]), skip_special_tokens=False)
@@ -132,8 +156,8 @@ class ChatRenderer:
         except TemplateError as problem:
             roles = ", ".join(role for role, _ in turns)
             raise DataError(
-                f"{self.where}: the chat template refuses turns of roles {roles} ({problem}); "
-                "drop the system message or change the order of turns"
+                f"{self.where}: the chat template cannot render turns of roles {roles} ({problem}); correct it, "
+                "or drop the system message, or change the order of turns"
             ) from problem
 
     def _encode(self, texts: list[str]) -> list[tuple[int, ...]]:
@@ -182,7 +206,12 @@ def load_renderer(directory: Path, trust_remote_code: bool = False) -> ChatRende
     for name in ("generation_config.json", "config.json"):
         file = directory / name
         if file.is_file():
-            found = json.loads(file.read_text(encoding="utf-8")).get("eos_token_id")
+            try:
+                found = json.loads(file.read_text(encoding="utf-8")).get("eos_token_id")
+            except (ValueError, AttributeError) as problem:
+                raise DataError(
+                    f"{file}: cannot be read as a JSON object ({problem}); copy the model again"
+                ) from problem
             end_ids |= set(found) if isinstance(found, list) else {found} - {None}
     return ChatRenderer(tokenizer, f"model directory {directory}", end_ids)
 

@@ -25,7 +25,7 @@ from selfreward.checkpoints import (
 from selfreward.config import EngineRecipe, ModelRecipe
 from selfreward.engines.batches import batches, halves
 from selfreward.engines.chat import ChatRenderer, load_renderer
-from selfreward.engines.protocol import Completion, Request, TokenSequence
+from selfreward.engines.protocol import Completion, ReplyStart, Request, TokenSequence
 from selfreward.engines.weights import build, choose_device, load_in_place
 from selfreward.errors import EngineError, HandOffError
 from selfreward.records import FinishReason, Message, seed_for
@@ -112,6 +112,28 @@ class HuggingFaceEngine:
             batch = order[begin : begin + size]
             self._teacher_force(batch, texts, found)
             begin += size
+        return found
+
+    def next_token_logprobs(self, starts: Sequence[ReplyStart], candidates: Sequence[str]) -> list[tuple[float, ...]]:
+        """One forward per start, padded on the left; only the last position's logits are computed."""
+        from selfreward.engines.next_token import next_logprobs
+
+        chat = self._chat
+        prompts = chat.prompt_token_ids([start.messages for start in starts])
+        rows, tokens = [], []
+        for start, prompt in zip(starts, prompts, strict=True):
+            opening, ids = chat.candidate_token_ids(start.reply, candidates)
+            rows.append((*prompt, *opening))
+            tokens.append(ids)
+            self._check_length(f"reply start {start.id}", len(rows[-1]), 1)
+        found: list[tuple[float, ...]] = [() for _ in starts]
+        for batch in batches(rows, dict.fromkeys(range(len(rows)), 1), 1, self._engine.batch_tokens):
+            members = [index for index, _ in batch]
+            values = next_logprobs(
+                self._loaded, [rows[index] for index in members], [tokens[index] for index in members], chat.pad_id
+            )
+            for index, logprobs in zip(members, values, strict=True):
+                found[index] = logprobs
         return found
 
     def checksums(self) -> Mapping[str, str]:

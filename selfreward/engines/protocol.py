@@ -7,7 +7,7 @@ inside the call as it likes, but the same call on the same weights gives the sam
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from selfreward.records import FinishReason, Message
 
@@ -48,6 +48,15 @@ class TokenSequence:
     completion_token_ids: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ReplyStart:
+    """A question and the beginning of the reply to it; what is asked is which words may come next."""
+
+    id: str
+    messages: tuple[Message, ...]
+    reply: str
+
+
 class Engine(Protocol):
     kind: str
 
@@ -79,3 +88,29 @@ class Engine(Protocol):
     def close(self) -> None:
         """Free what the engine holds. Safe to call twice."""
         ...
+
+
+@runtime_checkable
+class Sleeper(Protocol):
+    """An engine that can give the device's memory away. It holds no policy afterwards; `load` wakes it."""
+
+    def sleep(self) -> None: ...
+
+
+@runtime_checkable
+class TokenReader(Protocol):
+    """An engine that gives the probabilities of the next token without decoding anything."""
+
+    def next_token_logprobs(self, starts: Sequence[ReplyStart], candidates: Sequence[str]) -> list[tuple[float, ...]]:
+        """Log-probability (nats, temperature 1) of each candidate as the next word of each reply, in order.
+
+        A candidate must be one token where it stands. Raises EngineError naming the one that is not.
+        """
+        ...
+
+
+@runtime_checkable
+class Accountant(Protocol):
+    """An engine that counts what it did: builds, swaps, tokens, cache hits."""
+
+    def report(self) -> Mapping[str, Any]: ...

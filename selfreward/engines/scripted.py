@@ -9,6 +9,7 @@ For trying a recipe's plumbing, for demonstrations and for tests. The script is 
           - 'good work Score: 4'
           - {text: 'I would say', truncated: true}
           - {text: 'fine', reasoning: 'let me see'}
+        next: {'4': 0.7, '5': 0.2}     # probabilities of the next word, where a judge's are read without decoding
 
 Reply k of a request is chosen by a hash of (request seed, k); at temperature 0 it is the first one. A reply longer than
 `max_tokens`, its end included, is truncated there. Tokens are words, numbered by hash (id 0 ends a turn), so equal
@@ -17,6 +18,7 @@ so far: another policy has others, so a hand-off is visible.
 """
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +29,7 @@ import yaml
 
 from selfreward.checkpoints import combined_digest, tensor_checksums
 from selfreward.config import EngineRecipe, ModelRecipe
-from selfreward.engines.protocol import Completion, Request, TokenSequence
+from selfreward.engines.protocol import Completion, ReplyStart, Request, TokenSequence
 from selfreward.errors import DataError, EngineError, HandOffError
 from selfreward.records import Message, seed_for
 
@@ -47,6 +49,7 @@ class Rule:
     match: re.Pattern[str]
     system: re.Pattern[str] | None
     replies: tuple[Reply, ...]
+    next: Mapping[str, float] | None
 
     def holds(self, messages: Sequence[Message]) -> bool:
         user = next((m.content for m in reversed(messages) if m.role == "user"), "")
@@ -91,19 +94,37 @@ class ScriptedEngine:
     def logprobs(self, texts: Sequence[TokenSequence]) -> list[tuple[float, ...]]:
         return [self._pseudo_logprobs(text.prompt_token_ids, text.completion_token_ids) for text in texts]
 
+    def next_token_logprobs(self, starts: Sequence[ReplyStart], candidates: Sequence[str]) -> list[tuple[float, ...]]:
+        """The matching rule's `next`; a word that it does not name has probability 0."""
+        found = []
+        for start in starts:
+            chances = self._rule(start.id, start.messages).next
+            if chances is None:
+                raise EngineError(
+                    f"reply start {start.id}: the matching rule of script {self._engine.script} has no `next`; "
+                    "add the probabilities of the words that may come next, for example next: {'4': 0.7, '5': 0.2}"
+                )
+            values = (chances.get(candidate, 0.0) for candidate in candidates)
+            found.append(tuple(math.log(value) if value > 0 else -math.inf for value in values))
+        return found
+
     def checksums(self) -> Mapping[str, str]:
         return dict(self._checksums)
 
     def close(self) -> None:
         self._policy, self._checksums = None, {}
 
-    def _reply(self, request: Request, sample: int) -> Completion:
-        rule = next((rule for rule in self._rules if rule.holds(request.messages)), None)
+    def _rule(self, name: str, messages: Sequence[Message]) -> Rule:
+        rule = next((rule for rule in self._rules if rule.holds(messages)), None)
         if rule is None:
             raise EngineError(
-                f"request {request.id}: no rule of script {self._engine.script} matches "
-                f"{request.messages[-1].content!r:.80}; add one, for example a last rule without `match`"
+                f"request {name}: no rule of script {self._engine.script} matches "
+                f"{messages[-1].content!r:.80}; add one, for example a last rule without `match`"
             )
+        return rule
+
+    def _reply(self, request: Request, sample: int) -> Completion:
+        rule = self._rule(request.id, request.messages)
         prompt = self.prompt_token_ids(request.messages)
         limit = self._engine.max_length
         if limit is not None and len(prompt) + request.max_tokens > limit:
@@ -152,15 +173,25 @@ def read_script(path: Path) -> tuple[Rule, ...]:
 def _read_rule(rule: Any, where: str) -> Rule:
     if not isinstance(rule, dict) or not isinstance(rule.get("replies"), list) or not rule["replies"]:
         raise DataError(f"{where}: expected a mapping with a list `replies` that is not empty, found {rule!r:.80}")
-    unknown = sorted(set(rule) - {"match", "system", "replies"})
+    unknown = sorted(set(rule) - {"match", "system", "replies", "next"})
     if unknown:
-        raise DataError(f"{where}: unknown key {unknown[0]!r}; expected match, system, replies")
+        raise DataError(f"{where}: unknown key {unknown[0]!r}; expected match, system, replies, next")
     try:
         match = re.compile(str(rule.get("match", "")))
         system = re.compile(str(rule["system"])) if "system" in rule else None
     except re.error as problem:
         raise DataError(f"{where}: {problem.pattern!r} is not a regular expression ({problem})") from problem
-    return Rule(match, system, tuple(_read_reply(reply, where) for reply in rule["replies"]))
+    return Rule(match, system, tuple(_read_reply(reply, where) for reply in rule["replies"]), _read_next(rule, where))
+
+
+def _read_next(rule: Mapping[str, Any], where: str) -> Mapping[str, float] | None:
+    chances = rule.get("next")
+    if chances is None:
+        return None
+    numbers = isinstance(chances, dict) and all(isinstance(value, int | float) for value in chances.values())
+    if not numbers or not all(value >= 0 for value in chances.values()) or sum(chances.values()) > 1 + 1e-9:
+        raise DataError(f"{where}: next is {chances!r:.80}; expected words with probabilities whose sum is at most 1")
+    return {str(word): float(value) for word, value in chances.items()}
 
 
 def _read_reply(reply: Any, where: str) -> Reply:

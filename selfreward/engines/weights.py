@@ -34,14 +34,23 @@ def build(directory: Path, recipe: ModelRecipe) -> Any:
     device = choose_device(recipe.device)
     logging.disable_progress_bar()
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             directory,
             dtype=getattr(torch, recipe.dtype),
             local_files_only=True,
             trust_remote_code=recipe.trust_remote_code,
+            output_loading_info=True,
         )
-    except (OSError, ValueError, RuntimeError) as problem:
+    except (OSError, ValueError, KeyError, RuntimeError) as problem:
         raise DataError(f"model directory {directory}: cannot be loaded ({problem}); save it again") from problem
+    model, report = loaded
+    missing = sorted(report["missing_keys"])
+    if missing:
+        # transformers only warns here, and would go on with random numbers in these tensors.
+        raise DataError(
+            f"model directory {directory}: config.json wants the tensor {missing[0]!r} (and {len(missing) - 1} more) "
+            "that the weights do not hold; save config and weights of the same model together"
+        )
     return model.to(device).eval().requires_grad_(False)
 
 
@@ -52,7 +61,7 @@ def load_in_place(model: Any, directory: Path, recipe: ModelRecipe) -> bool:
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=recipe.trust_remote_code)
-    if _architecture(config) != _architecture(model.config):
+    if _comparable(config) != _comparable(model.config):
         return False
     held = unshared(model.state_dict())
     stored: dict[str, torch.Tensor] = {}
@@ -66,5 +75,14 @@ def load_in_place(model: Any, directory: Path, recipe: ModelRecipe) -> bool:
     return True
 
 
-def _architecture(config: Any) -> dict[str, Any]:
+def architecture(directory: Path, trust_remote_code: bool = False) -> dict[str, Any]:
+    """What two model directories must agree on for one module to hold the weights of both."""
+    from transformers import AutoConfig
+
+    return _comparable(
+        AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=trust_remote_code)
+    )
+
+
+def _comparable(config: Any) -> dict[str, Any]:
     return {key: value for key, value in config.to_dict().items() if key not in _NOT_ARCHITECTURE}

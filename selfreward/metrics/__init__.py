@@ -17,10 +17,18 @@ METRICS: dict[str, str] = {
     "belief": "selfreward.metrics.belief:measure",
     "judge": "selfreward.metrics.judge:measure",
     "judge_health": "selfreward.metrics.judge_health:measure",
+    "judge_agreement": "selfreward.metrics.judge_agreement:measure",
+    "judge_stability": "selfreward.metrics.judge_stability:measure",
+    "judge_length": "selfreward.metrics.judge_length:measure",
     "length": "selfreward.metrics.length:measure",
     "pairs": "selfreward.metrics.pairs:measure",
     "drift": "selfreward.metrics.drift:measure",
+    "output_drift": "selfreward.metrics.output_drift:measure",
+    "two_sample": "selfreward.metrics.two_sample:measure",
     "diversity": "selfreward.metrics.diversity:measure",
+    "lexical_diversity": "selfreward.metrics.lexical_diversity:measure",
+    "embedded_diversity": "selfreward.metrics.embedded_diversity:measure",
+    "coverage": "selfreward.metrics.coverage:measure",
     "meta": "selfreward.metrics.meta:measure",
 }
 

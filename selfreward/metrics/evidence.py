@@ -11,7 +11,8 @@ from selfreward.records import Drop, Judgment, Labelled, Likelihood, MetaJudgmen
 class Truth:
     """What a verifier says of one answer. `quality` is on the judge's scale; `echoes_claim` is None without a claim.
 
-    `answer` is the answer with everything around it removed, so that distinct answers can be counted.
+    `answer` is the answer with everything around it removed, so that distinct answers can be counted. `open` says why
+    the verifier leaves the answer open (it raised, ran out of time, has nothing to compare with): never correct then.
     """
 
     quality: float
@@ -19,9 +20,14 @@ class Truth:
     answer: str
     wrong_claim: bool
     echoes_claim: bool | None
+    open: str = ""
 
 
 class Verifier(Protocol):
+    def require(self, prompt: Prompt) -> None:
+        """Raise DataError, before a run starts, for a prompt whose answers could not be verified."""
+        ...
+
     def check(self, prompt: Prompt, text: str) -> Truth:
         """The truth about `text` as an answer to `prompt`."""
         ...
@@ -44,7 +50,8 @@ class PoolRows:
 class Evidence:
     """All rows of one round. `likelihoods` maps "policy" / "previous" / "initial" to rows about `pools.responses`.
 
-    `round_*` are the rows that made this round's policy (empty at round 0). `initial` are round 0's pool rows.
+    `round_*` are the rows that made this round's policy (empty at round 0). `initial` are round 0's pool rows and
+    `previous` those of the round before. `frozen_judgments_*` are what the judges of those rounds said of `frozen`.
     """
 
     round: int
@@ -62,3 +69,6 @@ class Evidence:
     round_drops: Sequence[Drop]
     training: Mapping[str, float]
     verifier: Verifier | None
+    previous: PoolRows | None = None
+    frozen_judgments_previous: Sequence[Judgment] = ()
+    frozen_judgments_initial: Sequence[Judgment] = ()

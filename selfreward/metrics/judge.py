@@ -39,7 +39,7 @@ class Case:
 def measure(evidence: Evidence) -> list[Measurement]:
     rows = []
     if evidence.frozen and evidence.frozen_judgments:
-        rows += _against_truth(evidence, "frozen", _frozen(evidence))
+        rows += _against_truth(evidence, "frozen", frozen_cases(evidence))
     if evidence.verifier is not None and evidence.pools.judgments:
         for pool, answers in evaluated(evidence):
             distinct = {(answer.prompt.id, answer.response.text): answer for answer in reversed(answers)}
@@ -56,7 +56,8 @@ def measure(evidence: Evidence) -> list[Measurement]:
     return rows
 
 
-def _frozen(evidence: Evidence) -> list[Case]:
+def frozen_cases(evidence: Evidence) -> list[Case]:
+    """The frozen pool, ordered by prompt and sample, with what the judge said of it."""
     judged: dict[str, list[Judgment]] = defaultdict(list)
     for judgment in sorted(evidence.frozen_judgments, key=lambda item: (item.response_id, item.sample, item.id)):
         judged[judgment.response_id].append(judgment)

@@ -1,7 +1,16 @@
 """Which answers and judgments become a preference pair, and which prompts are let through: pure, each drop named.
 
-A pair rule is a function `(candidates, seed) -> (chosen, rejected)`, or None where no candidate is better than another;
-`answers.py` does the filtering around it.
+A pair rule is a module with `NEEDS` and `choose(candidates, situation) -> picks, or a Refusal` where no candidate is
+better than another; `answers.py` decides who is a candidate and `filters.py` what happens to its picks.
 """
 
-PAIR_RULES: dict[str, str] = {"best_vs_worst": "selfreward.pairing.best_vs_worst:choose"}
+PAIR_RULES: dict[str, str] = {
+    "best_vs_worst": "selfreward.pairing.best_vs_worst:choose",
+    "best_vs_random": "selfreward.pairing.best_vs_random:choose",
+    "length_tiers": "selfreward.pairing.length_tiers:choose",
+    "z_length": "selfreward.pairing.z_length:choose",
+    "self_consistency": "selfreward.pairing.self_consistency:choose",
+    "verified": "selfreward.pairing.verified:choose",
+    "spin": "selfreward.pairing.spin:choose",
+    "sppo": "selfreward.pairing.sppo:choose",
+}

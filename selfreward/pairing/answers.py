@@ -1,18 +1,16 @@
-"""Answer pairs: every prompt ends as exactly one Pair or as exactly one Drop that says why.
+"""Answer pairs: every prompt ends as at least one Pair, or as at least one Drop that says why.
 
-The filters, in the order in which they can end a prompt:
+What can end a prompt before its rule is asked, in this order (rules that need no score skip those about judgments):
 
     no response      nothing was sampled
     identical text   fewer than two different texts
     truncated        fewer than two different complete texts; a truncated answer is neither chosen nor rejected
     unreadable       fewer than two complete answers have a readable judgment
     too few scored   fewer than two have `min_judgments` readable ones
-    tie              the rule sees no better and worse one
-    near tie         the scores differ by `min_gap` or less
-    too long         the chosen answer has more than `max_chosen_tokens`: dropped rather than replaced by the next
-                     best, which would turn the filter into a hidden length preference
 
-The tokens of the question are not known here; the stage that computes the reference adds them.
+The rule then makes picks or refuses (tie, all wrong, ...), and each pick must pass `filters.py`. A rule that makes one
+pick of a prompt, as most do, thus leaves exactly one Pair or one Drop. The tokens of the question are not known here;
+the stage that computes the reference adds them.
 
 `flip` is the control of label noise: that share of the pairs changes sides, by a lot per pair id, so that the pairs
 flipped at 15 % are among those flipped at 30 %.
@@ -21,16 +19,49 @@ flipped at 15 % are among those flipped at 30 %.
 import dataclasses
 import difflib
 import importlib
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from selfreward.config import PairsRecipe
 from selfreward.errors import RecipeError
 from selfreward.pairing import PAIR_RULES
-from selfreward.pairing.candidates import Candidate, Score, pair_drop
+from selfreward.pairing.candidates import (
+    Candidate,
+    Choose,
+    Grade,
+    Needs,
+    Pick,
+    Refusal,
+    Score,
+    Situation,
+    counted,
+    distinct,
+    pair_drop,
+)
+from selfreward.pairing.filters import class_caps, refuse
 from selfreward.records import Drop, Pair, Prompt, Response, seed_for, stable_id
 
-Rule = Callable[[Sequence[Candidate], int], tuple[Candidate, Candidate] | None]
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A pair rule and what it decides by."""
+
+    choose: Choose
+    needs: Needs
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known beside the scores: grades and log-probabilities by response id, gold answers by prompt id.
+
+    `sources` names who scored a response where it was not the one whom `answer_pairs` is told.
+    """
+
+    grades: Mapping[str, Grade] = field(default_factory=dict)
+    logprobs: Mapping[str, float] = field(default_factory=dict)
+    gold: Mapping[str, Response] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_rule(name: str) -> Rule:
@@ -40,9 +71,9 @@ def load_rule(name: str) -> Rule:
         raise RecipeError(
             f"key 'pairs.rule' is {name!r}; expected one of {', '.join(sorted(PAIR_RULES))} (nearest: {nearest[0]!r})"
         )
-    module, attribute = PAIR_RULES[name].split(":")
-    rule: Rule = getattr(importlib.import_module(module), attribute)
-    return rule
+    path, attribute = PAIR_RULES[name].split(":")
+    module = importlib.import_module(path)
+    return Rule(getattr(module, attribute), module.NEEDS)
 
 
 def answer_pairs(
@@ -53,67 +84,71 @@ def answer_pairs(
     *,
     seed: int,
     source: str,
+    round: int = 1,
+    known: Known | None = None,
 ) -> tuple[list[Pair], list[Drop]]:
-    """Pairs and drops in the order of `prompts`; `scores` is by response id."""
-    rule = load_rule(recipe.rule)
+    """Pairs and drops in the order of `prompts`; `scores` is by response id, `source` says who gave them."""
+    rule, known = load_rule(recipe.rule), known or Known()
     answers: defaultdict[str, list[Response]] = defaultdict(list)
     for response in responses:
         answers[response.prompt_id].append(response)
     pairs: list[Pair] = []
     drops: list[Drop] = []
     for prompt in prompts:
-        picked = _pick(prompt.id, answers[prompt.id], scores, recipe, rule, seed)
-        if isinstance(picked, Drop):
-            drops.append(picked)
-        else:
-            pair = _pair(prompt.id, *picked, source)
-            pairs.append(_flipped(pair, recipe.flip, seed))
-    return pairs, drops
+        mine = answers[prompt.id]
+        situation = Situation(recipe, round, seed, len(mine), known.gold.get(prompt.id))
+        candidates = _candidates(mine, scores, known.grades, recipe, rule)
+        picks = rule.choose(candidates, situation) if not isinstance(candidates, Refusal) else candidates
+        if isinstance(picks, Refusal):
+            drops.append(pair_drop("answer", prompt.id, picks.reason, picks.detail))
+            continue
+        for pick in picks:
+            refused = refuse(pick, situation, known.logprobs)
+            if refused is None:
+                pairs.append(_pair(prompt.id, pick, known.sources.get(pick.chosen.response.id, source)))
+            else:
+                which = (pick.chosen.response.id, pick.rejected.response.id) if len(picks) > 1 else ()
+                drops.append(pair_drop("answer", prompt.id, refused.reason, refused.detail, *which))
+    pairs, capped = class_caps(pairs, known.grades, recipe.filters, seed)
+    return [_flipped(pair, recipe.flip, seed) for pair in pairs], [*drops, *capped]
 
 
-def _pick(
-    prompt_id: str,
+def _candidates(
     answers: Sequence[Response],
     scores: Mapping[str, Score],
+    grades: Mapping[str, Grade],
     recipe: PairsRecipe,
     rule: Rule,
-    seed: int,
-) -> tuple[Candidate, Candidate] | Drop:
-    """(chosen, rejected) of one prompt, or the drop that ends it."""
-
-    def drop(reason: str, detail: str = "") -> Drop:
-        return pair_drop("answer", prompt_id, reason, detail)
-
+) -> list[Candidate] | Refusal:
+    """The answers of one prompt that the rule may pair, or why there are too few."""
     if not answers:
-        return drop("no response")
+        return Refusal("no response")
     complete = [answer for answer in answers if answer.finish_reason == "stop"]
-    readable = [Candidate(answer, scores[answer.id]) for answer in complete if answer.id in scores]
-    scored = [candidate for candidate in readable if candidate.score.readable >= recipe.min_judgments]
-    texts = (
-        ("identical text", {answer.text for answer in answers}),
-        ("truncated", {answer.text for answer in complete}),
-        ("unreadable", {candidate.response.text for candidate in readable}),
-        ("too few scored", {candidate.response.text for candidate in scored}),
-    )
-    for reason, left in texts:
-        if len(left) < 2:
-            return drop(reason, f"{len(left)} of {len(answers)} answers left, 2 needed")
-    picked = rule(scored, seed)
-    if picked is None:
-        return drop("tie", f"{len(scored)} answers score alike")
-    chosen, rejected = picked
-    gap = chosen.score.value - rejected.score.value
-    if chosen.response.text == rejected.response.text:
-        return drop("identical text", "chosen and rejected")
-    if gap <= recipe.min_gap:
-        return drop("near tie", f"gap {gap:.4g}, more than {recipe.min_gap:g} needed")
-    tokens = len(chosen.response.token_ids)
-    if recipe.max_chosen_tokens is not None and tokens > recipe.max_chosen_tokens:
-        return drop("too long", f"chosen has {tokens} tokens, at most {recipe.max_chosen_tokens} allowed")
-    return picked
+    if rule.needs != "scores":
+        if not complete:
+            return Refusal("truncated", f"0 of {len(answers)} answers left, 1 needed")
+        scored = [(answer, scores.get(answer.id, counted(0.0))) for answer in distinct(complete)]
+    else:
+        readable = [(answer, scores[answer.id]) for answer in complete if answer.id in scores]
+        scored = [(answer, score) for answer, score in readable if score.readable >= recipe.min_judgments]
+        texts = (
+            ("identical text", {answer.text for answer in answers}),
+            ("truncated", {answer.text for answer in complete}),
+            ("unreadable", {answer.text for answer, _ in readable}),
+            ("too few scored", {answer.text for answer, _ in scored}),
+        )
+        for reason, left in texts:
+            if len(left) < 2:
+                return Refusal(reason, f"{len(left)} of {len(answers)} answers left, 2 needed")
+    sampled, kept = Counter(answer.text for answer in complete), Counter(answer.text for answer, _ in scored)
+    return [
+        Candidate(answer, score, sampled[answer.text] / kept[answer.text], grades.get(answer.id))
+        for answer, score in scored
+    ]
 
 
-def _pair(prompt_id: str, chosen: Candidate, rejected: Candidate, source: str) -> Pair:
+def _pair(prompt_id: str, pick: Pick, source: str) -> Pair:
+    chosen, rejected = pick.chosen, pick.rejected
     return Pair(
         id=stable_id("pair", "answer", prompt_id, *sorted((chosen.response.id, rejected.response.id))),
         kind="answer",
@@ -125,7 +160,10 @@ def _pair(prompt_id: str, chosen: Candidate, rejected: Candidate, source: str) -
         rejected_token_ids=rejected.response.token_ids,
         chosen_score=chosen.score.value,
         rejected_score=rejected.score.value,
-        source=source,
+        source=pick.source or source,
+        weight=pick.weight,
+        chosen_win_rate=pick.win_rates[0] if pick.win_rates else None,
+        rejected_win_rate=pick.win_rates[1] if pick.win_rates else None,
     )
 
 

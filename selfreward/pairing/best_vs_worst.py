@@ -7,18 +7,15 @@ leave the picks unchanged.
 
 from collections.abc import Sequence
 
-from selfreward.pairing.candidates import Candidate, first_by_lot
+from selfreward.pairing.candidates import Candidate, Needs, Pick, Refusal, Situation, one_with, tie
+
+NEEDS: Needs = "scores"
 
 
-def choose(candidates: Sequence[Candidate], seed: int) -> tuple[Candidate, Candidate] | None:
-    """(chosen, rejected), or None for a tie. Expects at least two candidates of one prompt."""
+def choose(candidates: Sequence[Candidate], situation: Situation) -> Sequence[Pick] | Refusal:
     best = max(candidate.score.value for candidate in candidates)
     worst = min(candidate.score.value for candidate in candidates)
     if best == worst:
-        return None
-    return _one_with(best, candidates, seed, "chosen"), _one_with(worst, candidates, seed, "rejected")
-
-
-def _one_with(value: float, candidates: Sequence[Candidate], seed: int, side: str) -> Candidate:
-    equals = [candidate for candidate in candidates if candidate.score.value == value]
-    return first_by_lot(equals, lambda candidate: candidate.response.id, seed, side)
+        return tie(candidates)
+    seed = situation.seed
+    return [Pick(one_with(best, candidates, seed, "chosen"), one_with(worst, candidates, seed, "rejected"))]

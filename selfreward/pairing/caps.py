@@ -12,7 +12,7 @@ judge that gives one same score to everything it prefers trains on a single judg
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from selfreward.config import MetaRecipe
 from selfreward.records import Pair, stable_id
@@ -34,26 +34,33 @@ def refused(
     `scores[i]` is what the chosen judgment of `pairs[i]` gives; equal gaps are ranked by lot.
     """
     limit = min(len(pairs), allowed_by_share(answer_pairs, recipe.max_share))
-    sizes = Counter(scores)
+    return over_class_cap(pairs, scores, recipe.max_class_share, limit, seed)
+
+
+def over_class_cap(
+    pairs: Sequence[Pair], classes: Sequence[Hashable], max_class_share: float, limit: int, seed: int
+) -> dict[str, str]:
+    """Pair id -> the cap that stops it, where at most `limit` pairs, and of a class at most its share, are kept."""
+    sizes = Counter(classes)
 
     def class_limit(total: int) -> int:
-        return max(1, math.floor(recipe.max_class_share * total + _ROUNDING))
+        return max(1, math.floor(max_class_share * total + _ROUNDING))
 
     def fits(total: int) -> bool:
         return sum(min(size, class_limit(total)) for size in sizes.values()) >= total
 
     total = next(total for total in range(limit, -1, -1) if fits(total))
     strongest_first = sorted(
-        zip(pairs, scores, strict=True),
+        zip(pairs, classes, strict=True),
         key=lambda item: (item[0].rejected_score - item[0].chosen_score, stable_id(seed, "cap", item[0].id)),
     )
     stopped: dict[str, str] = {}
-    taken: Counter[float] = Counter()
-    for pair, score in strongest_first:
-        if taken[score] >= class_limit(total) and taken.total() < limit:
+    taken: Counter[Hashable] = Counter()
+    for pair, kind in strongest_first:
+        if taken[kind] >= class_limit(total) and taken.total() < limit:
             stopped[pair.id] = "class cap"
         elif taken.total() >= total:
             stopped[pair.id] = "share cap" if total == limit else "class cap"
         else:
-            taken[score] += 1
+            taken[kind] += 1
     return stopped

@@ -72,9 +72,7 @@ def phase(readings: Sequence[Reading]) -> Chart:
                 path.append(Point(x.value, y.value, y.low, y.high, x.low, x.high, label, str(number)))
         lines.append(Series(run.name, path, index))
     svg = phase_chart(lines, "judge's mean score", "True quality against the judge's mean score")
-    return Chart(
-        "True quality (up) against the judge's mean score (right)", "numbers are rounds; dashed: both agree", svg
-    )
+    return Chart("Truth (up), belief (right)", "by round; dashed: both agree", svg)
 
 
 def family_views(readings: Sequence[Reading]) -> list[FamilyView]:

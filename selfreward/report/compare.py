@@ -48,6 +48,14 @@ class Compared:
         return "higher" if (self.difference.estimate.value or 0) > 0 else "lower"
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """Several runs against the first one; `note` also says which could not be compared, and why."""
+
+    note: str
+    tables: Sequence[Table]
+
+
 def compare(a: Reading, b: Reading) -> list[Compared]:
     """B minus A at every common round, then at the last round of each where those differ.
 
@@ -116,3 +124,20 @@ def comparison_table(rows: Sequence[Compared], a: str, b: str) -> Table:
             ]
         )
     return Table(f"{b} minus {a}, {POOL} pool, paired by prompt", header, body)
+
+
+def compare_with_first(readings: Sequence[Reading]) -> Comparison | None:
+    """Every further run minus the first at their last rounds, or why that cannot be compared; None for one run."""
+    if len(readings) < 2:
+        return None
+    first, tables, notes = readings[0], [], []
+    for other in readings[1:]:
+        try:
+            require_same_pool(first, other)
+        except DataError as problem:
+            notes.append(f"{problem}.")
+            continue
+        rows = compare_rounds(first, other, first.rounds[-1], other.rounds[-1])
+        tables.append(comparison_table(rows, first.name, other.name))
+    note = "Last rounds. One run each: other run seeds may differ by more than these intervals say. " + " ".join(notes)
+    return Comparison(note, tables)

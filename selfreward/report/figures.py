@@ -54,9 +54,9 @@ class Axes:
 
 def nice_ticks(low: float, high: float, about: int = 4) -> list[float]:
     """Round numbers (1, 2 or 5 times a power of ten) that cover [low, high]."""
-    if not high > low:
-        half = abs(low) * 0.1 or 0.5
-        low, high = low - half, high + half
+    if high - low <= max(1e-9, 1e-9 * max(abs(low), abs(high))):
+        half = abs(low) * 0.1 if abs(low) > 1e-6 else 0.5
+        low, high = low - half, low + half
     raw = (high - low) / about
     power: float = 10.0 ** math.floor(math.log10(raw))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * 0.999)
@@ -86,7 +86,8 @@ def _frame(axes: Axes, x_label: str) -> str:
     parts = []
     for tick in axes.y_ticks:
         y = axes.top(tick)
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        kind = "zero" if tick == 0 and tick != axes.y_ticks[0] else "grid"
+        parts.append(f'<line class="{kind}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_number(tick)}</text>')
     for tick in axes.x_ticks:
         x = axes.left(tick)

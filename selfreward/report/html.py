@@ -20,7 +20,7 @@ from selfreward.records import Measurement
 from selfreward.report.alarms import Alarm, alarms
 from selfreward.report.browser import MOST_PROMPTS, embedded_prompts, script_safe
 from selfreward.report.charts import family_views, main_charts
-from selfreward.report.compare import compare_rounds, comparison_table, require_same_pool
+from selfreward.report.compare import Comparison, compare_with_first
 from selfreward.report.figures import COLOURS
 from selfreward.report.reading import Reading
 from selfreward.report.tables import Table, cost_table, lineage_table, pairs_table, summary_table
@@ -53,12 +53,6 @@ class RunPart:
     cost: Table
     recipe: str
     environment: str
-
-
-@dataclass(frozen=True)
-class Comparison:
-    note: str
-    tables: Sequence[Table]
 
 
 def write_report(runs: Sequence[RunView], out: Path) -> list[Path]:
@@ -96,23 +90,6 @@ def run_part(reading: Reading) -> RunPart:
     )
 
 
-def compare_with_first(readings: Sequence[Reading]) -> Comparison | None:
-    """Every further run minus the first at their last rounds, or why that cannot be compared; None for one run."""
-    if len(readings) < 2:
-        return None
-    first, tables, notes = readings[0], [], []
-    for other in readings[1:]:
-        try:
-            require_same_pool(first, other)
-        except DataError as problem:
-            notes.append(f"{problem}.")
-            continue
-        rows = compare_rounds(first, other, first.rounds[-1], other.rounds[-1])
-        tables.append(comparison_table(rows, first.name, other.name))
-    note = "Last rounds. One run each: other run seeds may differ by more than these intervals say. " + " ".join(notes)
-    return Comparison(note, tables)
-
-
 def render(readings: Sequence[Reading], parts: Sequence[RunPart], comparison: Comparison | None) -> str:
     """The whole HTML file. What models wrote is escaped; only our own SVG and JSON is marked as safe."""
     environment = Environment(
@@ -124,7 +101,7 @@ def render(readings: Sequence[Reading], parts: Sequence[RunPart], comparison: Co
     )
     note = (
         f"{len(prompts)} of {total} prompts (at most {MOST_PROMPTS}), spread over runs, rounds and cohorts; "
-        "long texts are cut. `selfreward show RUN PROMPT_ID` prints any of them whole."
+        "long texts are cut. “selfreward show RUN PROMPT_ID” prints any of them whole."
     )
     sections = [(name, title) for name, title in SECTIONS.items() if name != "comparison" or comparison]
     return environment.get_template("report.html.jinja").render(

@@ -50,6 +50,7 @@ class Reading:
             )
         self.pool_answers = lru_cache(maxsize=None)(self._pool_answers)
         self.train_answers = lru_cache(maxsize=None)(self._train_answers)
+        self.per_prompt = lru_cache(maxsize=None)(self._per_prompt)
 
     def rows(self, number: int, artifact: str, record: type[Row]) -> Sequence[Row]:
         """The rows of an artifact, or none where the recipe did not make it."""
@@ -102,7 +103,7 @@ class Reading:
         where = f"run {self.name!r}, round {number}"
         return by_prompt(rows, where, number=number, pairs=self.pairs(number), drops=self.drops(number))
 
-    def per_prompt(self, number: int, pool: str = "report") -> dict[str, dict[str, float]]:
+    def _per_prompt(self, number: int, pool: str = "report") -> dict[str, dict[str, float]]:
         """Metric → prompt id → value of round `number` on one pool."""
         rows = [row for row in self.pool_answers(number).values() if row.prompt.pool == pool]
         return per_prompt(rows, self.verifier)

@@ -12,7 +12,7 @@ from selfreward.report.catalogue import SUMMARY, place, words
 from selfreward.report.reading import Key, Reading
 
 DASH = "–"
-NARROW = 0.03
+NARROW, SMALL = 0.03, 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,11 @@ class Table:
 def number_text(
     value: float | None, low: float | None = None, high: float | None = None, *, signed: bool = False
 ) -> str:
-    """A number, with its interval where there is one: three decimals below 10, fewer above; bounds wider apart have less."""
+    """A number, with its interval where there is one: three decimals below 10, four below .01."""
     if value is None:
         return DASH
-    digits = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 1
+    size = abs(value)
+    digits = 4 if 0 < size < SMALL else 3 if size < 10 else 2 if size < 100 else 1
     sign = "+" if signed else ""
     text = f"{value:{sign}.{digits}f}"
     if low is None or high is None:
@@ -41,6 +42,8 @@ def measurement_text(row: Measurement | None) -> str:
     """The value of a measurement; a change is signed, and a widening gap is flagged."""
     if row is None:
         return DASH
+    if row.low is None and row.metric.endswith(("_kept", "_dropped")) and row.value is not None:
+        return f"{row.value:.0f}"
     text = number_text(row.value, row.low, row.high, signed=row.metric.endswith("_change") or "shift" in row.metric)
     widens = row.metric == "judge_minus_truth_change" and row.low is not None and row.low > 0
     return f"{text} ↑" if widens else text

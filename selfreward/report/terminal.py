@@ -8,7 +8,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from selfreward.report.alarms import alarms
-from selfreward.report.compare import compare, comparison_table
+from selfreward.report.compare import compare, compare_with_first, comparison_table
 from selfreward.report.reading import Reading
 from selfreward.report.tables import Table, cost_table, lineage_table, pairs_table, summary_table
 from selfreward.report.verdict import judge_run
@@ -25,9 +25,9 @@ def console() -> Console:
 
 
 def print_report(runs: Sequence[RunView], out: Console) -> None:
-    """Every run: verdict, alarms, then its tables."""
-    for view in runs:
-        reading = Reading(view)
+    """Every run: verdict, alarms, then its tables; several runs are compared with the first at their last rounds."""
+    readings = [Reading(view) for view in runs]
+    for reading in readings:
         verdict = judge_run(reading)
         out.print(Text(f"\n{reading.name}", style="bold underline"))
         out.print(Text(verdict.headline, style=f"bold {COLOURS[verdict.tone]}"))
@@ -37,6 +37,11 @@ def print_report(runs: Sequence[RunView], out: Console) -> None:
             out.print(Text(f"alarm: {alarm.name} {alarm.evidence}", style="yellow"))
         for table in (summary_table(reading), pairs_table(reading), lineage_table(reading), cost_table(reading)):
             print_table(table, out)
+    comparison = compare_with_first(readings)
+    if comparison:
+        for table in comparison.tables:
+            print_table(table, out)
+        out.print(Text(comparison.note))
 
 
 def print_comparison(first: RunView, second: RunView, out: Console) -> None:

@@ -143,7 +143,8 @@ def _sentence(subject: str, row: Compared, last: int) -> str:
         return f"{subject} {'rose' if moved > 0 else 'fell'} {levels} by round {last} {paired}."
     smallest = number_text(row.difference.smallest_effect)
     return (
-        f"{subject} went {levels} by round {last}; a change is not resolved {paired}; {smallest} would have been found."
+        f"{subject} went {levels} by round {last}; a change is not resolved {paired}, one of {smallest} would be "
+        "in 80 % of the cases."
     )
 
 
@@ -157,9 +158,14 @@ def _gap_sentence(row: Compared, last: int) -> str:
 
 
 def _selected(reading: Reading) -> str:
+    """Which round the selection pool chose, and whether the truth, which it may not see, agrees."""
     best = best_round(reading.measurements)
-    if best and best in reading.rounds:
-        changes = {row.metric: row for row in compare_rounds(reading, reading, reading.rounds[0], best)}
-        truth = changes.get("true_accuracy")
-        wrong = truth is not None and direction(truth.difference.estimate) < 0
-        return "By the judge's mean score on the selection pool no round is selected over the start policy: no rise is resolved."
+    if best not in reading.rounds[1:]:
+        return (
+            "No rise of the judge's mean score is resolved on the selection pool, so the start policy stays selected."
+        )
+    changes = {row.metric: row for row in compare_rounds(reading, reading, reading.rounds[0], best)}
+    truth = changes.get("true_accuracy")
+    wrong = truth is not None and direction(truth.difference.estimate) < 0
+    said = f"Round {best} is selected as best, by the judge's mean score on the selection pool, which needs no truth"
+    return said + (": a wrong choice, says the truth that selection may not see." if wrong else ".")

@@ -8,7 +8,7 @@ from typing import Literal
 
 from selfreward.errors import RecipeError
 
-Kind = Literal["generator", "judge", "meta_judge", "prompt_writer"]
+Kind = Literal["generator", "judge", "judge_pairwise", "meta_judge", "prompt_writer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,12 @@ class Template:
 
 TEMPLATES: dict[Kind, dict[str, Template]] = {
     "generator": {"plain": Template("none", "text"), "helpful": Template("none", "text")},
-    "judge": {"additive": Template("tags", "last_line"), "sandbox": Template("braces", "last_words")},
+    "judge": {
+        "additive": Template("tags", "last_line"),
+        "sandbox": Template("braces", "last_words"),
+        "rubric": Template("tags", "last_line"),
+    },
+    "judge_pairwise": {"pairwise": Template("tags", "last_line"), "principle": Template("tags", "last_line")},
     "meta_judge": {
         "pairwise": Template("tags", "last_line", hide_scores=True),
         "sandbox": Template("braces", "last_words"),

@@ -25,20 +25,32 @@ LOWEST, HIGHEST = 0.0, 5.0
 
 _DECORATION = re.compile(r"[*_`#~|]+|^\s*(?:>|-|•)\s+")
 _NUMBER = r"-?[0-9]+(?:\.[0-9]+)?"
+_ANCHOR = r"(?<![A-Za-z0-9])score[\s*_`]*[:：=][\s*_`]*"
 _VERDICT = re.compile(
-    rf"\bscore\s*[:：=]\s*[<\[(]?\s*({_NUMBER})(?:\s*(?:/|out\s+of)\s*({_NUMBER}))?(?:\s*points?)?\s*[>\])]?",
-    re.IGNORECASE,
+    rf"{_ANCHOR}[<\[(]?\s*({_NUMBER})(?:\s*(?:/|out\s+of)\s*({_NUMBER}))?(?:\s*points?)?\s*[>\])]?", re.IGNORECASE
 )
-_RANGE = re.compile(rf"\bscore\s*[:：=]\s*{_NUMBER}\s*(?:-|–|to|or|and)\s*{_NUMBER}", re.IGNORECASE)
+_RANGE = re.compile(rf"{_ANCHOR}{_NUMBER}\s*(?:-|–|to|or|and)\s*{_NUMBER}", re.IGNORECASE)
+_GRADE = re.compile(rf"{_NUMBER}\s*(?:(?:/|out\s+of)\s*5\b|points?\b)", re.IGNORECASE)
 _BEFORE = re.compile(
     r"(?:^|[.!?;:)\]])\s*(?:(?:so|thus|hence|therefore),?\s+)?(?:my\s+|the\s+)?(?:(?:final|total|overall)\s+)?$", re.I
 )
-_FENCE_LINE = re.compile(r"^\W*$")
+_RULER = re.compile(r"^[\W_]*$")
 
 
 def ask(template: str, prompt: Prompt, answer: str) -> tuple[Message, ...]:
     """One user turn: rubric, then the prompt, then the answer, so that what is constant comes first."""
     return as_question(fill("judge", template, prompt.messages, response=answer))
+
+
+def opening(template: str, rationale: str) -> str:
+    """The beginning of a reply up to `Score:`, so that what comes next is the score; its own verdict is cut off."""
+    if look_up("judge", template).reply == "last_words":
+        before, found, _ = rationale.rpartition("Score:")
+        return f"{before if found else rationale} Score:".strip()
+    lines = rationale.rstrip().splitlines()
+    while lines and (_RULER.match(lines[-1]) or _is_verdict_line(lines[-1])):
+        lines.pop()
+    return "\n".join([*lines, "Score:"])
 
 
 def read(template: str, completion: Completion) -> float | Unreadable:
@@ -54,8 +66,7 @@ def read(template: str, completion: Completion) -> float | Unreadable:
 def without_scores(judgment: str) -> str:
     """A judgment without its numbers of points, for a meta-judge that must weigh the reasons and not the grades."""
     lines = [line for line in judgment.splitlines() if not _is_verdict_line(line)]
-    text = _VERDICT.sub("[score]", "\n".join(lines))
-    return re.sub(rf"{_NUMBER}\s*(?:/|out\s+of)\s*5\b", "[score]", text).strip()
+    return _GRADE.sub("[grade]", _VERDICT.sub("[grade]", "\n".join(lines))).strip()
 
 
 def _is_verdict_line(line: str) -> bool:
@@ -65,7 +76,7 @@ def _is_verdict_line(line: str) -> bool:
 
 
 def _read_last_line(text: str) -> float | Unreadable:
-    lines = [line for line in text.splitlines() if not _FENCE_LINE.match(line)]
+    lines = [line for line in text.splitlines() if not _RULER.match(line)]
     last = _DECORATION.sub("", lines[-1]).strip() if lines else ""
     verdicts = list(_VERDICT.finditer(last))
     if _RANGE.search(last):

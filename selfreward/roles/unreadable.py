@@ -6,7 +6,7 @@ from typing import Literal
 
 from selfreward.engines.protocol import Completion
 
-Reason = Literal["no verdict", "out of range", "truncated", "refused", "contradiction"]
+Reason = Literal["no verdict", "out of range", "truncated", "refused", "contradiction", "no score mass"]
 
 _REFUSAL = re.compile(
     r"^\W*(?:"

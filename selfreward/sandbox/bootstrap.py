@@ -49,6 +49,8 @@ class Stage:
     """Added to the annotator's noise."""
     own_tasks: int = 0
     """Tasks on which the model is first sampled, to be judged in this stage."""
+    decay: bool = False
+    """Warm up, then lower the learning rate to nothing along a cosine; otherwise it stays constant from the start."""
 
 
 CLEAN = Stage(
@@ -61,8 +63,9 @@ ON_POLICY = Stage(
     mix=Mix(answers=0.22, judgments=0.28, own_judgments=0.30, meta=0.18, new_tasks=0.02),
     own_tasks=3000,
 )
-ON_POLICY_AGAIN = replace(ON_POLICY, tokens=10_000_000)
+FINISH = replace(ON_POLICY, tokens=7_000_000, own_tasks=2000, decay=True)
 """Once more on fresh replies and judgments, which resemble what the finished model will write."""
+_DECAY = {"lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {"min_lr_rate": 0.02}}
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class SeedRecipe:
     """Initial weights, lessons, their order and all sampling."""
     demonstrator: DemonstratorDials = field(default_factory=DemonstratorDials)
     annotator: AnnotatorDials = field(default_factory=AnnotatorDials)
-    stages: tuple[Stage, ...] = (CLEAN, ON_POLICY, ON_POLICY_AGAIN)
+    stages: tuple[Stage, ...] = (CLEAN, ON_POLICY, FINISH)
     own_samples: int = 3
     """Replies per task, and judgments per reply, that the model samples before a stage with `own_tasks`."""
     batch_tokens: int = 2048
@@ -179,9 +182,6 @@ def _train_stage(
             max_length=None,
             dataset_kwargs={"skip_prepare_dataset": True},
             remove_unused_columns=False,
-            warmup_steps=recipe.warmup_steps,
-            lr_scheduler_type="cosine_with_min_lr",
-            lr_scheduler_kwargs={"min_lr_rate": 0.02},
             learning_rate=stage.learning_rate,
             max_grad_norm=1.0,
             seed=seed,
@@ -192,6 +192,7 @@ def _train_stage(
             logging_strategy="no",
             report_to="none",
             disable_tqdm=True,
+            **({**_DECAY, "warmup_steps": recipe.warmup_steps} if stage.decay else {"lr_scheduler_type": "constant"}),
         )
         trainer = SeedTrainer(model, arguments, rows, batches, recipe.verdict_weight, curve)
         curve.begin_stage([sum(lengths[index] for index in batch) for batch in batches], trainer.losses)

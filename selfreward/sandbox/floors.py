@@ -39,7 +39,7 @@ class Floor:
 
 
 FLOORS = {
-    "sampled_accuracy": Floor(0.35, 0.55),
+    "sampled_accuracy": Floor(0.35, 0.60),  # above, a loop has little room to gain; see also the next line
     "best_of_minus_sampled": Floor(0.30),
     "judge_own_rho": Floor(0.75),
     "judge_own_pairwise": Floor(0.85),

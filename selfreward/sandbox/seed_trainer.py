@@ -88,11 +88,14 @@ class MuonAdamW(torch.optim.Optimizer):
             torch.optim.Muon(hidden, lr=2 * learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
             torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
         )
-        # The schedule writes learning rates into the groups: these are the parts' own.
         self.param_groups = [group for part in self.parts for group in part.param_groups]
 
     def step(self, closure: None = None) -> None:  # type: ignore[override]
+        # Accelerate reloads the state, which replaces our groups by copies, and the schedule writes into those.
+        groups = iter(self.param_groups)
         for part in self.parts:
+            for group in part.param_groups:
+                group["lr"] = next(groups)["lr"]
             part.step()
 
 

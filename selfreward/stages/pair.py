@@ -54,7 +54,8 @@ def refer(
         engine = reference.hold()
         whole = []
         for pair in chunk:
-            prompt = engine.prompt_token_ids(questions[pair.id])
+            # A pair of an earlier round brings the tokens that it was trained on.
+            prompt = pair.prompt_token_ids or engine.prompt_token_ids(questions[pair.id])
             longest = max(len(pair.chosen_token_ids), len(pair.rejected_token_ids))
             if len(prompt) + longest <= max_length:
                 whole.append(dataclasses.replace(pair, prompt_token_ids=prompt, reference=reference.policy.digest))

@@ -11,7 +11,7 @@ from typing import Any
 
 from selfreward.cast import Player, Policy
 from selfreward.checkpoints import weights_digest
-from selfreward.config import Recipe, as_dict
+from selfreward.config import Recipe, TrainRecipe, as_dict
 from selfreward.engines.chat import load_renderer
 from selfreward.errors import TrainingError
 from selfreward.records import Checkpoint, Pair, seed_for
@@ -19,6 +19,9 @@ from selfreward.roles import generator
 from selfreward.sources import Source
 
 VERSION = 1
+
+LATER = frozenset({"loss", "label_smoothing", "gamma", "prefix_sharing", "accumulate"})
+"""Keys of the recipe's train section that came after the first runs."""
 
 Build = Callable[[Path, Path], Mapping[str, Any]]
 
@@ -32,6 +35,7 @@ def train(
     *,
     round: int,
     progress: Callable[[int, int, float], None],
+    say: Callable[[str], None],
 ) -> Build:
     """What writes the round's checkpoint into a directory and returns the Checkpoint's facts.
 
@@ -65,9 +69,10 @@ def train(
                 )
             is_start = reference.digest == start.policy.digest
             report = train_preferences(
-                start.policy.directory, pairs, recipe.train, reference_is_start=is_start, **common
+                start.policy.directory, pairs, recipe.train, reference_is_start=is_start, say=say, **common
             )
-        return facts(out, steps=report.steps, metrics=report.metrics)
+        done = facts(out, steps=report.steps, metrics=report.metrics)
+        return {**done, "notes": list(report.notes)} if report.notes else done
 
     def examples() -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
         renderer = load_renderer(start.policy.directory, recipe.model.trust_remote_code)
@@ -100,10 +105,24 @@ def made_from(recipe: Recipe, start: Player, reference: Policy, pairs: str, roun
         "version": VERSION,
         "round": round,
         "pairs": pairs,
-        "train": as_dict(recipe.train),
+        "train": _determining(recipe),
         "reference": reference.digest,
         "handoff": as_dict(recipe.handoff),
         **start.determines(),
+    }
+
+
+def _determining(recipe: Recipe) -> dict[str, Any]:
+    """The train section, without the keys of `LATER` that have their default: checkpoints made before them stay valid.
+
+    A float32 policy is its own full-precision copy.
+    """
+    section, default = as_dict(recipe.train), as_dict(TrainRecipe())
+    half = recipe.model.dtype != "float32"
+    return {
+        name: value
+        for name, value in section.items()
+        if name not in LATER or value != default[name] or (name == "accumulate" and half)
     }
 
 

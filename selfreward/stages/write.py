@@ -1,4 +1,4 @@
-"""Stage: the model writes new prompts from a few examples (SRLM, 2401.10020 §2.2, Self-Instruct); then they are filtered.
+"""Stage: the model writes new prompts from a few examples (SRLM, 2401.10020 §2.2); then they are filtered.
 
 Each request shows `seed_examples` prompts of the source and `written_examples` that the model wrote in the round
 before, in an order of its own; in the first round, which has none of these, seed prompts take their place.

@@ -17,13 +17,17 @@ _OF_THE_WEIGHTS = (HANDOFF_FILE, "seed.json")
 
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
-    """What a training did; nothing in it differs between two equal runs. `digest` is of the weights in `directory`."""
+    """What a training did; nothing in it differs between two equal runs. `digest` is of the weights in `directory`.
+
+    `notes` are sentences for a person, for example why prefixes were not shared.
+    """
 
     directory: Path
     digest: str
     steps: int
     pairs: int
     metrics: dict[str, float]
+    notes: tuple[str, ...] = ()
 
 
 def save_policy(model: Any, start: Path, out: Path, probes: Sequence[Probe]) -> str:

@@ -5,8 +5,9 @@ is tokenised again and no reference model is in memory. What TRL would take from
 here is refused.
 """
 
+import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ from torch.optim.lr_scheduler import LambdaLR
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
-from selfreward.config import ModelRecipe, TrainRecipe
+from selfreward.config import LOSS_READS, ModelRecipe, TrainRecipe
 from selfreward.errors import HandOffError, RecipeError, TrainingError
 from selfreward.handoff import Probe, choose_probes
 from selfreward.records import Pair
-from selfreward.trainers import losses, session
+from selfreward.trainers import losses, prefix, session
 from selfreward.trainers.adapters import adapter_settings, merged
 from selfreward.trainers.output import TrainingReport, save_policy, shift
 from selfreward.trainers.rows import (
@@ -29,6 +30,7 @@ from selfreward.trainers.rows import (
     completion_logprobs,
     pair_length,
     score,
+    side_by_side,
     too_long,
     training_order,
 )
@@ -53,21 +55,25 @@ _EXPECTED: dict[str, Any] = {
 }
 """Options of TRL that this trainer does not read, with the only value that is true of what it does."""
 
+_COLUMNS = tuple(field.name for field in dataclasses.fields(losses.PairBatch))[2:]
+
 
 class PreferenceTrainer(DPOTrainer):
-    """DPOTrainer on rows {"position": i} of `pairs`; the loss is `losses.dpo` plus `nll` times `mean_token_nll`."""
+    """DPOTrainer on rows {"position": i} of `pairs`; the loss is `loss` plus `nll` times `mean_token_nll`."""
 
     # The loss is divided by the pairs of the whole batch here, not by the number of micro-batches afterwards.
     loss_is_scaled_for_ga = True
 
-    def __init__(self, *, pairs: Sequence[Pair], nll: float, warmup: int, args: DPOConfig, **options: Any) -> None:
+    def __init__(
+        self, *, pairs: Sequence[Pair], loss: losses.Loss, nll: float, warmup: int, args: DPOConfig, **options: Any
+    ) -> None:
         for name, value in _EXPECTED.items():
             if getattr(args, name) != value:
                 raise RecipeError(
                     f"DPOConfig.{name} is {getattr(args, name)!r}; expected {value!r}: it would be ignored, because "
                     "labels, weights and references come with the pairs"
                 )
-        self.pairs, self.nll, self.warmup = pairs, nll, warmup
+        self.pairs, self.loss, self.nll, self.warmup = pairs, loss, nll, warmup
         super().__init__(args=args, **options)
 
     def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
@@ -87,16 +93,18 @@ class PreferenceTrainer(DPOTrainer):
             raise NotImplementedError("the fused head builds no logits; ask for the loss only")
         label, weight = inputs["label"], inputs["weight"]
         total = num_items_in_batch or len(label)
-        logprobs = completion_logprobs(model, inputs["input_ids"], inputs["labels"])
-        chosen, rejected = logprobs.chunk(2)
-        references = inputs["reference_chosen"], inputs["reference_rejected"]
-        per_pair = losses.dpo(chosen, rejected, *references, self.beta, label)
+        if "branches" in inputs:
+            chosen, rejected = prefix.pair_logprobs(model, inputs)
+        else:
+            chosen, rejected = completion_logprobs(model, inputs["input_ids"], inputs["labels"]).chunk(2)
+        batch = losses.PairBatch(chosen, rejected, **{name: inputs[name] for name in _COLUMNS if name in inputs})
+        per_pair = self.loss(batch)
         if self.nll:
             per_pair = per_pair + self.nll * losses.mean_token_nll(chosen, inputs["chosen_tokens"])
         loss = losses.batch_mean(per_pair, weight, total)
         ids = ", ".join(self.pairs[position].id for position in inputs["position"].tolist())
         session.refuse_not_finite(loss, self.state.global_step, f"pairs of the batch: {ids}")
-        margins = losses.margin(chosen.detach(), rejected.detach(), *references, self.beta)
+        margins = self.loss.margin(batch).detach()
         right = ((margins > 0) == (label >= 0.5)) & (margins != 0)
         # TRL averages what its micro-batches append; scaled so that the average is the batch's own.
         share = self.current_gradient_accumulation_steps / total
@@ -130,11 +138,20 @@ def train_preferences(
     threads: int = 1,
     probes: int = 16,
     progress: session.Progress | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> TrainingReport:
-    """Train the policy in `start` on `pairs` and write it to `out`; goes on from the last whole step in `scratch`."""
+    """Train the policy in `start` on `pairs` and write it to `out`; goes on from the last whole step in `scratch`.
+
+    `say` is told in a sentence what a person should know about the way taken; the report's notes keep it.
+    """
     session.be_quiet()
     policy, tokenizer = session.load_start(start, model)
-    check_pairs(pairs, session.end_tokens(policy, tokenizer), recipe.max_length)
+    reads = LOSS_READS[recipe.loss]
+    check_pairs(pairs, session.end_tokens(policy, tokenizer), recipe.max_length, reads)
+    policy.to(session.device_name(model))
+    share, note = prefix.decide(policy, pairs, recipe.prefix_sharing, tokenizer.pad_token_id)
+    if note and say:
+        say(note)
     scratch.mkdir(parents=True, exist_ok=True)
     settings = DPOConfig(
         **session.arguments(recipe, model, scratch, seed, threads),
@@ -143,10 +160,11 @@ def train_preferences(
         router_aux_loss_coef=0.0,
         disable_dropout=False,
     )
-    trainer = preference_trainer(policy, tokenizer, pairs, recipe, settings, session.SessionCallback(progress))
+    callback = session.SessionCallback(progress)
+    trainer = preference_trainer(policy, tokenizer, pairs, recipe, settings, callback, share=share)
     rows = [(pair.prompt_token_ids, ids) for pair in pairs for ids in (pair.chosen_token_ids, pair.rejected_token_ids)]
     before = score(trainer.model, rows, tokenizer.pad_token_id)
-    if reference_is_start:
+    if reference_is_start and "reference" in reads:
         _check_reference(pairs, before, recipe.beta, TOLERANCE[model.dtype])
     final, history = session.run(trainer, scratch, model, adapter=recipe.lora is not None, merge=merged)
     after = score(final, rows, tokenizer.pad_token_id)
@@ -158,21 +176,30 @@ def train_preferences(
         "chosen_logprob_shift": shift(before[::2], after[::2]),
         "rejected_logprob_shift": shift(before[1::2], after[1::2]),
     }
-    return TrainingReport(out, digest, len(history), len(pairs), metrics)
+    return TrainingReport(out, digest, len(history), len(pairs), metrics, (note,) if note else ())
 
 
 def preference_trainer(
-    policy: Any, tokenizer: Any, pairs: Sequence[Pair], recipe: TrainRecipe, settings: DPOConfig, callback: Any
+    policy: Any,
+    tokenizer: Any,
+    pairs: Sequence[Pair],
+    recipe: TrainRecipe,
+    settings: DPOConfig,
+    callback: Any,
+    *,
+    share: bool = False,
 ) -> PreferenceTrainer:
     """The trainer of `policy` on `pairs`, whose data is the order in which the pairs are trained on."""
-    order = training_order([pair_length(pair) for pair in pairs], recipe.epochs, recipe.batch_size, settings.seed)
+    lengths = [prefix.row_length(pair) if share else pair_length(pair) for pair in pairs]
+    order = training_order(lengths, recipe.epochs, recipe.batch_size, settings.seed)
     return PreferenceTrainer(
         pairs=pairs,
+        loss=losses.Loss(recipe.loss, recipe.beta, recipe.label_smoothing, recipe.gamma),
         nll=recipe.nll,
         warmup=recipe.warmup_steps,
         model=policy,
         args=settings,
-        data_collator=PairCollator(pairs, tokenizer.pad_token_id),
+        data_collator=PairCollator(pairs, tokenizer.pad_token_id, prefix.pack if share else side_by_side),
         train_dataset=Dataset.from_dict({"position": order}),
         processing_class=tokenizer,
         callbacks=[callback],
@@ -184,7 +211,8 @@ def _check_reference(pairs: Sequence[Pair], before: Sequence[float], beta: float
     """Where the reference is the start policy every margin is 0, so the first loss is ln 2."""
     values = torch.tensor(before, dtype=torch.float64).view(-1, 2)
     references = torch.tensor([[p.reference_chosen, p.reference_rejected] for p in pairs], dtype=torch.float64)
-    margins = losses.margin(values[:, 0], values[:, 1], references[:, 0], references[:, 1], beta).abs()
+    # A tiny beta (SPPO's is 0.001) must not hide a wrong reference.
+    margins = losses.margin(values[:, 0], values[:, 1], references[:, 0], references[:, 1], max(beta, 0.1)).abs()
     worst = int(margins.argmax())
     if not margins[worst] <= tolerance:
         raise HandOffError(

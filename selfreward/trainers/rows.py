@@ -5,7 +5,7 @@ needed; labels are -100 everywhere but on completion tokens, so prompt and paddi
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,8 +32,8 @@ def pair_length(pair: Pair) -> int:
     return len(pair.prompt_token_ids) + max(len(pair.chosen_token_ids), len(pair.rejected_token_ids))
 
 
-def check_pairs(pairs: Sequence[Pair], end_tokens: set[int], max_length: int) -> None:
-    """Raise TrainingError unless every pair can be trained on as it is."""
+def check_pairs(pairs: Sequence[Pair], end_tokens: set[int], max_length: int, reads: Set[str]) -> None:
+    """Raise TrainingError unless every pair can be trained on as it is, by a loss that reads `reads` of it."""
     if not pairs:
         raise TrainingError("no pair is left to train on; look at dropped.jsonl for the reasons")
     for pair in pairs:
@@ -46,8 +46,15 @@ def check_pairs(pairs: Sequence[Pair], end_tokens: set[int], max_length: int) ->
                 )
         if not pair.prompt_token_ids:
             raise TrainingError(f"pair {pair.id}: the prompt has no tokens; expected at least one")
-        if pair.reference_chosen is None or pair.reference_rejected is None:
+        if "reference" in reads and (pair.reference_chosen is None or pair.reference_rejected is None):
             raise TrainingError(f"pair {pair.id}: no reference log-probabilities; compute them before training")
+        if "win_rates" in reads and (pair.chosen_win_rate is None or pair.rejected_win_rate is None):
+            raise TrainingError(f"pair {pair.id}: no win rates, which this loss reads; make pairs by pairs.rule=sppo")
+        if "label" not in reads and pair.label != 1.0:
+            raise TrainingError(
+                f"pair {pair.id}: its label is {pair.label}, which this loss does not read; choose a loss that reads "
+                "labels (train.loss), or do not soften them (pairs.consistency)"
+            )
     if long := too_long(pairs, max_length):
         raise TrainingError(
             f"pair {long[0]} and {len(long) - 1} more are longer than train.max_length ({max_length}); "
@@ -85,26 +92,39 @@ def pad(rows: Sequence[Row], pad_token: int) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class PairCollator:
-    """Turns rows {"position": i} into one batch of `pairs[i]`: chosen rows first, then rejected rows."""
+    """Turns rows {"position": i} into one batch of `pairs[i]`; what a pair does not have is not in the batch.
+
+    `layout` makes the input of the model from the pairs: `side_by_side`, or `prefix.pack`.
+    """
 
     pairs: Sequence[Pair]
     pad_token: int
+    layout: Callable[[Sequence[Pair], int], dict[str, Tensor]]
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
         batch = [self.pairs[row["position"]] for row in rows]
-        chosen = [(pair.prompt_token_ids, pair.chosen_token_ids) for pair in batch]
-        rejected = [(pair.prompt_token_ids, pair.rejected_token_ids) for pair in batch]
-        ids, labels = pad([*chosen, *rejected], self.pad_token)
-        values = {
+        values: dict[str, list[float | None]] = {
             "label": [pair.label for pair in batch],
             "weight": [pair.weight for pair in batch],
             "reference_chosen": [pair.reference_chosen for pair in batch],
             "reference_rejected": [pair.reference_rejected for pair in batch],
+            "chosen_win_rate": [pair.chosen_win_rate for pair in batch],
+            "rejected_win_rate": [pair.rejected_win_rate for pair in batch],
             "chosen_tokens": [float(len(pair.chosen_token_ids)) for pair in batch],
+            "rejected_tokens": [float(len(pair.rejected_token_ids)) for pair in batch],
         }
-        floats = {name: torch.tensor(value, dtype=torch.float32) for name, value in values.items()}
+        known = {name: value for name, value in values.items() if None not in value}
+        floats = {name: torch.tensor(value, dtype=torch.float32) for name, value in known.items()}
         position = torch.tensor([row["position"] for row in rows])
-        return {"input_ids": ids, "labels": labels, "position": position, **floats}
+        return {**self.layout(batch, self.pad_token), "position": position, **floats}
+
+
+def side_by_side(pairs: Sequence[Pair], pad_token: int) -> dict[str, Tensor]:
+    """Two rows per pair: chosen rows first, then rejected rows."""
+    chosen = [(pair.prompt_token_ids, pair.chosen_token_ids) for pair in pairs]
+    rejected = [(pair.prompt_token_ids, pair.rejected_token_ids) for pair in pairs]
+    ids, labels = pad([*chosen, *rejected], pad_token)
+    return {"input_ids": ids, "labels": labels}
 
 
 def completion_logprobs(model: Any, ids: Tensor, labels: Tensor) -> Tensor:

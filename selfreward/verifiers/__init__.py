@@ -1,4 +1,16 @@
-"""Truth that needs no model. A verifier has `check` and `judgment_quality` as `metrics.evidence.Verifier` says."""
+"""Truth that needs no model. A verifier has `check` and `judgment_quality` as `metrics.evidence.Verifier` says.
 
-VERIFIERS: dict[str, str] = {"sandbox": "selfreward.verifiers.sandbox:SandboxVerifier"}
-"""Name in the recipe (`measure.verifier`) -> "module:attribute" of a class without constructor arguments."""
+All but the sandbox's compare with what the prompt's row brings: `answer` (gold) and `meta`. They also have `require`,
+which is asked about every prompt before a run starts and raises DataError for what cannot be verified.
+"""
+
+VERIFIERS: dict[str, str] = {
+    "sandbox": "selfreward.verifiers.sandbox:SandboxVerifier",
+    "exact": "selfreward.verifiers.exact:ExactVerifier",
+    "numeric": "selfreward.verifiers.numeric:NumericVerifier",
+    "mathematics": "selfreward.verifiers.mathematics:confined",
+    "json_schema": "selfreward.verifiers.json_schema:confined",
+    "sql": "selfreward.verifiers.sql:SqlVerifier",
+    "ifeval": "selfreward.verifiers.ifeval:InstructionVerifier",
+}
+"""Name in the recipe (`measure.verifier`) -> "module:attribute" of what makes the verifier, without arguments."""

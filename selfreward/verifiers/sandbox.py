@@ -17,6 +17,9 @@ from selfreward.sandbox.tasks import parse_task
 class SandboxVerifier:
     """Implements `Verifier`. Pure: the same prompt and text always get the same truth, so truths are remembered."""
 
+    def require(self, prompt: Prompt) -> None:
+        """Any prompt will do: one that is no task has no right answer."""
+
     def check(self, prompt: Prompt, text: str) -> Truth:
         return _check(prompt.text, text)
 

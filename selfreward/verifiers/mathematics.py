@@ -1,0 +1,57 @@
+"""Mathematics by math-verify (the optional extra `verifiers`): "1/2", "0.5" and \\frac{1}{2} are one answer.
+
+The gold `answer` is LaTeX or plain text. A reply in which no expression can be read is wrong. Parsing a model's LaTeX
+can hang, so it is confined to a worker process (see `confined.py`).
+"""
+
+from typing import Any
+
+from selfreward.errors import DataError
+from selfreward.metrics.evidence import Truth
+from selfreward.records import Prompt
+from selfreward.verifiers.confined import ConfinedVerifier
+from selfreward.verifiers.final_answer import final_answer
+from selfreward.verifiers.truths import decided, left_open, named, quality_of_judgment, require_answer
+
+
+def confined() -> ConfinedVerifier:
+    return ConfinedVerifier("selfreward.verifiers.mathematics:MathVerifier")
+
+
+class MathVerifier:
+    def require(self, prompt: Prompt) -> None:
+        gold = require_answer(prompt, "the gold answer, in LaTeX or plain,")
+        if not _read(gold):
+            raise DataError(f"{named(prompt)}: in answer {gold[:60]!r} no mathematical expression can be read")
+
+    def check(self, prompt: Prompt, text: str) -> Truth:
+        answer = final_answer(text)
+        if prompt.answer is None:
+            return left_open("no gold answer", answer)
+        gold = _read(prompt.answer)
+        if not gold:
+            return left_open("unreadable gold answer", answer)
+        # Time is limited from outside: the library's own limit needs the main thread.
+        correct = _library().verify(gold, _read(text), timeout_seconds=None)
+        return decided(bool(correct), answer)
+
+    def judgment_quality(self, prompt: Prompt, answer: str, judgment: str) -> float:
+        return quality_of_judgment(self.check(prompt, answer), judgment)
+
+
+def _read(text: str) -> list[Any]:
+    """The expressions of a text; bare LaTeX such as \\frac{1}{2} is tried again between dollar signs."""
+    library = _library()
+    found: list[Any] = library.parse(text, parsing_timeout=None)
+    return found or library.parse(f"${text}$", parsing_timeout=None)
+
+
+def _library() -> Any:
+    try:
+        import math_verify
+    except ImportError as problem:
+        raise DataError(
+            "measure.verifier=mathematics needs math-verify, which is not installed; "
+            "install it with: pip install 'selfreward[verifiers]'"
+        ) from problem
+    return math_verify

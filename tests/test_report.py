@@ -1,0 +1,411 @@
+"""Runs with a planted story go through the real store and metrics; the report must tell that story and no other."""
+
+import csv
+import dataclasses
+import html
+import io
+import json
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+from run_factory import Story, write_run
+from scipy import stats as scipy_stats
+
+from selfreward.errors import DataError, GateError, StoreError
+from selfreward.gates import best_round, require_readable
+from selfreward.records import Judgment, Measurement
+from selfreward.report.ablation import ablation_table
+from selfreward.report.browser import embedded_prompts, script_safe
+from selfreward.report.compare import compare
+from selfreward.report.figures import nice_ticks
+from selfreward.report.html import write_report
+from selfreward.report.multiplicity import holm, p_value
+from selfreward.report.reading import Key, Reading
+from selfreward.report.show import print_prompt
+from selfreward.report.tables import number_text, pairs_table
+from selfreward.report.terminal import print_comparison, print_report
+from selfreward.report.verdict import judge_run
+from selfreward.stats import nested_paired_difference
+from selfreward.store import Store
+
+ATTACK = "</script><script>document.title='taken'</script><!-- <b>\u2028 & \"quoted\" <img src=x onerror=alert(1)>"
+STORIES = {
+    "honest": Story((0.4, 0.55, 0.75)),
+    "pleaser": Story((0.4, 0.39, 0.3), (0, 0.6, 1.6)),
+    "still": Story((0.4, 0.4, 0.4)),
+    "still-too": Story((0.4, 0.4, 0.4), seed=1),
+    "peaked": Story((0.3, 0.8, 0.5)),
+    "blind": Story((0.4, 0.5, 0.7), verifier="none"),
+    "attacked": Story((0.4, 0.5), texts={"report": ATTACK, "train": ATTACK}),
+    "elsewhere": Story((0.4, 0.5), prompts_seed="other"),
+}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    made = Store(tmp_path_factory.mktemp("results"), share=False)
+    for name, story in STORIES.items():
+        write_run(made, name, story)
+    return made
+
+
+def reading(store: Store, name: str) -> Reading:
+    return Reading(store.existing(name))
+
+
+def text_of(print_into, *arguments) -> str:
+    stream = io.StringIO()
+    print_into(*arguments, Console(file=stream, width=120))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "tone", "says"),
+    [
+        ("honest", "good", "really improved"),
+        ("pleaser", "bad", "only pleased itself"),
+        ("still", "open", "not resolved"),
+        ("peaked", "mixed", "improved until round 1"),
+        ("blind", "open", "cannot be known"),
+    ],
+)
+def test_the_verdict_tells_the_planted_story(store: Store, name: str, tone: str, says: str) -> None:
+    verdict = judge_run(reading(store, name))
+    assert verdict.tone == tone
+    assert says in verdict.headline
+
+
+def test_without_a_verifier_nothing_is_said_about_truth(store: Store) -> None:
+    verdict = judge_run(reading(store, "blind"))
+    said = " ".join((verdict.headline, *verdict.details))
+    assert "accuracy" not in said and "minus truth" not in said
+    assert "held-out judge or human labels" in said
+
+
+@pytest.mark.slow
+def test_verdicts_on_runs_without_any_change_are_rarely_wrong(tmp_path: Path) -> None:
+    made = Store(tmp_path, share=False)
+    tones = [
+        judge_run(Reading(write_run(made, f"null-{seed}", Story((0.5, 0.5), seed=seed)))).tone for seed in range(12)
+    ]
+    # Each is wrong with a chance of 5 % for truth and 2.5 % for the gap: four of twelve would happen once in 200 tries.
+    assert tones.count("open") >= 9
+
+
+def test_recomputed_values_agree_with_the_measurements(store: Store) -> None:
+    run = reading(store, "honest")
+    for number in run.rounds:
+        values = run.per_prompt(number)
+        for metric in ("true_accuracy", "true_quality", "judge_mean", "length_tokens", "distinct_answers"):
+            row = run.by_key[Key(metric, "report")][number]
+            # The judge's mean is over answers there and over prompts here: unread verdicts make a small difference.
+            tolerance = 0.02 if metric == "judge_mean" else 1e-9
+            assert np.mean(list(values[metric].values())) == pytest.approx(row.value, abs=tolerance)
+
+
+def test_comparing_a_run_with_itself_finds_nothing(store: Store) -> None:
+    rows = compare(reading(store, "honest"), reading(store, "honest"))
+    assert {row.difference.estimate.value for row in rows} == {0.0}
+    assert {row.verdict for row in rows} == {"not resolved"}
+
+
+def test_comparison_is_antisymmetric_and_finds_the_planted_difference(store: Store) -> None:
+    forth = compare(reading(store, "honest"), reading(store, "pleaser"))
+    back = compare(reading(store, "pleaser"), reading(store, "honest"))
+    for one, other in zip(forth, back, strict=True):
+        assert one.difference.estimate.value == pytest.approx(-other.difference.estimate.value)
+        assert one.difference.estimate.low == pytest.approx(-other.difference.estimate.high)
+    last = {row.metric: row.verdict for row in forth if row.round_b == 2}
+    assert (last["true_accuracy"], last["judge_minus_truth"]) == ("lower", "higher")
+
+
+def test_runs_with_different_pools_are_not_compared(store: Store) -> None:
+    with pytest.raises(DataError, match=r"'honest' and 'elsewhere'.*report pools differ in 120 prompts"):
+        compare(reading(store, "honest"), reading(store, "elsewhere"))
+    with pytest.raises(DataError, match=r"measure.verifier is 'sandbox' and 'none'"):
+        compare(reading(store, "honest"), reading(store, "blind"))
+
+
+def test_a_run_without_measurements_is_refused(store: Store, tmp_path: Path) -> None:
+    empty = Store(tmp_path, share=False)
+    with empty.open_run("empty", store.existing("honest").recipe(), environment={}):
+        pass
+    with pytest.raises(StoreError, match="no round is measured yet"):
+        Reading(empty.existing("empty"))
+
+
+def test_the_terminal_report_has_every_kind_of_number(store: Store) -> None:
+    said = text_of(print_report, [store.existing("pleaser")])
+    for words in (
+        "true accuracy *",
+        "judge minus truth",
+        "↑",
+        "score entropy",
+        "unreadable verdicts",
+        "dropped answer: tie",
+    ):
+        assert words in said
+    assert max(map(len, said.splitlines())) <= 120
+    row = reading(store, "pleaser").by_key[Key("true_accuracy", "report")][0]
+    assert number_text(row.value, row.low, row.high) in said
+
+
+def test_kept_and_dropped_account_for_every_prompt(store: Store) -> None:
+    run = reading(store, "honest")
+    table = pairs_table(run)
+    for column, number in enumerate(run.rounds[1:], start=1):
+        assert sum(int(row[column]) for row in table.rows) == len(run.prompts_of(number))
+
+
+def test_terminal_comparison_and_show(store: Store) -> None:
+    honest, run = store.existing("honest"), reading(store, "honest")
+    assert "paired by prompt" in text_of(print_comparison, honest, store.existing("pleaser"))
+    pair = run.pairs(1)[0]
+    said = text_of(print_prompt, honest, pair.prompt_id)
+    assert said.count("CHOSEN") == said.count("REJECTED") == 1
+    assert "became a pair" in said and "round 1" in said and "round 2" not in said
+    pool_prompt = next(prompt for prompt in run.pools.values() if prompt.pool == "report")
+    said = text_of(print_prompt, honest, pool_prompt.id[:12])
+    assert [f"round {number}" in said for number in (0, 1, 2)] == [True] * 3 and "CHOSEN" not in said
+    with pytest.raises(DataError, match="no prompt 'zzz'"):
+        print_prompt(honest, "zzz", Console())
+    with pytest.raises(DataError, match=r"begins \d+ ids"):
+        print_prompt(honest, "", Console())
+
+
+@given(st.text())
+def test_no_text_can_leave_the_script_element(text: str) -> None:
+    safe = script_safe({"text": text})
+    assert not re.search("[<>&\u2028\u2029]", safe)
+    assert json.loads(safe) == {"text": text}
+
+
+def test_the_files_hold_the_same_numbers(store: Store, tmp_path: Path) -> None:
+    page, as_json, as_markdown, as_csv = write_report(
+        [store.existing("honest"), store.existing("pleaser")], tmp_path / "new" / "report.html"
+    )
+    rows = list(csv.DictReader(as_csv.open()))
+    runs = json.loads(as_json.read_text())["runs"]
+    assert len(rows) == sum(len(run["measurements"]) for run in runs)
+    first = reading(store, "honest").measurements[0]
+    assert rows[0] == {"run": "honest"} | {k: "" if v is None else str(v) for k, v in dataclasses.asdict(first).items()}
+    for text in (page.read_text(), as_markdown.read_text()):
+        assert runs[1]["verdict"]["headline"] in html.unescape(text)
+    again = write_report([store.existing("honest"), store.existing("pleaser")], tmp_path / "again" / "report.html")
+    assert [path.read_bytes() for path in again] == [path.read_bytes() for path in (page, as_json, as_markdown, as_csv)]
+
+
+def test_the_page_asks_nothing_of_the_network_and_runs_no_text_of_a_model(store: Store, tmp_path: Path) -> None:
+    page = write_report([store.existing("attacked")], tmp_path / "report.html")[0].read_text()
+    assert not re.search(r"""(src|href)\s*=\s*["']?(https?:|//)|url\(|@import""", page)
+    assert page.count("<script") == page.count("</script>") == 2
+    assert "<img" not in page
+
+
+def test_several_runs_of_one_name_and_of_different_pools(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="same name"):
+        write_report([store.existing("honest")] * 2, tmp_path / "report.html")
+    page = write_report([store.existing("honest"), store.existing("elsewhere")], tmp_path / "report.html")[0]
+    assert "cannot be compared" in page.read_text()
+    said = text_of(print_report, [store.existing("honest"), store.existing("pleaser"), store.existing("elsewhere")])
+    said = " ".join(said.split())
+    assert "pleaser minus honest" in said and "'elsewhere' cannot be compared" in said
+
+
+def test_the_browser_takes_at_most_300_prompts_from_everywhere(store: Store, tmp_path: Path) -> None:
+    big = reading(
+        Store(tmp_path, share=False), write_run(Store(tmp_path, share=False), "big", Story((0.4, 0.5), report=400)).name
+    )
+    prompts = embedded_prompts([big, reading(store, "honest")])
+    assert len(prompts) == 300
+    where = {(prompt["run"], prompt["pool"]) for prompt in prompts}
+    assert where == {(run, pool) for run in ("big", "honest") for pool in ("report", "train")}
+    assert {prompt["cohort"] for prompt in prompts} == {"repeat", "sort", "count"}
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--enable-logging=stderr",
+]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+def test_the_page_works_in_a_browser(store: Store, tmp_path: Path) -> None:
+    page = write_report([store.existing("attacked"), store.existing("honest")], tmp_path / "report.html")[0]
+    page.write_text(page.read_text().replace("</body>", f"<script>{PROBE}</script></body>"))
+    assert CHROMIUM
+    command = [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    found = json.loads(html.unescape(re.search(r'id="probe">(.*?)<', done.stdout)[1]))
+    assert "CONSOLE" not in done.stderr
+    assert found["requests"] == 0
+    assert found["title"].startswith("selfreward")
+    assert found["plots"] > 20
+    assert found["listed"] == found["prompts"] > 100
+    assert 0 < found["filtered"] < found["listed"]
+    assert found["shown"].startswith("</script><script>")
+    assert found["images"] == 0
+    assert found["milliseconds"] < 2000
+
+
+PROBE = """
+const select = document.getElementById("by-run");
+const listed = document.querySelectorAll("#prompt-list button").length;
+select.value = "attacked"; select.dispatchEvent(new Event("input"));
+const probe = document.createElement("pre");
+probe.id = "probe";
+probe.textContent = JSON.stringify({
+  requests: performance.getEntriesByType("resource").filter((entry) => !entry.name.startsWith("data:")).length,
+  title: document.title,
+  plots: document.querySelectorAll("svg polyline").length,
+  listed: listed,
+  prompts: JSON.parse(document.getElementById("prompts").textContent).length,
+  filtered: document.querySelectorAll("#prompt-list button").length,
+  shown: document.querySelector("#prompt-view td.text").textContent.slice(0, 40),
+  images: document.images.length,
+  milliseconds: performance.now(),
+});
+document.body.append(probe);
+""".replace("</", "<\\/")
+
+
+def test_ablation_of_one_run_each(store: Store) -> None:
+    grid = {
+        arm: {("sandbox:seed-0", 0): name} for arm, name in zip("abc", ("honest", "still", "still-too"), strict=True)
+    }
+    result = ablation_table(store, grid, [("a", "b"), ("b", "c")])
+    rows = {(row.arm, row.metric): row for row in result.contrasts}
+    assert rows["a", "true_accuracy"].verdict == "higher"
+    assert rows["b", "true_accuracy"].verdict.startswith("not resolved")
+    assert rows["a", "judge_spearman"].verdict == "no interval"
+    assert rows["a", "true_accuracy"].difference.unit == "prompts of one run"
+    start = next(row.start for row in result.arms if (row.arm, row.metric) == ("a", "judge_exact"))
+    measured = reading(store, "honest").by_key[Key("judge_exact", "frozen")][0]
+    assert start.estimate.value == pytest.approx(measured.value, abs=0.02)
+
+
+@pytest.mark.slow
+def test_ablation_pairs_arms_by_model_seed_and_prompt(tmp_path: Path) -> None:
+    made = Store(tmp_path, share=False)
+    grid = {
+        arm: {(f"model-{model}", seed): f"{arm}-{model}-{seed}" for model in range(3) for seed in range(2)}
+        for arm in ("good", "control", "alike")
+    }
+    ends = {"good": 0.75, "control": 0.4, "alike": 0.41}
+    for arm, cells in grid.items():
+        for (model, seed), name in cells.items():
+            lift = 0.04 * int(model[-1])
+            write_run(made, name, Story((0.4 + lift, ends[arm] + lift), seed=10 * int(model[-1]) + seed))
+    result = ablation_table(made, grid, [("good", "control"), ("alike", "control")])
+    rows = {(row.arm, row.metric): row for row in result.contrasts}
+    assert rows["good", "true_accuracy"].verdict == "higher"
+    assert rows["alike", "true_accuracy"].verdict.startswith("not resolved")
+    difference = rows["good", "true_accuracy"].difference
+    assert (difference.models, difference.runs, difference.prompts) == (3, 6, 60)
+    assert difference.estimate.low < 0.35 < difference.estimate.high
+    gain = next(row.gain for row in result.arms if (row.arm, row.metric) == ("good", "true_accuracy"))
+    assert gain.estimate.low > 0
+    assert "Holm" in result.markdown() and "not resolved" in result.markdown()
+    assert len(json.loads(result.as_json())["contrasts"]) == len(result.contrasts) == 8
+    with pytest.raises(DataError, match="no arm 'missing'"):
+        ablation_table(made, grid, [("missing", "control")])
+
+
+@given(st.lists(st.floats(-1, 1), min_size=3, max_size=30).filter(lambda values: np.std(values) > 1e-3))
+@settings(deadline=None)
+def test_p_values_of_one_run_are_those_of_the_t_test(values: list[float]) -> None:
+    difference = nested_paired_difference({("m", "r", str(index)): value for index, value in enumerate(values)})
+    expected = max(1e-12, scipy_stats.ttest_1samp(values, 0).pvalue)
+    assert p_value(difference) == pytest.approx(expected, rel=1e-3, abs=1e-9)
+
+
+@given(st.integers(2, 5), st.integers(2, 20), st.floats(-1, 1), st.integers(0, 2**20))
+@settings(deadline=None, max_examples=50)
+def test_a_p_value_below_five_percent_means_resolved(models: int, prompts: int, shift: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    table = {(str(m), "r", str(p)): shift + rng.normal() for m in range(models) for p in range(prompts)}
+    difference = nested_paired_difference(table)
+    chance = p_value(difference)
+    assert chance is not None
+    if abs(chance - 0.05) > 1e-4:
+        assert (chance < 0.05) == difference.resolved
+
+
+def test_holm_by_hand_and_its_bounds() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([]) == [] and holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+@given(st.floats(-1e6, 1e6), st.floats(0, 1e6))
+def test_ticks_cover_the_data_and_are_few(low: float, width: float) -> None:
+    ticks = nice_ticks(low, low + width)
+    slack = 1e-6 * max(1.0, abs(low), width)
+    assert ticks[0] <= low + slack and ticks[-1] >= low + width - slack
+    assert 2 <= len(ticks) <= 8
+
+
+def row(number: int, metric: str, value: float, low: float | None = None, **more) -> Measurement:
+    fields = {"cohort": "all", "pool": "selection", "excluded": 0, "better": "", "high": None, "n": 100} | more
+    return Measurement(round=number, policy="p", metric=metric, value=value, low=low, **fields)
+
+
+def scores(*means_and_lows: tuple[float, float]) -> list[Measurement]:
+    rows = [row(0, "judge_mean", 3.0)]
+    for number, (mean, low) in enumerate(means_and_lows, start=1):
+        rows += [row(number, "judge_mean", mean), row(number, "judge_mean_change", mean - 3.0, low)]
+    return rows
+
+
+def test_best_round_needs_a_resolved_rise() -> None:
+    assert best_round([]) == 0
+    assert best_round(scores((3.4, -0.1), (3.2, -0.3))) == 0
+    assert best_round(scores((3.4, 0.1), (3.6, -0.1))) == 1
+    assert best_round(scores((3.4, 0.1), (3.6, 0.2), (3.6, 0.2))) == 2
+
+
+def test_best_round_never_looks_at_truth_or_at_another_pool() -> None:
+    rows = scores((3.4, 0.1), (3.2, 0.05))
+    unseen = [row(2, "true_accuracy", 1.0, oracle=True), row(2, "judge_mean", 5.0, pool="report")]
+    assert best_round([*rows, *unseen, row(2, "judge_mean", 5.0, cohort="sort")]) == best_round(rows) == 1
+    with pytest.raises(GateError, match="oracle"):
+        best_round([dataclasses.replace(item, oracle=True) for item in rows])
+
+
+def test_unreadable_verdicts_stop_the_round() -> None:
+    def judgment(number: int, score: float | None) -> Judgment:
+        reason = None if score is not None else "no verdict"
+        return Judgment(str(number), "r", "p", 0, "j", "", (), "stop", 0, "t", score, reason)
+
+    verdicts = [judgment(number, 3.0 if number < 5 else None) for number in range(10)]
+    require_readable(verdicts, 0.5, 1)
+    with pytest.raises(GateError, match=r"round 2: 5 of 10 .*at least 60%.*no verdict 5"):
+        require_readable(verdicts, 0.6, 2)
+    with pytest.raises(GateError, match="no verdict was asked for"):
+        require_readable([], 0.0, 1)
+
+
+@pytest.mark.slow
+def test_a_large_report_is_small_and_quick(tmp_path: Path) -> None:
+    long = "word " * 600
+    made = Store(tmp_path, share=False)
+    write_run(made, "large", Story((0.4,) * 5, texts={"report": long, "train": long}, report=300))
+    begun = time.perf_counter()
+    page = write_report([made.existing("large")], tmp_path / "report.html")[0]
+    assert page.stat().st_size < 15e6
+    assert time.perf_counter() - begun < 20

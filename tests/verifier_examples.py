@@ -1,0 +1,25 @@
+"""Verifiers that misbehave, importable by the worker process that has to survive them."""
+
+import os
+import time
+
+from selfreward.verifiers.truths import decided
+
+
+class Misbehaving:
+    def require(self, prompt):
+        pass
+
+    def check(self, prompt, text):
+        if text == "raise":
+            raise RuntimeError("no such thing")
+        if text == "hang":
+            time.sleep(600)
+        if text == "die":
+            os._exit(3)
+        return decided(text == "right", text)
+
+
+class CannotStart:
+    def __init__(self):
+        raise OSError("nothing here")
