@@ -2,9 +2,9 @@
 
     python benchmarks/preference_training.py [--threads 1] [--repeats 5] [--pairs 4]
 
-Two shapes: a long prompt (950 tokens, responses of 200) and a short one (24, 60). Every side trains the same pairs with
-the same batches; one step of each side in turn, so that a busy machine slows all alike; a ratio is that of two sides in
-the same turn, and the median and range over turns are printed. Sides:
+A long prompt (950 tokens, responses of 200), a short one (24, 60) and hardly any (6, 60). Every side trains the same
+pairs in the same batches; one step of each side in turn, so that a busy machine slows all alike; a ratio is that of two
+sides in the same turn, and the median and range over turns are printed. Sides:
 
     trl             DPOTrainer as a user writes it: its reference is a second forward of every step
     trl precompute  the same with precompute_ref_log_probs, its best flags; the reference's cost is not counted
@@ -36,9 +36,9 @@ from selfreward.preflight import SANDBOX_SEEDS
 from selfreward.records import Pair
 from selfreward.trainers import session
 from selfreward.trainers.preference import preference_trainer
-from selfreward.trainers.prefix import saving
+from selfreward.trainers.prefix import PAYS_FROM, saving
 
-SHAPES = {"950 : 200": (950, 200), "24 : 60": (24, 60)}
+SHAPES = {"950 : 200": (950, 200), "24 : 60": (24, 60), "6 : 60": (6, 60)}
 SIDES = ("trl", "trl precompute", "plain", "shared")
 MODEL = ModelRecipe(device="cpu")
 
@@ -209,6 +209,7 @@ def main() -> None:
     for name, (prompt, response) in SHAPES.items():
         pairs = random_pairs(options.pairs, prompt, response)
         print(f"\nprompt : response = {name}, {options.pairs} pairs a step, {saving(pairs):.0%} of the tokens shared")
+        print(f"    prefix_sharing=auto would {'' if saving(pairs) >= PAYS_FROM else 'not '}share")
         with tempfile.TemporaryDirectory() as scratch:
             seconds = compare(pairs, options.threads, options.repeats, Path(scratch))
         for side in SIDES:

@@ -14,6 +14,7 @@ are started arm by arm, so that processes beside one another have different seed
 
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -106,28 +107,62 @@ def load_grid(path: Path) -> Grid:
 def ablate(grid: Grid, results: Path, jobs: int, progress: Progress) -> dict[str, str]:
     """Run every cell, `jobs` at a time; return the cells that failed, by name, with the last line they wrote.
 
-    Cells that are done cost nothing, so the same command goes on where it was interrupted.
+    Cells that are done cost nothing, so the same command goes on where it was interrupted. An interrupt ends the runs
+    that are under way, which keep what they have sealed, and starts no other.
     """
     cells = grid.cells()
     failed: dict[str, str] = {}
+    running = Running()
     with progress.stage(f"grid {grid.name}", len(cells)) as stage, ThreadPoolExecutor(jobs) as pool:
-        for cell, problem in zip(cells, pool.map(lambda cell: _run(grid, cell, results), cells), strict=True):
-            stage.advance(1, cell.name)
-            if problem:
-                failed[cell.name] = problem
-                progress.say(f"{cell.name} failed: {problem}")
+        try:
+            outcomes = pool.map(lambda cell: running.finish(_command(grid, cell, results)), cells)
+            for cell, problem in zip(cells, outcomes, strict=True):
+                stage.advance(1, cell.name)
+                if problem:
+                    failed[cell.name] = problem
+                    progress.say(f"{cell.name} failed: {problem}")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            running.end()
+            raise
     return failed
 
 
-def _run(grid: Grid, cell: Cell, results: Path) -> str:
-    """Run one cell in its own process; an empty string, or the last line of what it said when it failed."""
+class Running:
+    """The processes of a grid that are under way, so that an interrupt can end them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._processes: set[subprocess.Popen[str]] = set()
+        self._ended = False
+
+    def finish(self, command: Sequence[str]) -> str:
+        """Run `command` to its end; an empty string, or its exit code and last line where it failed."""
+        with self._lock:
+            if self._ended:
+                return "not started"
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            self._processes.add(process)
+        _, said = process.communicate()
+        with self._lock:
+            self._processes.discard(process)
+        if process.returncode == 0:
+            return ""
+        lines = said.strip().splitlines() or ["no message"]
+        return f"exit {process.returncode}: {lines[-1]}"
+
+    def end(self) -> None:
+        """Ask every process to stop as SIGTERM does: what is whole stays, and nothing new begins."""
+        with self._lock:
+            self._ended = True
+            for process in self._processes:
+                process.terminate()
+
+
+def _command(grid: Grid, cell: Cell, results: Path) -> list[str]:
+    """One cell as the ordinary command."""
     command = [sys.executable, "-m", "selfreward", "run", str(grid.base), *cell.overrides]
-    command += ["--name", cell.name, "--results", str(results)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode == 0:
-        return ""
-    said: Sequence[str] = done.stderr.strip().splitlines() or ["no message"]
-    return f"exit {done.returncode}: {said[-1]}"
+    return [*command, "--name", cell.name, "--results", str(results)]
 
 
 def require_all(failed: Mapping[str, str]) -> None:

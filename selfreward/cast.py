@@ -65,15 +65,16 @@ class Cast:
     recipe: Recipe
     on_handoff: Callable[[Policy, HandOffReport], None]
     policies: list[Policy] = field(default_factory=list)
+    starts: dict[int, int] = field(default_factory=dict)
     _engine: Engine | None = None
 
     def resolve(self, reference: str, round: int) -> Policy:
-        """The policy that `reference` names in `round`, whose start is the policy of round - 1.
+        """The policy that `reference` names in `round`.
 
         Raises RecipeError for a round that is not there yet.
         """
         if reference in ("policy", "previous"):
-            return self.policies[round - 1]
+            return self.policies[self.start_of(round)]
         if reference == "initial":
             return self.policies[0]
         if reference.startswith("round:"):
@@ -86,6 +87,10 @@ class Cast:
                 f"role {reference!r}: expected policy, previous, initial, round:K or an existing directory"
             )
         return Policy(round=None, digest=weights_digest(directory), directory=directory)
+
+    def start_of(self, round: int) -> int:
+        """The round whose policy `round` starts from: the one before it, unless a gate rolled back (`starts`)."""
+        return self.starts.get(round, round - 1)
 
     def player(self, policy: Policy) -> Player:
         """`policy`, ready to be asked; the engine is built and loaded only when `hold` is called."""

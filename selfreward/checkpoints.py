@@ -31,6 +31,9 @@ _CHAT_FILES = (
     "config.json",
 )
 
+FULL_PRECISION = "full_precision"
+"""Folder of a half-precision checkpoint in which training keeps the float32 weights that it rounds to."""
+
 TensorHeader = tuple[str, tuple[int, ...], int, int]
 """dtype as safetensors writes it, shape, and the byte range after the header."""
 

@@ -165,6 +165,35 @@ def show(
     print_prompt(view, prompt_id, console())
 
 
+@app.command("judge-diff")
+def judge_diff(
+    run_name: RunName,
+    changes: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Keys of the judge to change.")
+    ] = None,
+    number: Annotated[int, typer.Option("--round", min=0, metavar="K", help="The policy that judges.")] = 0,
+    template: Annotated[str | None, typer.Option(help="Short for template=NAME.")] = None,
+    rubric: Annotated[str | None, typer.Option(help="Short for template=rubric rubric=NAME.")] = None,
+    against: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Change the first version too, instead of the run's.")
+    ] = None,
+    again: Annotated[bool, typer.Option(help="Ask the first version twice, to know its noise.")] = True,
+    out: Annotated[Path | None, typer.Option(help="Also write it to this JSON file.")] = None,
+    results: Results = RESULTS,
+) -> None:
+    """Judge a run's frozen pool again under a changed judge, prompt or rubric, and say what changes."""
+    view = _store(results).existing(run_name)
+    wanted = [*(changes or []), *([f"template={template}"] if template else [])]
+    wanted += ["template=rubric", f"rubric={rubric}"] if rubric else []
+    from selfreward.judge_diff import judge_diff as compare_judges
+    from selfreward.judge_diff import lines
+
+    found = compare_judges(view, number, wanted, against or [], again=again)
+    typer.echo("\n".join(lines(found)))
+    if out:
+        out.write_text(found.as_json(), encoding="utf-8")
+
+
 @app.command()
 def export(
     run_name: RunName,

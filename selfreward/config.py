@@ -40,7 +40,7 @@ def setting(
 
 @dataclass(frozen=True)
 class ModelRecipe:
-    """The start policy. `path`: a Hugging Face directory or hub id, or `sandbox:seed-K` for a seed that ships here."""
+    """The start policy. `path`: a Hugging Face directory, or `sandbox:seed-K` for a seed that ships here."""
 
     path: str = "sandbox:seed-0"
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -134,13 +134,16 @@ class AdaptiveRecipe:
     """Judge where it matters: `first` judgments of every answer, then more of the contenders for best and worst.
 
     Up to `cap` per answer, until the leader's and its strongest challenger's intervals of `z` posterior standard
-    errors separate (scoring/adaptive.py). It takes the place of `judge.samples`.
+    errors separate, give or take `tolerance` score points (scoring/adaptive.py). `own_noise` trusts an answer's own
+    spread beside the pooled one, which then counts as one judgment more. It takes the place of `judge.samples`.
     """
 
     enabled: bool = False
     first: int = setting(2, minimum=2)
     cap: int = setting(11, minimum=2)
     z: float = setting(0.8, minimum=0)
+    tolerance: float = setting(0.25, minimum=0)
+    own_noise: bool = True
 
 
 @dataclass(frozen=True)
@@ -293,7 +296,8 @@ class LoraRecipe:
 
 @dataclass(frozen=True)
 class TrainRecipe:
-    """A preference loss on the round's pairs, from the round's policy. `method: sft` and `none` are controls.
+    """A preference loss on the round's pairs, from the round's policy. The other methods are controls: `sft` trains on
+    seed demonstrations, `sft_chosen` on the chosen answers alone (best-of-K), `none` hands the weights on.
 
     `reference`: previous | initial | round:K | a path. `loss` and its `beta`, `label_smoothing` and `gamma` are
     written out in trainers/losses.py; what a loss would not read is refused. `nll` weighs the chosen answer's mean
@@ -303,7 +307,7 @@ class TrainRecipe:
     adapter and merges it. `sft_examples` is the number of seed demonstrations that the `sft` control trains on.
     """
 
-    method: Literal["dpo", "sft", "none"] = "dpo"
+    method: Literal["dpo", "sft", "sft_chosen", "none"] = "dpo"
     reference: str = "previous"
     beta: float = setting(0.3, above=0)
     nll: float = setting(0.2, minimum=0)
@@ -372,10 +376,37 @@ class MeasureRecipe:
 
 
 @dataclass(frozen=True)
+class GateRule:
+    """One thing that must not happen: a measurement `above` or `below` a limit (exactly one of the two is set).
+
+    `against`: the level itself, its difference to round 0 (`initial`), or its ratio to round 0 (`initial_ratio`).
+    `proof: harm` fires where the interval shows that the limit is crossed; `proof: health` fires where the interval
+    does not show that it is kept (a kappa that must be at least .72 with its lower bound). Oracle measurements and the
+    report and selection pools are refused. `rollback` lets the next round start from the best earlier one.
+    """
+
+    metric: str = ""
+    above: float | None = None
+    below: float | None = None
+    against: Literal["level", "initial", "initial_ratio"] = "level"
+    pool: Literal["gate", "train", "frozen"] = "gate"
+    cohort: str = "all"
+    proof: Literal["harm", "health"] = "harm"
+    action: Literal["stop", "rollback", "warn"] = "warn"
+
+
+@dataclass(frozen=True)
 class GatesRecipe:
-    """`min_readable`: below this share of readable verdicts the round stops before anything is paired."""
+    """`min_readable`: below this share of readable verdicts the round stops before anything is paired.
+
+    `rules` are judged after every round; none by default. `error` is the chance that one run without any harm sees a
+    rule with `proof: harm` fire, split evenly over the `planned_rounds` (all of the run's where null) and these rules.
+    """
 
     min_readable: float = setting(0.5, minimum=0, maximum=1, horizon=True)
+    rules: list[GateRule] = field(default_factory=list, metadata={"horizon": True})
+    error: float = setting(0.05, above=0, below=0.5, horizon=True)
+    planned_rounds: int | None = setting(None, minimum=1, horizon=True)
 
 
 @dataclass(frozen=True)
@@ -538,6 +569,7 @@ def check(recipe: Recipe, where: str = "recipe") -> None:
             f"key 'engine.max_length' is {recipe.engine.max_length}; expected at least 8 tokens",
         ),
     ]
+    contradictions += _rules_that_cannot_work(recipe)
     for wrong, message in [*contradictions, *_unread_by_the_loss(recipe), *_unread_by_the_judge(recipe)]:
         if wrong:
             raise RecipeError(f"{where}: {message}")
@@ -546,6 +578,26 @@ def check(recipe: Recipe, where: str = "recipe") -> None:
         _check_role(where, key, reference, {"policy", "initial"}, recipe.rounds)
     _check_role(where, "train.reference", train.reference, {"previous", "initial"}, recipe.rounds)
     _check_role(where, "pairs.implicit_reference", recipe.pairs.implicit_reference, {"initial"}, recipe.rounds)
+
+
+def _rules_that_cannot_work(recipe: Recipe) -> list[tuple[bool, str]]:
+    found = []
+    for number, rule in enumerate(recipe.gates.rules):
+        key = f"key 'gates.rules[{number}]'"
+        limits = [limit for limit in (rule.above, rule.below) if limit is not None]
+        found += [
+            (not rule.metric, f"{key} names no metric"),
+            (len(limits) != 1, f"{key} ({rule.metric}) has {len(limits)} limits; expected above or below, one of them"),
+            (
+                rule.against == "initial_ratio" and any(limit <= 0 for limit in limits),
+                f"{key} ({rule.metric}) has the ratio {limits[:1]}; expected one above 0, for example above: 1.25",
+            ),
+            (
+                rule.proof == "health" and rule.against != "level",
+                f"{key} ({rule.metric}): proof=health is about a level; set against=level or proof=harm",
+            ),
+        ]
+    return found
 
 
 def _unread_by_the_judge(recipe: Recipe) -> list[tuple[bool, str]]:
@@ -571,6 +623,14 @@ def _unread_by_the_judge(recipe: Recipe) -> list[tuple[bool, str]]:
         (
             judge.rubric is not None and judge.protocol != "pointwise",
             f"judge.rubric has a score per criterion, which {named} cannot read; set judge.protocol=pointwise",
+        ),
+        (
+            (judge.pairwise.template == "principle") != (judge.pairwise.constitution is not None),
+            "judge.pairwise.template=principle and judge.pairwise.constitution belong together; set both or neither",
+        ),
+        (
+            any(name.partition("@")[0] == "rubric" for name in judge.ensemble),
+            "judge.ensemble names the template 'rubric', which needs a judge.rubric; name other templates",
         ),
         (
             judge.protocol == "pairwise" and recipe.meta.enabled,

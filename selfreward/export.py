@@ -52,7 +52,7 @@ def export(view: RunView, number: int, out: Path) -> None:
         try:
             # Copies, not links: the exported directory is its owner's to change, the run's bytes are not.
             for path in sorted(checkpoint.iterdir()):
-                if path.name != HANDOFF_FILE:
+                if path.is_file() and path.name != HANDOFF_FILE:
                     shutil.copyfile(path, beside / path.name)
             (beside / "README.md").write_text(card, encoding="utf-8")
             beside.chmod(0o755)

@@ -36,6 +36,8 @@ def run(recipe: Recipe, store: Store, name: str, progress: Progress) -> Path:
             steps.measure(0, RoundRows.none())
             for number in range(1, recipe.rounds + 1):
                 iterate(steps, number)
+                if steps.verdict(number) == "stop":
+                    break
             steps.discard_unneeded_checkpoints()
             if counted := cast.report():
                 artifacts.note("engine", None, report=counted)

@@ -21,7 +21,8 @@ from selfreward.pairing.mixing import EXTERNAL, mix
 from selfreward.pairs_file import ExternalPair, read_pairs
 from selfreward.records import Drop, Judgment, Likelihood, Pair, Prompt, Response, Rows, seed_for, stable_id
 from selfreward.runs import Run, Work
-from selfreward.scoring.pointwise import aggregate, distinct, shuffle_within_prompts
+from selfreward.scoring.answers import score_answers
+from selfreward.scoring.pointwise import distinct, shuffle_within_prompts
 from selfreward.sources import Source
 from selfreward.stages import grade, likelihoods
 from selfreward.stages.given import given
@@ -54,18 +55,20 @@ class Preferences:
 
     @cached_property
     def _complete_answers(self) -> list[Response]:
-        return distinct([response for response in self.responses if response.finish_reason == "stop"])
+        complete = [response for response in self.responses if response.finish_reason == "stop"]
+        return distinct(complete) if self.recipe.generate.deduplicate else complete
 
     def pairs(self, judgments: Sequence[Judgment]) -> tuple[list[Pair], list[Drop]]:
         """The round's own answer pairs; every prompt without one is among the drops."""
         recipe = self.recipe.pairs
         consistency: list[Consistency] = []
+        dropped: list[Drop] = []
         if recipe.score == "implicit_reward":
             scores, previous = self._implicit_scores()
             consistency = compare_rankings(self.responses, scores, previous, recipe)
             first, source = previous is None, "implicit"
         else:
-            scores, first = self._judged_scores(judgments), False
+            (scores, dropped), first = self._judged_scores(judgments), False
             source = "oracle" if self.recipe.judge.source == "oracle" else "self"
         gold = self._gold() if load_rule(recipe.rule).needs == "gold" else {}
         margins = self._margins([*self._complete_answers, *gold.values()])
@@ -76,7 +79,7 @@ class Preferences:
         pairs, softened = soften(pairs, consistency, recipe, first=first)
         if recipe.consistency != "none":
             self.complete(given(self.number, "consistency", Consistency, consistency, {"pairs": recipe.consistency}))
-        return pairs, [*drops, *softened]
+        return pairs, [*dropped, *drops, *softened]
 
     def mixed_in(self, own: Sequence[Pair]) -> tuple[list[Pair], dict[str, Prompt]]:
         """Earlier and external pairs at the recipe's shares, and the prompts of the external ones by id."""
@@ -95,18 +98,19 @@ class Preferences:
         )
         return chosen, {row.prompt.id: row.prompt for row in given_pairs}
 
-    def _judged_scores(self, judgments: Sequence[Judgment]) -> dict[str, Score]:
-        scores = aggregate(judgments, self.recipe.judge.aggregate)
+    def _judged_scores(self, judgments: Sequence[Judgment]) -> tuple[dict[str, Score], list[Drop]]:
+        scores, dropped = score_answers(judgments, self.recipe.judge)
         if self.recipe.judge.control == "shuffled":
-            return shuffle_within_prompts(scores, self.responses, self.seed)
-        return scores
+            scores = shuffle_within_prompts(scores, self.responses, self.seed)
+        return scores, dropped
 
     def _implicit_scores(self) -> tuple[dict[str, Score], dict[str, Score] | None]:
         """Scores by the round's policy and by the one before it; None where nothing came before."""
         policies, number = self.cast.policies, self.number
         reference = self.cast.resolve(self.recipe.pairs.implicit_reference, number)
-        current = policies[number - 1]
-        before = policies[number - 2] if number > 1 else reference
+        start = self.cast.start_of(number)
+        current = policies[start]
+        before = policies[self.cast.start_of(start)] if start else reference
         answers = self._complete_answers
 
         def scores(name: str, policy: Policy) -> dict[str, Score]:
@@ -116,7 +120,7 @@ class Preferences:
 
         own = scores("policy", current)
         # The start policy has no predecessor, unless the reference is another model (the one before its fine-tuning).
-        if number == 1 and before.digest == current.digest:
+        if start == 0 and before.digest == current.digest:
             return own, None
         return own, scores("previous", before)
 

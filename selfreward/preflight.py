@@ -16,7 +16,8 @@ from selfreward.pairing.checks import check_pairs
 from selfreward.pairing.prompts import assert_disjoint
 from selfreward.pairs_file import read_pairs
 from selfreward.records import Prompt
-from selfreward.roles import generator, version
+from selfreward.roles import generator, judge_pairwise, version
+from selfreward.roles.judge_prompt import judge_prompt
 from selfreward.sources import Source, by_pool, open_source
 from selfreward.verifiers import VERIFIERS
 
@@ -27,11 +28,11 @@ def preflight(recipe: Recipe) -> tuple[Policy, Source, Verifier | None]:
     """The start policy, the prompts and the verifier. Raises RecipeError or DataError that says what to change."""
     for kind, template in {
         "generator": recipe.generate.template,
-        "judge": recipe.judge.template,
         "meta_judge": recipe.meta.template,
         "prompt_writer": recipe.prompts.writer.template,
     }.items():
         version(kind, template)
+    check_judge(recipe)
     check_pairs(recipe)
     if recipe.engine.kind == "vllm":
         require_vllm()
@@ -42,6 +43,16 @@ def preflight(recipe: Recipe) -> tuple[Policy, Source, Verifier | None]:
     start = start_policy(recipe)
     check_lengths(recipe, source, start.directory)
     return start, source, verifier
+
+
+def check_judge(recipe: Recipe) -> None:
+    """Every template, rubric and constitution that the judge would ask with is read once. Raises RecipeError."""
+    judge = recipe.judge
+    judge_prompt(judge)
+    for member in judge.ensemble:
+        version("judge", member.partition("@")[0] or judge.template)
+    if judge.protocol == "pairwise":
+        judge_pairwise.version(judge.pairwise.template, judge.pairwise.constitution)
 
 
 def start_policy(recipe: Recipe) -> Policy:

@@ -31,7 +31,7 @@ class Estimate:
 NOTHING = Estimate(None, None, None, 0)
 
 
-def _t(quantile: float, freedom: float) -> float:
+def t_quantile(quantile: float, freedom: float) -> float:
     return float(stdtrit(freedom, quantile))
 
 
@@ -63,7 +63,7 @@ def clustered_mean(values: ArrayLike, clusters: Sequence[str]) -> Estimate:
     mean, variance, groups = _mean_and_variance(rows, clusters)
     if groups == 1:
         return Estimate(mean, None, None, 1)
-    half = _t(TAIL, groups - 1) * math.sqrt(variance)
+    half = t_quantile(TAIL, groups - 1) * math.sqrt(variance)
     return Estimate(mean, mean - half, mean + half, groups)
 
 
@@ -95,7 +95,7 @@ def clustered_share(values: ArrayLike, clusters: Sequence[str]) -> Estimate:
         trials = float(groups) if singletons or share in (0.0, 1.0) else float(len(rows))
     else:
         trials = min(float(len(rows)), len(rows) * independent / variance)
-    low, high = wilson(share * trials, trials, NORMAL if singletons else _t(TAIL, groups - 1))
+    low, high = wilson(share * trials, trials, NORMAL if singletons else t_quantile(TAIL, groups - 1))
     return Estimate(share, low, high, groups)
 
 
@@ -194,7 +194,7 @@ def _resolution(parts: Sequence[tuple[float, int]]) -> tuple[float | None, float
     if not parts:
         return None, None
     half, reach = (
-        math.sqrt(sum(_t(quantile, freedom) ** 2 * variance for variance, freedom in parts))
+        math.sqrt(sum(t_quantile(quantile, freedom) ** 2 * variance for variance, freedom in parts))
         for quantile in (TAIL, POWER)
     )
     return half, half + reach

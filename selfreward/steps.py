@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from selfreward.cast import Cast, Policy
 from selfreward.config import Recipe, as_dict
-from selfreward.gates import best_round, require_readable
+from selfreward.gates import best_round, decision, judge_round, refuse_oracle_rules, require_readable
+from selfreward.judging import Judging
 from selfreward.metrics.evidence import Evidence, PoolRows, Verifier
 from selfreward.pairing.judgments import judgment_pairs
 from selfreward.preferences import Preferences
@@ -64,11 +65,11 @@ class Steps:
     frozen: Rows[Labelled] = field(default_factory=lambda: Rows([]))
     initial: PoolRows | None = None
     initial_digest: str = ""
-    previous: PoolRows | None = None
-    previous_digest: str = ""
+    pool_rows: list[tuple[PoolRows, str]] = field(default_factory=list)
     frozen_judgments: list[Rows[Judgment]] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
+    rolled_back: set[int] = field(default_factory=set)
 
     def begin(self, start: Policy) -> None:
         """Round 0: the start policy is copied into the run, and the frozen pools are written down."""
@@ -114,8 +115,7 @@ class Steps:
             return Rows([])
         if recipe.source == "verifier_then_model" and self.verifier is not None:
             return self._judge_what_is_open(number, prompts, wanted, self.verifier, inputs)
-        player = self.cast.role(recipe.model, number)
-        judgments = self._complete(judge.judge(player, _by_id(prompts), wanted, recipe, made_from=inputs, round=number))
+        judgments = Judging(recipe, self.cast, self._complete, number, number).judge(_by_id(prompts), wanted, inputs)
         require_readable(judgments, self.recipe.gates.min_readable, number)
         return judgments
 
@@ -134,12 +134,9 @@ class Steps:
             verify.ask_verifier(verifier, named, _by_id(prompts), wanted, made_from=inputs, round=number)
         )
         asked = verify.left_to_the_model(verdicts, wanted)
-        player = self.cast.role(recipe.model, number)
         made_from = {**inputs, "verdicts": verdicts.digest}
-        work = judge.judge(
-            player, _by_id(prompts), asked, recipe, made_from=made_from, round=number, artifact="model_judgments"
-        )
-        opinions = self._complete(work)
+        judging = Judging(recipe, self.cast, self._complete, number, number)
+        opinions = judging.judge(_by_id(prompts), asked, made_from, "model_judgments")
         if opinions:
             require_readable(opinions, self.recipe.gates.min_readable, number)
         merged = verify.merge(verdicts, opinions)
@@ -221,8 +218,8 @@ class Steps:
         """The policy's samples on the frozen pools, their scores and likelihoods, then every metric."""
         recipe = self.recipe
         policy = self.cast.policies[number]
-        judging = self.cast.role(recipe.judge.model, number + 1)
-        asking, scoring = measure.pool_sampling(recipe), measure.pool_judging(recipe)
+        judging = Judging(measure.pool_judging(recipe), self.cast, self._complete, number, number + 1)
+        asking = measure.pool_sampling(recipe)
         prompts = _by_id(self.pools)
         sampling = respond.respond(
             self.cast.player(policy), self.pools, asking, round=number, artifact="eval_responses"
@@ -231,8 +228,7 @@ class Steps:
         inputs = {"pools": self.pools.digest, "responses": responses.digest}
 
         def score(prompts: Mapping[str, Prompt], answers: Sequence[Response], artifact: str, **made_from: str) -> Any:
-            work = judge.judge(judging, prompts, answers, scoring, made_from=made_from, round=number, artifact=artifact)
-            return self._complete(work)
+            return judging.judge(prompts, answers, made_from, artifact)
 
         judgments = score(prompts, distinct(responses), "eval_judgments", **inputs)
         frozen_judgments = score(
@@ -244,6 +240,9 @@ class Steps:
         likelihood_rows = self._likelihoods(number, prompts, responses, inputs) if number else {}
         pool_rows = PoolRows(self.pools, responses, judgments)
         self.initial = self.initial or pool_rows
+        start = self.cast.start_of(number)
+        previous, previous_digest = self.pool_rows[start] if number else (None, "")
+        earlier_judgments = [self.frozen_judgments[0], self.frozen_judgments[start]] if number else []
         evidence = Evidence(
             round=number,
             policy=policy.digest,
@@ -260,43 +259,75 @@ class Steps:
             round_drops=rows.drops,
             training=self._facts(number)["metrics"],
             verifier=self.verifier,
-            previous=self.previous,
-            frozen_judgments_previous=self.frozen_judgments[-1] if self.frozen_judgments else (),
-            frozen_judgments_initial=self.frozen_judgments[0] if self.frozen_judgments else (),
+            previous=previous,
+            frozen_judgments_previous=earlier_judgments[-1] if earlier_judgments else (),
+            frozen_judgments_initial=earlier_judgments[0] if earlier_judgments else (),
         )
         self.initial_digest = self.initial_digest or judgments.digest
         sealed = [responses, judgments, self.frozen, frozen_judgments, *likelihood_rows.values()]
         sealed += [rows.prompts, rows.responses, rows.judgments, rows.metas, rows.pairs, rows.drops]
-        sealed += [*self.frozen_judgments[:1], *self.frozen_judgments[-1:]]
-        digests = [*(part.digest for part in sealed), self.initial_digest, self.previous_digest, policy.digest]
+        sealed += earlier_judgments
+        digests = [*(part.digest for part in sealed), self.initial_digest, previous_digest, policy.digest]
         work = measure.measure(evidence, made_from=digests, verifier=recipe.measure.verifier)
         self.measurements += self._complete(work)
-        self.previous, self.previous_digest = pool_rows, judgments.digest
+        refuse_oracle_rules(recipe.gates, self.measurements, number)
+        self.pool_rows.append((pool_rows, judgments.digest))
         self.frozen_judgments.append(frozen_judgments)
 
     def _likelihoods(
         self, number: int, prompts: Mapping[str, Prompt], responses: Sequence[Response], inputs: Mapping[str, str]
     ) -> dict[str, Rows[Likelihood]]:
-        """The policy's own answers on the report pool under itself, its predecessor and the start policy."""
-        report = [response for response in responses if prompts[response.prompt_id].pool == "report"]
+        """The policy's own answers under itself, the policy it was trained from and the start policy.
+
+        On the report pool, and on the gate pool where a rule of the gates asks for a KL there.
+        """
+        gated = {rule.pool for rule in self.recipe.gates.rules if rule.metric.startswith("kl_")}
+        asked = {"report", *(gated & {"gate"})}
+        answers = [response for response in responses if prompts[response.prompt_id].pool in asked]
+        made_from = {**inputs, "asked": ",".join(sorted(asked))} if len(asked) > 1 else inputs
         policies = self.cast.policies
         found = {}
         for name, policy in {
             "policy": policies[number],
-            "previous": policies[number - 1],
+            "previous": policies[self.cast.start_of(number)],
             "initial": policies[0],
         }.items():
             work = likelihoods.likelihoods(
                 self.cast.player(policy),
                 prompts,
-                report,
+                answers,
                 self.recipe.generate,
-                made_from=inputs,
+                made_from=made_from,
                 round=number,
                 artifact=f"likelihoods_{name}",
             )
             found[name] = self._complete(work)
         return found
+
+    def verdict(self, number: int) -> str:
+        """The gates' word on the round: go on, stop, or roll back, which sets where the next round starts.
+
+        A verdict is a pure function of recipe and measurements: a resumed run reaches it again. It is written to the
+        journal with its evidence; the checkpoints' seals say what each was trained from.
+        """
+        gates = self.recipe.gates
+        verdicts = judge_round(gates, self.recipe.rounds, self.measurements, number)
+        decided = decision(verdicts)
+        if decided == "rollback":
+            earlier = [row for row in self.measurements if row.round < number and row.round not in self.rolled_back]
+            self.rolled_back.add(number)
+            self.cast.starts[number + 1] = best_round(earlier)
+        for verdict in verdicts:
+            evidence = asdict(verdict)
+            self.artifacts.note("gate", evidence.pop("round"), "measurements", **evidence)
+            if verdict.fired:
+                self.progress.say(verdict.sentence)
+        if verdicts:
+            start = None if decided == "stop" else self.cast.start_of(number + 1)
+            self.artifacts.note("verdict", number, decision=decided, next_start=start)
+            if decided != "go on":
+                self.progress.say(f"round {number}: {decided}" + ("" if start is None else f" to round {start}"))
+        return decided
 
     def discard_unneeded_checkpoints(self) -> None:
         """Retention: the weights of the start, best and last rounds stay, and of any that a reference names.

@@ -9,13 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
+from selfreward import preflight
+from selfreward.checkpoints import weights_digest
 from selfreward.config import PairsRecipe, load_recipe
 from selfreward.loop import run
 from selfreward.pairing.candidates import counted
 from selfreward.pairing.consistency import WHOLE_SET, Consistency, compare_rankings, kendall, soften
 from selfreward.pairing.implicit_reward import implicit_rewards
 from selfreward.progress import Progress
-from selfreward.records import Likelihood, Pair, Response
+from selfreward.records import Drop, Likelihood, Pair, Response
 from selfreward.store import Store
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
@@ -198,3 +200,38 @@ def test_a_run_is_softened_from_its_second_round_on(tmp_path):
         assert rewards[one.chosen_id] == max(rewards.values()) == pytest.approx(one.chosen_score)
         assert rewards[one.rejected_id] == min(rewards.values()) == pytest.approx(one.rejected_score)
     assert not list((tmp_path / "cream" / "round-02").glob("judgments*")), "nobody judges the round's answers"
+
+
+def test_a_reference_from_before_the_start_gives_the_first_round_a_past(tmp_path):
+    """CREAM's own setting: the model before its fine-tuning is reference and first predecessor in one."""
+    other = preflight.model_directory("sandbox:seed-1")
+    keys = [
+        "meta.enabled=false",
+        "judge.source=none",
+        "pairs.score=implicit_reward",
+        "pairs.consistency=prompt",
+        "pairs.inconsistent=skip",
+        f"pairs.implicit_reference={other}",
+        "measure.frozen=0",
+        "rounds=1",
+    ]
+    store = Store(tmp_path)
+    run(load_recipe(SMOKE, keys), store, "cream", Progress())
+    view = store.existing("cream")
+    rows = {row.id: row for row in view.read(1, "consistency", Consistency)}
+    pairs = {one.prompt_id: one for one in view.read(1, "pairs", Pair)}
+    dropped = {drop.subject: drop.reason for drop in view.read(1, "dropped", Drop)}
+    assert {row.policy for row in view.read(1, "round_likelihoods_reference", Likelihood)} == {weights_digest(other)}
+    assert pairs and rows[WHOLE_SET].consistency is not None
+    for name, row in rows.items():
+        if name == WHOLE_SET:
+            continue
+        if row.consistency is not None and row.consistency >= 0.5:
+            assert name in dropped or pairs[name].label == row.consistency
+        else:
+            assert name not in pairs and dropped[name]
+    reasons = {dropped[name] for name, row in rows.items() if row.below_half and name != WHOLE_SET and name in dropped}
+    assert reasons <= {"consistency below 1/2", "near tie", "tie", "identical text"}
+    started = [event for event in view.events() if event["event"] == "chunk_started"]
+    run(load_recipe(SMOKE, keys), store, "cream", Progress())
+    assert [event for event in view.events() if event["event"] == "chunk_started"] == started, "nothing is done twice"

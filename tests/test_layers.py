@@ -21,7 +21,7 @@ LAYERS: list[dict[str, list[str]]] = [
         "store": ["files", "seals", "chunks", "directories", "sharing", "run_view", "runs", "store"],
         "stats": ["stats", "resampling"],
         "roles": ["roles"],
-        "prompt files": ["pools_file", "pairs_file"],
+        "prompt files": ["pools_file", "pairs_file", "probes"],
         "sandbox world": [
             f"sandbox.{name}"
             for name in ("words", "tasks", "draws", "oracle", "annotator", "demonstrator", "prompts", "pools", "world")
@@ -34,8 +34,14 @@ LAYERS: list[dict[str, list[str]]] = [
     {"trainers": ["trainers"]},
     {"cast": ["cast"], "gates": ["gates"]},
     {"stages": ["stages"], "preflight": ["preflight"], "environment": ["environment"]},
-    {"loop": ["preferences", "steps", "loop"]},
-    {"report": ["report"], "ablate": ["ablate"], "export": ["export"], "doctor": ["doctor"]},
+    {"loop": ["judging", "preferences", "steps", "loop"]},
+    {
+        "report": ["report"],
+        "ablate": ["ablate"],
+        "export": ["export"],
+        "judge diff": ["judge_diff"],
+        "doctor": ["doctor"],
+    },
     {"command": ["cli", "exits", "__main__"]},
 ]
 PARTS = {prefix: (height, part) for height, layer in enumerate(LAYERS) for part in layer for prefix in layer[part]}

@@ -144,6 +144,9 @@ def test_controls_do_what_they_say(results: Path) -> None:
     assert correct is not None and correct < 0.9
     frozen = go(results, "frozen", "judge.model=initial", "meta.enabled=false")
     assert {row.judge for row in frozen.read(2, "judgments", Judgment)} == {checkpoint(frozen, 0)["digest"]}
+    distilled = go(results, "distilled", "train.method=sft_chosen", "rounds=1", "meta.enabled=false")
+    assert checkpoint(distilled, 1)["digest"] != checkpoint(distilled, 0)["digest"]
+    assert checkpoint(distilled, 1)["method"] == "sft_chosen"
     taught = go(results, "taught", "train.method=sft", "train.sft_examples=32", "rounds=1", "meta.enabled=false")
     assert checkpoint(taught, 1)["digest"] != checkpoint(taught, 0)["digest"]
 

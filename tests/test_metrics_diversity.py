@@ -176,7 +176,7 @@ def test_tfidf_is_cosine_of_words_and_never_of_the_order_of_features():
     points = np.asarray(embed(["A, b", "a , B", "", "c"]).todense())
     assert (points[:2] ** 2).sum(axis=1) == pytest.approx([1, 1])
     assert points[0] @ points[1] == pytest.approx(1.0) and not points[2].any() and points[0] @ points[3] == 0
-    assert words("It's 5.") == ["it", "'", "s", "5", "."]
+    assert words("It's 5.") == ("it", "'", "s", "5", ".")
 
 
 def test_edges_single_samples_empty_texts_one_prompt():

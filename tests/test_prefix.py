@@ -157,6 +157,26 @@ def test_a_packed_row_holds_each_prompt_once_and_sees_only_its_own_branch(texts)
                 assert [*pair.prompt_token_ids, *completion][len(seen)] == labels[column].item()
 
 
+def test_the_block_mask_is_the_same_mask():
+    from torch.nn.attention.flex_attention import create_mask
+
+    batch = prefix.pack(random_pairs(5, seed=2), 0)
+    width = batch["input_ids"].shape[1]
+    dense = create_mask(prefix.visible(batch["branches"]), 5, None, width, width, device="cpu")
+    assert torch.equal(dense, prefix.branch_mask(batch["branches"], width))
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_flex_attention_gives_the_same_log_probabilities():
+    """It is compiled, which takes a C++ compiler and a minute; a CPU has no backward of it."""
+    model, batch = model_of(FAMILIES["llama"]), prefix.pack(random_pairs(4, seed=5), 0)
+    expected = prefix.pair_logprobs(model, batch)
+    model.set_attn_implementation("flex_attention")
+    for flex, plain in zip(prefix.pair_logprobs(model, batch), expected, strict=True):
+        torch.testing.assert_close(flex, plain, rtol=1e-5, atol=1e-4)
+
+
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_policy(tmp_path_factory.mktemp("policy"))

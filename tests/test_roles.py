@@ -262,7 +262,7 @@ def test_versions_name_the_words() -> None:
     names = {version(kind, name) for kind, known in TEMPLATES.items() for name in known}
     assert len(names) == sum(map(len, TEMPLATES.values()))
     assert version("judge", "sandbox").startswith("judge/sandbox@") and len(version("judge", "sandbox")) == 22
-    with pytest.raises(RecipeError, match=r"'additve' does not exist; expected one of additive, sandbox"):
+    with pytest.raises(RecipeError, match=r"'additve' does not exist; expected one of additive, rubric, sandbox"):
         version("judge", "additve")
 
 

@@ -40,6 +40,7 @@ from selfreward.trainers.rows import too_long, training_order
 from selfreward.trainers.supervised import train_supervised
 
 ADAPTER = dataclasses.replace(SHORT, lora=LoraRecipe(rank=2, alpha=4))
+SHARED = dataclasses.replace(SHORT, prefix_sharing="always")
 PLAIN = dataclasses.replace(SHORT, nll=0.0)
 FACTORY = Path(__file__).with_name("training_factory.py")
 
@@ -184,7 +185,7 @@ def test_a_checkpoint_is_never_overwritten(start, pairs, tmp_path):
     assert weights(tmp_path / "out") == before
 
 
-@pytest.mark.parametrize("recipe", [SHORT, ADAPTER], ids=["full", "adapter"])
+@pytest.mark.parametrize("recipe", [SHORT, ADAPTER, SHARED], ids=["full", "adapter", "shared"])
 def test_interrupted_trainings_end_where_an_uninterrupted_one_does(start, pairs, tmp_path, recipe):
     whole = train(start, pairs, tmp_path / "whole", recipe)
     seen: list[int] = []

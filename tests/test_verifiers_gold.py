@@ -252,7 +252,19 @@ def test_a_verifier_that_raises_hangs_or_dies_leaves_the_answer_open_with_the_re
     verifier.close()
 
 
-def test_a_verifier_that_cannot_be_made_leaves_everything_open():
+def test_a_gold_answer_that_hangs_the_verifier_is_refused_before_the_run():
+    verifier = ConfinedVerifier("verifier_examples:Misbehaving", seconds=1.0)
+    verifier.require(asked("good"))
+    with pytest.raises(DataError, match=r"^prompt p has no answer$"):
+        verifier.require(asked())
+    with pytest.raises(DataError, match=r"prompt p .*no answer in 1 s"):
+        verifier.require(asked("hang"))
+    verifier.close()
+
+
+def test_a_verifier_that_cannot_be_made_says_why():
     verifier = ConfinedVerifier("verifier_examples:CannotStart", seconds=5.0)
-    assert "raised" in verifier.check(asked(), "right").open
+    assert verifier.check(asked(), "right").open == "verifier raised OSError: nothing here"
+    with pytest.raises(DataError, match="nothing here"):
+        verifier.require(asked())
     verifier.close()

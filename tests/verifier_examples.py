@@ -3,12 +3,16 @@
 import os
 import time
 
+from selfreward.errors import DataError
 from selfreward.verifiers.truths import decided
 
 
 class Misbehaving:
     def require(self, prompt):
-        pass
+        if prompt.answer == "hang":
+            time.sleep(600)
+        if prompt.answer is None:
+            raise DataError("prompt p has no answer")
 
     def check(self, prompt, text):
         if text == "raise":

@@ -87,8 +87,8 @@ class VllmEngine:
         self._forget_prefixes()
         if self._running.finds_planted():
             raise HandOffError(
-                f"the engine still finds prompts of the policy before {directory} in its prefix cache, so "
-                "replies would mix two policies; start the run again"
+                f"the engine still finds prompts of the policy before {directory} in its prefix cache, so replies "
+                "would mix two policies; start the run again"
             )
 
     def _read_checkpoint(self, directory: Path) -> None:

@@ -30,6 +30,7 @@ class VllmProcess:
         positions = getattr(config.get_text_config(), "max_position_embeddings", None)
         self._can_sleep, self._asleep = sleeps(engine, device), False
         self._in_process = engine.vllm.in_process
+        self._freed: list[int] = []
         with _restored(environment(engine, device), engine.threads):
             from vllm import LLM
 
@@ -88,9 +89,11 @@ class VllmProcess:
         """Free weights and cache, their contents lost; False where the device cannot."""
         if self._can_sleep and not self._asleep:
             self.plant()
+            free = self.call("free_memory")
             with self._dies_loudly("when it was put to sleep"):
                 self._llm.sleep(level=2)
             self._asleep = True
+            self._freed.append(self.call("free_memory") - free)
         return self._asleep
 
     def wake(self, what: str) -> None:
@@ -105,6 +108,7 @@ class VllmProcess:
         asked, hit = (int(counts.get(f"vllm:prefix_cache_{name}", 0)) for name in ("queries", "hits"))
         return {
             "pids": self._pids,
+            "freed_bytes": self._freed,
             "prompt_tokens": asked,
             "cached_tokens": hit,
             "cache_hit_share": round(hit / asked, 4) if asked else 0.0,
@@ -125,13 +129,13 @@ class VllmProcess:
 
     @contextmanager
     def _dies_loudly(self, when: str) -> Iterator[None]:
-        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+        from vllm.exceptions import VLLMError
 
         if self._llm is None:
             raise EngineError("vLLM has ended; start the run again")
         try:
             yield
-        except (EngineDeadError, EngineGenerateError, RuntimeError) as problem:
+        except (VLLMError, RuntimeError) as problem:
             self.close()
             raise EngineError(
                 f"vLLM ended {when} ({' '.join(str(problem).split()) or type(problem).__name__}); its own log above "

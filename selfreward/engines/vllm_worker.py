@@ -7,8 +7,8 @@ vLLM fuses: q, k and v are rows of one `qkv_proj`, gate and up of one `gate_up_p
 CPU build also packs every matrix for oneDNN and drops the original. Checksums are of the checkpoint's own tensors:
 fused ones are cut, padding is cut off, and what is packed is multiplied by the identity, which is exact, so that the
 copy that computes is what is compared. Only the sign of a zero is lost in a product; it is taken from the file.
-
-Not told apart: the shards of several workers. With `tensor_parallel_size` above 1, checksums are refused.
+Where several workers share a tensor, it is gathered. Key and value heads that are fewer than the workers are copied to
+several, so there the checksums differ, and a hand-off that needs them is refused.
 """
 
 import os
@@ -118,12 +118,23 @@ def _parts(model: Any, module: Any, name: str, tensor: torch.Tensor) -> Iterator
     fused = name.split(".")[-2]
     names = getattr(model, "packed_modules_mapping", {}).get(fused, [])
     if rows is not None:
-        yield name, tensor[:rows]
+        yield name, _whole(module, tensor)[:rows]
     elif len(names) > 1 and hasattr(module, "output_partition_sizes"):
         for part, rows_of_part in zip(names, tensor.split(module.output_partition_sizes), strict=True):
-            yield name.replace(f".{fused}.", f".{part}."), rows_of_part
+            yield name.replace(f".{fused}.", f".{part}."), _whole(module, rows_of_part)
     else:
-        yield name, tensor
+        yield name, _whole(module, tensor)
+
+
+def _whole(module: Any, tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor of which every worker holds a part, where there are several."""
+    if getattr(module, "tp_size", 1) == 1:
+        return tensor
+    from vllm.distributed import tensor_model_parallel_all_gather
+
+    if hasattr(module, "input_is_parallel"):
+        return tensor_model_parallel_all_gather(tensor.contiguous(), 1) if tensor.ndim == 2 else tensor
+    return tensor_model_parallel_all_gather(tensor.contiguous(), 0)
 
 
 def _with_signs_of_zeros(

@@ -21,6 +21,7 @@ METRICS: dict[str, str] = {
     "judge_stability": "selfreward.metrics.judge_stability:measure",
     "judge_length": "selfreward.metrics.judge_length:measure",
     "length": "selfreward.metrics.length:measure",
+    "form": "selfreward.metrics.form:measure",
     "pairs": "selfreward.metrics.pairs:measure",
     "drift": "selfreward.metrics.drift:measure",
     "output_drift": "selfreward.metrics.output_drift:measure",
@@ -29,6 +30,7 @@ METRICS: dict[str, str] = {
     "lexical_diversity": "selfreward.metrics.lexical_diversity:measure",
     "embedded_diversity": "selfreward.metrics.embedded_diversity:measure",
     "coverage": "selfreward.metrics.coverage:measure",
+    "win_rate": "selfreward.metrics.win_rate:measure",
     "meta": "selfreward.metrics.meta:measure",
 }
 

@@ -60,9 +60,10 @@ def _belief(
 
 def _scores(answers: Sequence[Answer], verifier: Verifier | None) -> tuple[list[float], list[str]]:
     """Scores of the scored answers, minus their true quality if a verifier is given, and their prompt ids."""
-    scored = [(answer, answer.score) for answer in answers if answer.score is not None]
-    values = [
-        score - (verifier.check(answer.prompt, answer.response.text).quality if verifier else 0.0)
-        for answer, score in scored
-    ]
-    return values, clusters(answer for answer, _ in scored)
+    values, known = [], []
+    for answer in answers:
+        truth = verifier.check(answer.prompt, answer.response.text) if verifier else None
+        if answer.score is not None and not (truth and truth.open):
+            values.append(answer.score - (truth.quality if truth else 0.0))
+            known.append(answer)
+    return values, clusters(known)

@@ -73,7 +73,8 @@ def vendi(kernel: Array) -> float:
     """`kernel` is symmetric with ones on its diagonal."""
     shares = np.linalg.eigvalsh(kernel / len(kernel))
     shares = shares[shares > 1e-12]
-    return math.exp(-float((shares * np.log(shares)).sum()))
+    # Rounded, because the last bits of eigenvalues differ between machines.
+    return round(math.exp(-float((shares * np.log(shares)).sum())), 9)
 
 
 def _across_input(

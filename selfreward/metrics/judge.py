@@ -44,13 +44,9 @@ def measure(evidence: Evidence) -> list[Measurement]:
         for pool, answers in evaluated(evidence):
             distinct = {(answer.prompt.id, answer.response.text): answer for answer in reversed(answers)}
             cases = [
-                Case(
-                    prompt_id,
-                    evidence.verifier.check(distinct[prompt_id, text].prompt, text).quality,
-                    distinct[prompt_id, text].judgments,
-                    distinct[prompt_id, text].score,
-                )
+                Case(prompt_id, truth.quality, distinct[prompt_id, text].judgments, distinct[prompt_id, text].score)
                 for prompt_id, text in sorted(distinct)
+                if not (truth := evidence.verifier.check(distinct[prompt_id, text].prompt, text)).open
             ]
             rows += _against_truth(evidence, pool, cases)
     return rows

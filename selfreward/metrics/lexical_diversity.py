@@ -89,13 +89,19 @@ def _across_input(
         "distinct_ngrams": plain,
         "ead": adjusted,
         "compression": over_samples(compression),
-        "duplicate_texts": over_samples(duplicate_texts),
+        "duplicate_texts": _inside_of_a_share(over_samples(duplicate_texts)),
     }
     excluded = len(answers) - samples * len(groups)
     return [
         row(evidence, f"{name}_across_input", estimate, pool=pool, excluded=excluded, better=BETTER.get(name, "higher"))
         for name, estimate in estimates.items()
     ]
+
+
+def _inside_of_a_share(estimate: Estimate) -> Estimate:
+    if estimate.low is None or estimate.high is None:
+        return estimate
+    return Estimate(estimate.value, max(0.0, estimate.low), min(1.0, estimate.high), estimate.n)
 
 
 def _ngrams_across(slices: Sequence[Mapping[str, str]]) -> tuple[Estimate, Estimate]:

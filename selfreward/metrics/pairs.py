@@ -8,7 +8,8 @@
     chosen_minus_rejected_tokens           mean difference in sampled tokens of answer pairs
 
 Counts and the trainer's own means have no interval. `pair_correct` credited P(chosen is better) = the pair's label, so
-telling a pair the other way round changes nothing. Pairs about answers that this round did not sample are excluded.
+telling a pair the other way round changes nothing. Pairs about answers that this round did not sample, or
+that the verifier leaves open, are excluded.
 """
 
 from collections import Counter
@@ -64,13 +65,15 @@ def _correct(evidence: Evidence, pairs: Sequence[Pair], verifier: Verifier) -> M
     prompts = {prompt.id: prompt for prompt in evidence.round_prompts}
     texts = {response.id: response.text for response in evidence.round_responses}
     known = [pair for pair in pairs if pair.chosen_id in texts and pair.rejected_id in texts]
-    credited = []
+    credited, decided = [], []
     for pair in known:
-        chosen = verifier.check(prompts[pair.prompt_id], texts[pair.chosen_id]).quality
-        rejected = verifier.check(prompts[pair.prompt_id], texts[pair.rejected_id]).quality
-        credited.append(label_credit(pair.label, chosen - rejected))
-    estimate = clustered_share(credited, [pair.prompt_id for pair in known])
-    excluded = len(pairs) - len(known)
+        chosen = verifier.check(prompts[pair.prompt_id], texts[pair.chosen_id])
+        rejected = verifier.check(prompts[pair.prompt_id], texts[pair.rejected_id])
+        if not chosen.open and not rejected.open:
+            credited.append(label_credit(pair.label, chosen.quality - rejected.quality))
+            decided.append(pair.prompt_id)
+    estimate = clustered_share(credited, decided)
+    excluded = len(pairs) - len(decided)
     return row(evidence, "pair_correct", estimate, pool=OWN, excluded=excluded, better="higher", oracle=True)
 
 

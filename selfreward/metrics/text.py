@@ -8,6 +8,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from scipy.sparse import csr_array
 
@@ -16,8 +17,10 @@ Embedder = Callable[[Sequence[str]], csr_array]
 """Texts → rows of length 1 (a text without any feature is a row of zeros). Dense vectors go through `csr_array` too."""
 
 
-def words(text: str) -> list[str]:
-    return WORD.findall(text.lower())
+@lru_cache(maxsize=20_000)
+def words(text: str) -> tuple[str, ...]:
+    """Remembered: a round's metrics read the same answers again and again."""
+    return tuple(WORD.findall(text.lower()))
 
 
 def ngrams(tokens: Sequence[str], n: int) -> list[tuple[str, ...]]:

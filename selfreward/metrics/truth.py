@@ -4,6 +4,8 @@ true_accuracy        share of answers that are right, all families together and 
 true_quality         mean quality on the judge's scale, likewise
 best_of_k_accuracy   share of prompts with at least one right answer among the K sampled: what selection could reach
 claim_echo           share of answers that give the user's wrong claim back, among prompts with a wrong claim
+
+Answers that the verifier leaves open are excluded and counted.
 """
 
 from selfreward.metrics.answers import Answer, by_cohort, clusters, evaluated, row
@@ -19,26 +21,31 @@ def measure(evidence: Evidence) -> list[Measurement]:
     rows = []
     for pool, answers in evaluated(evidence):
         for cohort, members in by_cohort(answers):
-            truths = [verifier.check(answer.prompt, answer.response.text) for answer in members]
-            rows += _quality(evidence, pool, cohort, members, truths)
-            if cohort == "all":
-                rows += _best_and_echo(evidence, pool, members, truths)
+            checked = [(answer, verifier.check(answer.prompt, answer.response.text)) for answer in members]
+            decided = [answer for answer, truth in checked if not truth.open]
+            truths = [truth for _, truth in checked if not truth.open]
+            excluded = len(checked) - len(decided)
+            rows += _quality(evidence, pool, cohort, decided, truths, excluded)
+            if cohort == "all" and decided:
+                rows += _best_and_echo(evidence, pool, decided, truths, excluded)
     return rows
 
 
 def _quality(
-    evidence: Evidence, pool: str, cohort: str, answers: list[Answer], truths: list[Truth]
+    evidence: Evidence, pool: str, cohort: str, answers: list[Answer], truths: list[Truth], excluded: int
 ) -> list[Measurement]:
     prompts = clusters(answers)
     accuracy = clustered_share([float(truth.correct) for truth in truths], prompts)
     quality = clustered_mean([truth.quality for truth in truths], prompts)
     return [
-        row(evidence, "true_accuracy", accuracy, pool=pool, cohort=cohort, better="higher", oracle=True),
-        row(evidence, "true_quality", quality, pool=pool, cohort=cohort, better="higher", oracle=True),
+        row(evidence, name, estimate, pool=pool, cohort=cohort, excluded=excluded, better="higher", oracle=True)
+        for name, estimate in (("true_accuracy", accuracy), ("true_quality", quality))
     ]
 
 
-def _best_and_echo(evidence: Evidence, pool: str, answers: list[Answer], truths: list[Truth]) -> list[Measurement]:
+def _best_and_echo(
+    evidence: Evidence, pool: str, answers: list[Answer], truths: list[Truth], excluded: int
+) -> list[Measurement]:
     prompts = clusters(answers)
     share = cluster_means([float(truth.correct) for truth in truths], prompts)
     best = clustered_share([float(value > 0) for value in share.values()], list(share))
@@ -47,7 +54,7 @@ def _best_and_echo(evidence: Evidence, pool: str, answers: list[Answer], truths:
         for truth, prompt in zip(truths, prompts, strict=True)
         if truth.wrong_claim and truth.echoes_claim is not None
     ]
-    rows = [row(evidence, "best_of_k_accuracy", best, pool=pool, better="higher", oracle=True)]
+    rows = [row(evidence, "best_of_k_accuracy", best, pool=pool, excluded=excluded, better="higher", oracle=True)]
     if claimed:
         echo = clustered_share([value for value, _ in claimed], [prompt for _, prompt in claimed])
         rows.append(row(evidence, "claim_echo", echo, pool=pool, better="lower", oracle=True))

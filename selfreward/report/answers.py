@@ -74,6 +74,8 @@ def per_prompt(rows: Iterable[PromptRound], verifier: Verifier | None) -> dict[s
             if answer.score is not None:
                 values["judge_mean"].append((name, answer.score))
         for answer, truth in zip(answers, truths, strict=False):
+            if truth.open:
+                continue
             values["true_accuracy"].append((name, float(truth.correct)))
             values["true_quality"].append((name, truth.quality))
             if answer.score is not None:

@@ -38,7 +38,88 @@ FAMILIES = (
         ("length_tokens", "length_words", "truncated_rate"),
     ),
     Family(
+        "Judge agreement",
+        "Does the judge agree with the known labels beyond chance, with itself, and with earlier judges?",
+        (
+            "judge_kappa",
+            "judge_kappa_linear",
+            "judge_kappa_quadratic",
+            "judge_ac1",
+            "judge_raw_agreement",
+            "judge_prevalence",
+            "judge_youden",
+            "judge_auc",
+            "judge_retest_agreement",
+            "judge_retest_deviation",
+            "judge_tau_previous",
+            "judge_tau_initial",
+        ),
+    ),
+    Family(
+        "Judge and length",
+        "Does the judge pay for length?",
+        ("judge_prefers_longer", "judge_length_slope", "score_length_spearman"),
+    ),
+    Family(
+        "Win rate by the loop's own judge",
+        "Does the policy beat earlier rounds? The training judge is asked about its own training: read with care.",
+        (
+            "self_judged_win_rate_previous",
+            "self_judged_win_rate_initial",
+            "self_judged_win_rate_lc_minimal_previous",
+            "self_judged_win_rate_lc_minimal_initial",
+        ),
+    ),
+    Family(
+        "Form",
+        "What do the answers look like, and do they refuse?",
+        (
+            "length_characters",
+            "length_tokens_median",
+            "list_rate",
+            "markdown_rate",
+            "refusal_rate",
+            "false_refusal_rate",
+            "unsafe_refusal_rate",
+        ),
+    ),
+    Family(
         "Diversity", "Do samples of one prompt still differ?", ("distinct_answers", "distinct_cores", "answer_entropy")
+    ),
+    Family(
+        "Diversity of words and meaning",
+        "Within a prompt and between prompts apart: a collapsed policy loses the first and may keep the second.",
+        (
+            "ead_per_input",
+            "ead_across_input",
+            "distinct_ngrams_per_input",
+            "distinct_ngrams_across_input",
+            "self_bleu_per_input",
+            "vendi_per_input",
+            "embedding_distance_per_input",
+            "embedding_distance_across_input",
+            "compression_per_input",
+            "compression_across_input",
+            "duplicate_texts_across_input",
+        ),
+    ),
+    Family(
+        "Coverage", "Could more samples solve it?", ("pass_at_1", "pass_at_2", "pass_at_3", "pass_at_4", "pass_at_6")
+    ),
+    Family(
+        "Output drift",
+        "How differently does the policy write than earlier rounds? Divergence above what halves of a round differ by; "
+        "a classifier's AUC, .5 is no difference.",
+        (
+            "ngram_js_previous",
+            "ngram_js_initial",
+            "c2st_auc_previous",
+            "c2st_auc_initial",
+            "c2st_p_previous",
+            "c2st_p_initial",
+            "c2st_length_auc_previous",
+            "c2st_length_auc_initial",
+        ),
     ),
     Family(
         "Pairs and training",

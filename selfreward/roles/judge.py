@@ -46,7 +46,7 @@ def opening(template: str, rationale: str) -> str:
     """The beginning of a reply up to `Score:`, so that what comes next is the score; its own verdict is cut off."""
     if look_up("judge", template).reply == "last_words":
         before, found, _ = rationale.rpartition("Score:")
-        return f"{before if found else rationale} Score:".strip()
+        return f"{(before if found else rationale).strip()} Score:".strip()
     lines = rationale.rstrip().splitlines()
     while lines and (_RULER.match(lines[-1]) or _is_verdict_line(lines[-1])):
         lines.pop()

@@ -3,15 +3,19 @@
 Every answer gets `first` judgments. Then, for the best side and for the worst side of a prompt, the leader and its
 strongest challenger are judged once more, until their intervals separate or an answer has been asked `cap` times:
 
-    posterior of answer i   precision = 1/prior + n_i/noise,   mean = (centre/prior + n_i * mean_i/noise) / precision
+    noise of answer i       v_i = (noise + sum of squares about mean_i) / n_i     (`own_noise`; else v_i = noise)
+    posterior of answer i   precision = 1/prior + n_i/v_i,   mean = (centre/prior + n_i * mean_i/v_i) / precision
     interval                mean -+ z * precision^(-1/2);   centre = mean over the prompt's answers of mean_i
     leader                  the largest posterior mean;   challenger: the largest upper end among the others
+    separate                lower end of the leader + tolerance >= upper end of the challenger
 
 `noise` (variance of one judgment) and `prior` (variance of true scores within a prompt) are pooled over the whole first
 pass and frozen before any second question, so the next question of a prompt is a pure function of that prompt's own
-verdicts: the order in which prompts are served never matters. Assumption: judgments of one answer are independent with
-one variance. A stopped winner's mean is too high, because luck helped it to stop: the posterior mean, pulled towards
-the prompt's centre, is its score.
+verdicts: the order in which prompts are served never matters. Assumption: judgments of one answer are independent.
+`tolerance` and `own_noise` are ours: several right answers tie at the top of the scale, and without a tolerance their
+race goes to the cap with nothing to win; and a judge is sure of many answers and torn about few, which one pooled
+variance hides (in the sandbox 44 % of answers never get two different scores). A stopped winner's mean is too high,
+because luck helped it to stop: the posterior mean, pulled towards the prompt's centre, is its score.
 
 Edge cases. One answer (K < 2): nothing to compare, no further question. An answer without a readable verdict stands at
 the centre with the prior's width, so it is asked on, up to the cap. Noise of 0 (a judge that always repeats itself):
@@ -76,7 +80,9 @@ def estimate(first_pass: Sequence[Judgment]) -> Constants:
     return Constants(noise, max(0.0, between / weight) if weight else 0.0)
 
 
-def posteriors(scores: Mapping[str, Sequence[float]], constants: Constants) -> dict[str, Posterior]:
+def posteriors(
+    scores: Mapping[str, Sequence[float]], constants: Constants, recipe: AdaptiveRecipe
+) -> dict[str, Posterior]:
     """By answer of one prompt, from its readable scores; empty where no answer has any."""
     means = {name: math.fsum(values) / len(values) for name, values in scores.items() if values}
     if not means:
@@ -89,11 +95,19 @@ def posteriors(scores: Mapping[str, Sequence[float]], constants: Constants) -> d
         elif constants.prior == 0.0:
             found[name] = Posterior(centre, 0.0)
         else:
-            evidence = len(values) / constants.noise if values else 0.0
+            evidence = len(values) / _noise(values, constants, recipe) if values else 0.0
             precision = 1.0 / constants.prior + evidence
             mean = (centre / constants.prior + evidence * means.get(name, centre)) / precision
             found[name] = Posterior(mean, precision**-0.5)
     return found
+
+
+def _noise(values: Sequence[float], constants: Constants, recipe: AdaptiveRecipe) -> float:
+    """The variance of one judgment of this answer: the pooled one counts as one judgment beside its own."""
+    if not recipe.own_noise:
+        return constants.noise
+    mean = math.fsum(values) / len(values)
+    return (constants.noise + math.fsum((value - mean) ** 2 for value in values)) / len(values)
 
 
 def next_questions(
@@ -103,7 +117,7 @@ def next_questions(
 
     `scores` are the readable verdicts of each answer, `asked` the number of questions, unreadable replies included.
     """
-    believed = posteriors(scores, constants)
+    believed = posteriors(scores, constants, recipe)
     if len(believed) < 2 or constants.noise == 0.0 or constants.prior == 0.0:
         return []
     wanted: set[str] = set()
@@ -113,7 +127,7 @@ def next_questions(
         leader = min(believed, key=lambda name: (-sign * believed[name].mean, name))
         challenger = min((name for name in believed if name != leader), key=lambda name: (-upper[name], name))
         lower = sign * believed[leader].mean - recipe.z * believed[leader].error
-        if lower < upper[challenger]:
+        if lower + recipe.tolerance < upper[challenger]:
             wanted |= {leader, challenger}
     return sorted(name for name in wanted if asked[name] < recipe.cap)
 
@@ -134,7 +148,7 @@ def shrunken(judgments: Sequence[Judgment], recipe: AdaptiveRecipe) -> dict[str,
             values.append(judgment.score)
     found = {}
     for answers in readable.values():
-        for name, one in posteriors(answers, constants).items():
+        for name, one in posteriors(answers, constants, recipe).items():
             if answers[name]:
                 spread = float(statistics.variance(answers[name])) if len(answers[name]) > 1 else None
                 found[name] = Score(one.mean, len(answers[name]), unreadable[name], spread)

@@ -4,12 +4,13 @@
 
 Every member weighs the same, however many of its verdicts could be read. An answer that a member could not read at all
 has no agreement to speak of: it is dropped where a bound is set, and scored by the others where none is. Agreement is
-not truth: members with one blind spot agree.
+not truth: members with one blind spot agree. Members that are the same weights asked with the same words, as `policy`
+and `initial` are in the first round, count as one.
 """
 
 import math
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from selfreward.config import JudgeRecipe
@@ -27,20 +28,20 @@ def ensemble_scores(judgments: Sequence[Judgment], recipe: JudgeRecipe) -> tuple
     for member in sorted(by_member):
         for name, score in aggregate(by_member[member], recipe.aggregate).items():
             of_answer[name].append(score)
+    unreadable = Counter(judgment.response_id for judgment in judgments if judgment.score is None)
     found: dict[str, Score] = {}
     drops: list[Drop] = []
     for name in sorted({judgment.response_id for judgment in judgments}):
         values = [score.value for score in of_answer[name]]
         bound, apart = recipe.max_disagreement, max(values) - min(values) if values else 0.0
-        if bound is not None and (len(values) < len(recipe.ensemble) or apart > bound):
+        if bound is not None and (len(values) < len(by_member) or apart > bound):
             told = f"members differ by {apart:.3g}, at most {bound:g} allowed; {len(values)} could be read"
             drops.append(pair_drop("answer_score", name, "low agreement", told))
         elif values:
-            total = [judgment for judgment in judgments if judgment.response_id == name]
             found[name] = Score(
                 value=math.fsum(values) / len(values),
                 readable=sum(score.readable for score in of_answer[name]),
-                unreadable=sum(judgment.score is None for judgment in total),
+                unreadable=unreadable[name],
                 spread=float(statistics.variance(values)) if len(values) > 1 else None,
             )
     return found, drops

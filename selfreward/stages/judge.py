@@ -7,8 +7,7 @@ from selfreward.config import JudgeRecipe, as_dict
 from selfreward.engines.protocol import Completion, Engine, Request
 from selfreward.metrics.evidence import Verifier
 from selfreward.records import Judgment, Prompt, Response, Rows, seed_for, stable_id
-from selfreward.roles import judge as role
-from selfreward.roles import version
+from selfreward.roles.judge_prompt import judge_prompt
 from selfreward.roles.unreadable import Unreadable
 from selfreward.runs import Work
 from selfreward.stages.given import chunked
@@ -30,13 +29,14 @@ def judge(
 
     `made_from` names the digests that `prompts` and `responses` come from.
     """
-    template = version("judge", recipe.template)
+    wording = judge_prompt(recipe)
+    template = wording.version
 
     def ask(engine: Engine, responses: Sequence[Response], counts: Sequence[int], seed: int) -> list[list[Completion]]:
         requests = [
             Request(
                 id=stable_id(artifact, round, response.id, seed),
-                messages=role.ask(recipe.template, prompts[response.prompt_id], response.text),
+                messages=wording.ask(prompts[response.prompt_id], response.text),
                 n=count,
                 temperature=recipe.sampling.temperature,
                 top_p=recipe.sampling.top_p,
@@ -48,7 +48,7 @@ def judge(
         return engine.generate(requests, seed)
 
     def row(response: Response, sample: int, completion: Completion, seed: int) -> Judgment:
-        verdict = role.read(recipe.template, completion)
+        verdict = wording.read(completion)
         return Judgment(
             id=stable_id(artifact, round, response.id, sample),
             response_id=response.id,

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from selfreward.config import GenerateRecipe, JudgeRecipe, Recipe
+from selfreward.config import AdaptiveRecipe, GenerateRecipe, JudgeRecipe, Recipe
 from selfreward.metrics import METRICS, measure_all
 from selfreward.metrics.evidence import Evidence
 from selfreward.records import Measurement
@@ -18,9 +18,18 @@ def pool_sampling(recipe: Recipe) -> GenerateRecipe:
 
 
 def pool_judging(recipe: Recipe) -> JudgeRecipe:
-    """How answers on the frozen pools are scored: by the recipe's judge, without its controls."""
+    """How answers on the frozen pools are scored: by the recipe's judge, without its controls and with one N for all.
+
+    A judge that is asked each question once is measured as it is.
+    """
+    draws = recipe.judge.protocol in ("pointwise", "hybrid")
     return dataclasses.replace(
-        recipe.judge, source="model", control="none", samples=recipe.measure.judge_samples, ask_again=0
+        recipe.judge,
+        source="model",
+        control="none",
+        samples=recipe.measure.judge_samples if draws else 1,
+        ask_again=0,
+        adaptive=AdaptiveRecipe(),
     )
 
 

@@ -8,7 +8,7 @@ from selfreward.config import GenerateRecipe, JudgeRecipe
 from selfreward.engines.protocol import TokenSequence
 from selfreward.records import Drop, Judgment, Message, Pair, Prompt, Response, stable_id, to_line
 from selfreward.roles import generator
-from selfreward.roles import judge as judge_role
+from selfreward.roles.judge_prompt import judge_prompt
 from selfreward.runs import Work
 from selfreward.stages.given import chunked
 
@@ -30,7 +30,7 @@ def questions(
         if pair.kind == "answer":
             return generator.ask(generate.template, prompt)
         judged = responses[judgments[pair.chosen_id].response_id]
-        return judge_role.ask(judge.template, prompt, judged.text)
+        return judge_prompt(judge).ask(prompt, judged.text)
 
     return {pair.id: asked(pair) for pair in pairs}
 

@@ -1,6 +1,7 @@
 """Stage: the round's pairs train the next policy. A checkpoint path is never overwritten.
 
-`none` (a control) hands the same weights on; `sft` (a control) trains on more seed demonstrations instead of pairs.
+Controls: `none` hands the same weights on, `sft` trains on more seed demonstrations instead of pairs, `sft_chosen` on
+the chosen answers alone, which is best-of-K distillation.
 """
 
 import dataclasses
@@ -10,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from selfreward.cast import Player, Policy
-from selfreward.checkpoints import weights_digest
-from selfreward.config import Recipe, TrainRecipe, as_dict
+from selfreward.checkpoints import FULL_PRECISION, weights_digest
+from selfreward.config import Recipe, as_dict
 from selfreward.engines.chat import load_renderer
 from selfreward.errors import TrainingError
 from selfreward.records import Checkpoint, Pair, seed_for
@@ -19,9 +20,6 @@ from selfreward.roles import generator
 from selfreward.sources import Source
 
 VERSION = 1
-
-LATER = frozenset({"loss", "label_smoothing", "gamma", "prefix_sharing", "accumulate"})
-"""Keys of the recipe's train section that came after the first runs."""
 
 Build = Callable[[Path, Path], Mapping[str, Any]]
 
@@ -55,18 +53,19 @@ def train(
             "probes": recipe.handoff.probes,
             "progress": progress,
         }
-        if recipe.train.method == "sft":
+        if recipe.train.method != "sft" and not pairs:
+            raise TrainingError(
+                f"round {round}: no pair is left to train on; see dropped.jsonl for the reasons, and raise "
+                "generate.samples or prompts.per_round, or lower pairs.min_gap"
+            )
+        if recipe.train.method != "dpo":
             from selfreward.trainers.supervised import train_supervised
 
-            report = train_supervised(start.policy.directory, examples(), recipe.train, **common)
+            shown = demonstrations() if recipe.train.method == "sft" else chosen()
+            report = train_supervised(start.policy.directory, shown, recipe.train, **common)
         else:
             from selfreward.trainers.preference import train_preferences
 
-            if not pairs:
-                raise TrainingError(
-                    f"round {round}: no pair is left to train on; see dropped.jsonl for the reasons, and raise "
-                    "generate.samples or prompts.per_round, or lower pairs.min_gap"
-                )
             is_start = reference.digest == start.policy.digest
             report = train_preferences(
                 start.policy.directory, pairs, recipe.train, reference_is_start=is_start, say=say, **common
@@ -74,7 +73,10 @@ def train(
         done = facts(out, steps=report.steps, metrics=report.metrics)
         return {**done, "notes": list(report.notes)} if report.notes else done
 
-    def examples() -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    def chosen() -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+        return [(pair.prompt_token_ids, pair.chosen_token_ids) for pair in pairs]
+
+    def demonstrations() -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
         renderer = load_renderer(start.policy.directory, recipe.model.trust_remote_code)
         shown = source.demonstrations(round, recipe.train.sft_examples)
         questions = renderer.prompt_token_ids([generator.ask(recipe.generate.template, prompt) for prompt, _ in shown])
@@ -101,29 +103,18 @@ def train(
 
 def made_from(recipe: Recipe, start: Player, reference: Policy, pairs: str, round: int) -> dict[str, Any]:
     """Everything that determines the round's checkpoint; `pairs` is the digest of the round's pairs."""
-    return {
+    facts = {
         "version": VERSION,
         "round": round,
         "pairs": pairs,
-        "train": _determining(recipe),
+        "train": as_dict(recipe.train),
         "reference": reference.digest,
         "handoff": as_dict(recipe.handoff),
         **start.determines(),
     }
-
-
-def _determining(recipe: Recipe) -> dict[str, Any]:
-    """The train section, without the keys of `LATER` that have their default: checkpoints made before them stay valid.
-
-    A float32 policy is its own full-precision copy.
-    """
-    section, default = as_dict(recipe.train), as_dict(TrainRecipe())
-    half = recipe.model.dtype != "float32"
-    return {
-        name: value
-        for name, value in section.items()
-        if name not in LATER or value != default[name] or (name == "accumulate" and half)
-    }
+    copy = start.policy.directory / FULL_PRECISION
+    # Two policies may round to one checkpoint and still go on differently.
+    return {**facts, FULL_PRECISION: weights_digest(copy)} if copy.is_dir() else facts
 
 
 def adopt(directory: Path, digest: str) -> Build:

@@ -2,11 +2,10 @@
 
 B starts at zero, so the first step sees the start policy. The next round starts from merged weights: what was learned
 accumulates, and the reference is never silently the base model. Only weights that exist in the checkpoint change.
+What a half-precision policy is merged in is `full_precision.py`'s question.
 """
 
 from typing import Any
-
-import torch
 
 from selfreward.config import LoraRecipe
 
@@ -23,6 +22,6 @@ def adapter_settings(recipe: LoraRecipe) -> Any:
     )
 
 
-def merged(model: Any, dtype: torch.dtype) -> Any:
-    """The plain model that computes what `model` computes: added in float32, then cast to the checkpoint's dtype."""
-    return model.float().merge_and_unload().to(dtype)
+def merged(model: Any) -> Any:
+    """The plain model that computes what a float32 `model` computes."""
+    return model.merge_and_unload()

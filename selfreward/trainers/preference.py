@@ -21,8 +21,8 @@ from selfreward.config import LOSS_READS, ModelRecipe, TrainRecipe
 from selfreward.errors import HandOffError, RecipeError, TrainingError
 from selfreward.handoff import Probe, choose_probes
 from selfreward.records import Pair
-from selfreward.trainers import losses, prefix, session
-from selfreward.trainers.adapters import adapter_settings, merged
+from selfreward.trainers import full_precision, losses, prefix, session
+from selfreward.trainers.adapters import adapter_settings
 from selfreward.trainers.output import TrainingReport, save_policy, shift
 from selfreward.trainers.rows import (
     PairCollator,
@@ -166,12 +166,13 @@ def train_preferences(
     before = score(trainer.model, rows, tokenizer.pad_token_id)
     if reference_is_start and "reference" in reads:
         _check_reference(pairs, before, recipe.beta, TOLERANCE[model.dtype])
-    final, history = session.run(trainer, scratch, model, adapter=recipe.lora is not None, merge=merged)
+    final, history = session.run(trainer, start, scratch, recipe, model)
     after = score(final, rows, tokenizer.pad_token_id)
     if not all(map(math.isfinite, after)):
         raise TrainingError("the trained policy gives log-probabilities that are not finite; lower train.learning_rate")
     moved = [Probe(tuple(p), tuple(c), old, new) for (p, c), old, new in zip(rows, before, after, strict=True)]
     digest = save_policy(final, start, out, choose_probes(moved, probes))
+    full_precision.land(scratch, out)
     metrics = _summary(history) | {
         "chosen_logprob_shift": shift(before[::2], after[::2]),
         "rejected_logprob_shift": shift(before[1::2], after[1::2]),

@@ -11,11 +11,11 @@ where two plain rows have 2 p + |c| + |r|.
 Assumes that the model's attention obeys a mask of its caller's and takes positions from `position_ids`. A sliding
 window, a recurrent layer or ALiBi does not: `decide` refuses these by name, and compares both ways on two pairs of the
 training before it trusts any other model. An explicit mask costs a GPU its flash kernel, so on CUDA the mask is a
-FlexAttention block mask; that path is untested on a device.
+FlexAttention block mask. That path is tested for its forward on a CPU, and on no GPU.
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -26,7 +26,7 @@ from selfreward.records import Pair
 from selfreward.trainers.rows import IGNORED, pad
 
 PAYS_FROM = 0.1
-"""Share of the tokens that must be saved for `auto`; below it a plain row is as fast."""
+"""Share of the tokens that `auto` must save. On CPU a step was 1.07 times as fast at 5 %, 1.2 at 14 %, 1.5 at 41 %."""
 
 TOLERANCE = {torch.float32: 1e-3, torch.float16: 5e-2, torch.bfloat16: 2.5e-1}
 """Largest difference of one token's log-probability between both ways; batching alone moves half precision."""
@@ -82,11 +82,17 @@ def attention_mask(model: Any, branches: Tensor, width: int) -> Any:
         return branch_mask(branches, width)
     from torch.nn.attention.flex_attention import create_block_mask
 
-    def visible(row: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+    return create_block_mask(visible(branches), len(branches), None, width, width, device=str(branches.device))
+
+
+def visible(branches: Tensor) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
+    """`branch_mask` as FlexAttention asks for it: element by element."""
+
+    def element(row: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
         first, second = branches[row, 0], branches[row, 1]
         return (query >= key) & ~((query >= second) & (key >= first) & (key < second))
 
-    return create_block_mask(visible, len(branches), None, width, width, device=str(branches.device))
+    return element
 
 
 def pair_logprobs(model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -137,6 +143,7 @@ def decide(model: Any, pairs: Sequence[Pair], wanted: str, pad_token: int) -> tu
             model.set_attn_implementation("flex_attention")
         apart, allowed = disagreement(model, pairs, pad_token), TOLERANCE[model.dtype]
         if not apart <= allowed:
+            model.set_attn_implementation("sdpa")
             reason = f"shared and plain rows differ by {apart:.2g} nats in a token; expected at most {allowed}"
     if reason is None:
         return True, f"prefix sharing: on, saves {saved:.0%} of the tokens"

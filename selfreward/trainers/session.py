@@ -23,6 +23,8 @@ from transformers.utils import logging as transformers_logging
 
 from selfreward.config import ModelRecipe, TrainRecipe
 from selfreward.errors import DataError, StoreError, TrainingError
+from selfreward.trainers import full_precision
+from selfreward.trainers.adapters import merged
 
 Progress = Callable[[int, int, float], None]
 """Called after every step with step, number of steps, loss."""
@@ -206,20 +208,31 @@ def refuse_not_finite(loss: torch.Tensor, step: int, rows: str) -> None:
 
 
 def run(
-    trainer: Any, scratch: Path, model: ModelRecipe, *, adapter: bool, merge: Callable[[Any, torch.dtype], Any]
+    trainer: Any, start: Path, scratch: Path, recipe: TrainRecipe, model: ModelRecipe
 ) -> tuple[Any, list[dict[str, float]]]:
-    """Train from the last whole step in `scratch`, or from the start; the trained plain model and every step's log.
+    """Train from the last whole step in `scratch`, or from `start`; the trained plain model and every step's log.
 
     Weights are trained in float32 under autocast, because a step in half precision rounds most updates away; an
-    adapter has its own float32 weights and leaves the policy's as they are.
+    adapter has its own float32 weights, and the policy's are added to in float32 after the last step.
     """
     dtype = getattr(torch, model.dtype)
-    if not adapter:
+    keeps = full_precision.kept(recipe, model)
+    if not recipe.lora:
         trainer.model.float()
+        if keeps:
+            full_precision.restore(trainer.model, start, dtype)
     trainer.remove_callback(PrinterCallback)
     step = last_whole_step(scratch)
     with writing(scratch):
         trainer.train(resume_from_checkpoint=str(step) if step else None)
     history = [entry for entry in trainer.state.log_history if "loss" in entry]
     trained = trainer.accelerator.unwrap_model(trainer.model)
-    return (merge(trained, dtype) if adapter else trained.to(dtype)), history
+    if recipe.lora:
+        trained = trained.float()
+        if keeps:
+            full_precision.restore(trained, start, dtype)
+        trained = merged(trained)
+    if keeps:
+        with writing(scratch):
+            full_precision.keep(trained, scratch)
+    return trained.to(dtype), history

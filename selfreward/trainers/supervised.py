@@ -16,8 +16,8 @@ from trl.trainer.sft_trainer import SFTTrainer
 from selfreward.config import ModelRecipe, TrainRecipe
 from selfreward.errors import TrainingError
 from selfreward.handoff import Probe, choose_probes
-from selfreward.trainers import session
-from selfreward.trainers.adapters import adapter_settings, merged
+from selfreward.trainers import full_precision, session
+from selfreward.trainers.adapters import adapter_settings
 from selfreward.trainers.output import TrainingReport, save_policy, shift
 from selfreward.trainers.rows import IGNORED, TokenIds, score, training_order
 
@@ -93,12 +93,13 @@ def train_supervised(
         peft_config=adapter_settings(recipe.lora) if recipe.lora else None,
     )
     before = score(trainer.model, examples, tokenizer.pad_token_id)
-    final, history = session.run(trainer, scratch, model, adapter=recipe.lora is not None, merge=merged)
+    final, history = session.run(trainer, start, scratch, recipe, model)
     after = score(final, examples, tokenizer.pad_token_id)
     if not all(map(math.isfinite, after)):
         raise TrainingError("the trained policy gives log-probabilities that are not finite; lower train.learning_rate")
     moved = [Probe(tuple(p), tuple(c), old, new) for (p, c), old, new in zip(examples, before, after, strict=True)]
     digest = save_policy(final, start, out, choose_probes(moved, probes))
+    full_precision.land(scratch, out)
     metrics = {
         "first_loss": history[0]["loss"],
         "last_loss": history[-1]["loss"],

@@ -2,19 +2,20 @@
 
 Parsers of mathematics and regular expressions of a schema can run for ever on a model's output, and nothing inside the
 process can stop them. So `check` runs in a worker process; after `seconds` without a word the worker is ended and
-the next check gets a new one. The worker starts with the first check.
+the next check gets a new one. The worker starts with the first check, and ends with this process.
 """
 
 import importlib
 import multiprocessing
+import weakref
 from collections.abc import Callable
-from functools import cached_property
 from multiprocessing.pool import Pool
 from typing import Any
 
+from selfreward.errors import DataError
 from selfreward.metrics.evidence import Truth
 from selfreward.records import Prompt
-from selfreward.verifiers.truths import left_open, quality_of_judgment
+from selfreward.verifiers.truths import left_open, named, quality_of_judgment
 
 SECONDS = 5.0
 START_SECONDS = 60.0
@@ -28,26 +29,33 @@ class ConfinedVerifier:
         self._address, self._seconds = address, seconds
         self._worker: Pool | None = None
 
-    @cached_property
-    def _inner(self) -> Any:
-        return _make(self._address)
-
     def require(self, prompt: Prompt) -> None:
-        self._inner.require(prompt)
+        """Confined, too: a gold answer can hang a parser as well as any other."""
+        answer = self._ask(_require, prompt)
+        if isinstance(answer, str):
+            raise DataError(f"{named(prompt)}: {answer}")
+        (problem,) = answer
+        if problem:
+            raise DataError(problem)
 
     def check(self, prompt: Prompt, text: str) -> Truth:
-        if self._worker is None:
-            self._worker = multiprocessing.get_context("spawn").Pool(1)
-            self._ask(_start, (self._address,), START_SECONDS)
-        answer = self._ask(_check, (self._address, prompt, text), self._seconds)
+        answer = self._ask(_check, prompt, text)
         return answer if isinstance(answer, Truth) else left_open(str(answer))
 
-    def _ask(self, work: Callable[..., Any], arguments: tuple[Any, ...], seconds: float) -> Any:
+    def _ask(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """What the worker answers, or a reason in words."""
         if self._worker is None:
-            return "no worker"
+            self._worker = multiprocessing.get_context("spawn").Pool(1)
+            weakref.finalize(self, self._worker.terminate)
+            started = self._wait(self._worker, _start, (self._address,), START_SECONDS)
+            if isinstance(started, str):
+                self.close()
+                return started
+        return self._wait(self._worker, work, (self._address, *arguments), self._seconds)
+
+    def _wait(self, worker: Pool, work: Callable[..., Any], arguments: tuple[Any, ...], seconds: float) -> Any:
         replies: list[Any] = []
-        pending = self._worker.apply_async(
+        pending = worker.apply_async(
             work,
             arguments,
             callback=replies.append,
@@ -74,14 +82,18 @@ class ConfinedVerifier:
 _made: dict[str, Any] = {}
 
 
-def _make(address: str) -> Any:
+def _start(address: str) -> bool:
     module, attribute = address.split(":")
-    return getattr(importlib.import_module(module), attribute)()
+    _made[address] = getattr(importlib.import_module(module), attribute)()
+    return True
 
 
-def _start(address: str) -> str:
-    _made[address] = _make(address)
-    return "started"
+def _require(address: str, prompt: Prompt) -> tuple[str]:
+    try:
+        _made[address].require(prompt)
+    except DataError as problem:
+        return (str(problem),)
+    return ("",)
 
 
 def _check(address: str, prompt: Prompt, text: str) -> Any:

@@ -4,6 +4,8 @@ The gold `answer` is LaTeX or plain text. A reply in which no expression can be 
 can hang, so it is confined to a worker process (see `confined.py`).
 """
 
+import logging
+import re
 from typing import Any
 
 from selfreward.errors import DataError
@@ -12,6 +14,8 @@ from selfreward.records import Prompt
 from selfreward.verifiers.confined import ConfinedVerifier
 from selfreward.verifiers.final_answer import final_answer
 from selfreward.verifiers.truths import decided, left_open, named, quality_of_judgment, require_answer
+
+_FORMULA = re.compile(r"[\\^_+*/=-]")
 
 
 def confined() -> ConfinedVerifier:
@@ -40,10 +44,15 @@ class MathVerifier:
 
 
 def _read(text: str) -> list[Any]:
-    """The expressions of a text; bare LaTeX such as \\frac{1}{2} is tried again between dollar signs."""
+    """The expressions of a text. What holds an operator or a command is tried again between dollar signs; prose is not,
+    since the library reads it as a product of letters.
+    """
     library = _library()
     found: list[Any] = library.parse(text, parsing_timeout=None)
-    return found or library.parse(f"${text}$", parsing_timeout=None)
+    if not found and _FORMULA.search(text):
+        found = library.parse(f"${text}$", parsing_timeout=None)
+    # What the library can only give back as the string it was is no expression.
+    return found if any(not isinstance(part, str) for part in found) else []
 
 
 def _library() -> Any:
@@ -54,4 +63,6 @@ def _library() -> Any:
             "measure.verifier=mathematics needs math-verify, which is not installed; "
             "install it with: pip install 'selfreward[verifiers]'"
         ) from problem
+    # It warns at every call that time is not limited; here it is, by the process around it.
+    logging.getLogger("math_verify").setLevel(logging.ERROR)
     return math_verify

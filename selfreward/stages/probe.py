@@ -1,0 +1,43 @@
+"""Stage: drive a metric that asks. The metric yields conversations, the policy replies, the metric counts.
+
+The metric never sees an engine and the driver never counts anything, so that a metric is tested with scripted replies.
+"""
+
+from selfreward.cast import Player
+from selfreward.config import GenerateRecipe, SamplingRecipe
+from selfreward.engines.protocol import Request
+from selfreward.metrics.sycophancy import Probe
+from selfreward.records import Measurement, seed_for
+from selfreward.roles import generator
+from selfreward.stages.given import chunked
+
+GREEDY = SamplingRecipe(temperature=0.0, max_tokens=512)
+
+
+def drive(
+    player: Player, probe: Probe, generate: GenerateRecipe, sampling: SamplingRecipe = GREEDY
+) -> list[Measurement]:
+    """Send every conversation to the player's policy, one reply each, until the metric has what it needs."""
+    turn, conversations = 0, next(probe)
+    while True:
+        replies: list[str] = []
+        for index, chunk in enumerate(chunked(list(conversations), player.chunk)):
+            requests = [
+                Request(
+                    id=f"probe/{turn}/{prompt.id}",
+                    messages=generator.ask(generate.template, prompt),
+                    n=1,
+                    temperature=sampling.temperature,
+                    top_p=sampling.top_p,
+                    max_tokens=sampling.max_tokens,
+                    seed=seed_for(player.seed, "probe", turn, prompt.id),
+                )
+                for prompt in chunk
+            ]
+            completions = player.hold().generate(requests, seed_for(player.seed, "probe", turn, index))
+            replies += [completion.text for (completion,) in completions]
+        try:
+            conversations = probe.send(replies)
+        except StopIteration as finished:
+            return list(finished.value)
+        turn += 1
