@@ -2,6 +2,7 @@
 
 A role is a reference: `policy` or `previous` (the round's start), `initial`, `round:K`, or a directory. `Cast` puts the
 right weights into the engine when they are first needed, verifies every hand-off, and never builds a second engine.
+`served:NAME` is a model behind a server: it may be asked, but there are no weights here to train or to verify.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from selfreward.checkpoints import weights_digest
-from selfreward.config import Recipe, as_dict
+from selfreward.config import SERVED, Recipe, as_dict
 from selfreward.engines import build_engine
 from selfreward.engines.protocol import Accountant, Engine, Sleeper
+from selfreward.engines.served import ServedEngine, served_digest
 from selfreward.engines.vllm_settings import vllm_version
 from selfreward.errors import RecipeError
 from selfreward.handoff import HandOffReport, verify
@@ -67,6 +69,7 @@ class Cast:
     policies: list[Policy] = field(default_factory=list)
     starts: dict[int, int] = field(default_factory=dict)
     _engine: Engine | None = None
+    _served: dict[str, ServedEngine] = field(default_factory=dict)
 
     def resolve(self, reference: str, round: int) -> Policy:
         """The policy that `reference` names in `round`.
@@ -103,8 +106,25 @@ class Cast:
         )
 
     def role(self, reference: str, round: int) -> Player:
-        """The player that `reference` names in `round`."""
+        """The player that `reference` names in `round`; the only way to a served model."""
+        if reference.startswith(SERVED):
+            return self._served_player(reference)
         return self.player(self.resolve(reference, round))
+
+    def _served_player(self, reference: str) -> Player:
+        name = reference.removeprefix(SERVED)
+        server = self.recipe.served[name]
+        policy = Policy(round=None, digest=served_digest(server), directory=Path(reference))
+
+        def hold() -> Engine:
+            if name not in self._served:
+                self._served[name] = ServedEngine(name, server)
+                margin = self.recipe.handoff.margin
+                self.on_handoff(policy, HandOffReport("not verified", policy.digest, 0, 0.0, None, None, margin))
+            return self._served[name]
+
+        facts = {"kind": "served", "url": server.url.rstrip("/"), "model": server.model}
+        return Player(policy, hold, facts, chunk=self.recipe.engine.chunk, seed=self.recipe.seed)
 
     def _hold(self, policy: Policy) -> Engine:
         if self._engine is None:
@@ -125,7 +145,13 @@ class Cast:
         """What the engine counted so far, where there is one and it counts."""
         return self._engine.report() if isinstance(self._engine, Accountant) else None
 
+    def served_report(self) -> dict[str, Mapping[str, Any]]:
+        """What every served model that was asked has cost so far, and how it failed."""
+        return {name: engine.report() for name, engine in self._served.items()}
+
     def close(self) -> None:
+        for served in self._served.values():
+            served.close()
         if self._engine is not None:
             self._engine.close()
             self._engine = None

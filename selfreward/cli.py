@@ -213,6 +213,29 @@ def export(
 
 
 @app.command()
+def plan(
+    recipe: Annotated[Path, typer.Argument(help="A YAML file; see recipes/.")],
+    overrides: Overrides = None,
+    device: Annotated[str, typer.Option(help="h100, h200, a100-80, l40s, 4090 or cpu-core.")] = "h100",
+    model: Annotated[str | None, typer.Option(help="A known model, such as llama-3-8b, instead of model.path.")] = None,
+    prompt_tokens: Annotated[int, typer.Option(min=1, help="Mean length of a prompt.")] = 150,
+    rubric_tokens: Annotated[int, typer.Option(min=1, help="Length of the judge's instructions.")] = 400,
+    response_tokens: Annotated[int | None, typer.Option(min=1, help="Of an answer; its limit otherwise.")] = None,
+    judgment_tokens: Annotated[int | None, typer.Option(min=1, help="Of a judgment; its limit otherwise.")] = None,
+    taken: Annotated[str | None, typer.Option("--run", metavar="RUN", help="Also: what this run really took.")] = None,
+    results: Results = RESULTS,
+) -> None:
+    """What a recipe will cost: tokens and hours of every stage, peak memory, disk. Nothing is loaded or started."""
+    from selfreward.config import load_recipe
+    from selfreward.plan_text import print_plan
+
+    loaded = load_recipe(recipe, overrides or [])
+    view = _store(results).existing(taken) if taken else None
+    lengths = {"prompt": prompt_tokens, "rubric": rubric_tokens, "response": response_tokens}
+    print_plan(loaded, device, model, {**lengths, "judgment": judgment_tokens}, view, typer.echo)
+
+
+@app.command()
 def gc(results: Results = RESULTS) -> None:
     """Remove shared artifacts that no run uses any more."""
     done = _store(results).gc()

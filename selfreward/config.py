@@ -10,11 +10,13 @@ state their own.
 
 import dataclasses
 import difflib
+import re
 import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -67,6 +69,27 @@ class VllmRecipe:
 
 
 @dataclass(frozen=True)
+class ServedRecipe:
+    """A model behind an OpenAI-compatible server, for roles that need neither tokens nor weights (engines/served.py).
+
+    `url` ends before `/chat/completions`, for example http://localhost:8000/v1. `key_env` is the name of the
+    environment variable that holds the key; the key itself stands nowhere. `timeout` (seconds) is for one whole
+    request; a failed one is asked again `retries` times, first after `backoff` seconds, then twice that. Prices are
+    per million tokens.
+    """
+
+    url: str = ""
+    model: str = ""
+    key_env: str | None = None
+    concurrency: int = setting(8, minimum=1)
+    timeout: float = setting(120.0, above=0)
+    retries: int = setting(4, minimum=0)
+    backoff: float = setting(1.0, above=0)
+    price_in: float = setting(0.0, minimum=0)
+    price_out: float = setting(0.0, minimum=0)
+
+
+@dataclass(frozen=True)
 class EngineRecipe:
     """Where text comes from. `batch_tokens` bounds one forward batch, padding included.
 
@@ -96,9 +119,11 @@ class WriterRecipe:
     """New prompts in the manner of Self-Instruct (SRLM, 2401.10020 §2.2): few-shot, then filtered.
 
     `share` of each round's prompts is self-written. `max_similarity` is ROUGE-L F1 against every kept prompt.
+    `model`: policy | initial | round:K | served:NAME | a path; any but the policy is a teacher.
     """
 
     share: float = setting(0.0, minimum=0, maximum=1)
+    model: str = "policy"
     template: str = "sandbox"
     seed_examples: int = setting(6, minimum=0)
     written_examples: int = setting(2, minimum=0)
@@ -169,9 +194,9 @@ class PairwiseRecipe:
 class JudgeRecipe:
     """N = `samples` pointwise judgments per answer, averaged over the readable ones (SRLM).
 
-    `model`: policy | initial | round:K | a path. `source: oracle` asks the verifier instead of a model (a control);
-    `verifier_then_model` asks the model only about the prompts that the verifier leaves open; `none` asks nobody, for
-    pair rules that need no judge (the judge is still measured on the frozen pools).
+    `model`: policy | initial | round:K | served:NAME | a path. `source: oracle` asks the verifier instead of a model
+    (a control); `verifier_then_model` asks the model only about the prompts that the verifier leaves open; `none` asks
+    nobody, for pair rules that need no judge (the judge is still measured on the frozen pools).
     `control: shuffled` permutes the scores among the answers of each prompt: same marginals, no information.
     `protocol`: pointwise | expected (from the score tokens' probabilities, nothing is decoded) | hybrid (a sampled
     rationale, then the expected score) | pairwise. `min_mass` is the least probability of all score or label tokens
@@ -431,7 +456,11 @@ class KeepRecipe:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that determines a run. `rounds` and the other horizon keys may change when it goes on."""
+    """Everything that determines a run. `rounds` and the other horizon keys may change when it goes on.
+
+    `served`: a name for each model behind a server; `judge.model: served:NAME`, `meta.model` and `prompts.writer.model`
+    refer to it. What of it determines a reply, URL and model, is in the fingerprints of what it wrote.
+    """
 
     seed: int = setting(0, minimum=0)
     rounds: int = setting(3, minimum=1, horizon=True)
@@ -447,6 +476,7 @@ class Recipe:
     handoff: HandOffRecipe = field(default_factory=HandOffRecipe)
     gates: GatesRecipe = field(default_factory=GatesRecipe)
     keep: KeepRecipe = field(default_factory=KeepRecipe)
+    served: dict[str, ServedRecipe] = field(default_factory=dict, metadata={"horizon": True})
 
 
 def walk(section: Any, prefix: str = "") -> Iterator[tuple[str, Any, dict[str, Any]]]:
@@ -457,6 +487,10 @@ def walk(section: Any, prefix: str = "") -> Iterator[tuple[str, Any, dict[str, A
             yield from walk(value, f"{prefix}{item.name}.")
         else:
             yield f"{prefix}{item.name}", value, dict(item.metadata)
+
+
+SERVED = "served:"
+"""How a role's reference to a served model begins."""
 
 
 def as_dict(section: Any) -> dict[str, Any]:
@@ -532,7 +566,8 @@ _BOUNDS: dict[str, tuple[str, Any]] = {
 
 def check(recipe: Recipe, where: str = "recipe") -> None:
     """Raise RecipeError for a value out of bounds or two keys that contradict each other."""
-    for key, value, metadata in walk(recipe):
+    served = [leaf for name, section in recipe.served.items() for leaf in walk(section, f"served.{name}.")]
+    for key, value, metadata in [*walk(recipe), *served]:
         for name, (words, holds) in _BOUNDS.items():
             if name in metadata and value is not None and not holds(value, metadata[name]):
                 raise RecipeError(f"{where}: key {key!r} is {value}; expected {words} {metadata[name]}")
@@ -569,13 +604,15 @@ def check(recipe: Recipe, where: str = "recipe") -> None:
             f"key 'engine.max_length' is {recipe.engine.max_length}; expected at least 8 tokens",
         ),
     ]
-    contradictions += _rules_that_cannot_work(recipe)
+    contradictions += [*_rules_that_cannot_work(recipe), *_served_that_cannot_work(recipe)]
     for wrong, message in [*contradictions, *_unread_by_the_loss(recipe), *_unread_by_the_judge(recipe)]:
         if wrong:
             raise RecipeError(f"{where}: {message}")
     members = [("judge.ensemble", name.partition("@")[2]) for name in recipe.judge.ensemble if "@" in name]
-    for key, reference in (("judge.model", recipe.judge.model), ("meta.model", recipe.meta.model), *members):
-        _check_role(where, key, reference, {"policy", "initial"}, recipe.rounds)
+    asked = [("judge.model", recipe.judge.model), ("meta.model", recipe.meta.model), *members]
+    for key, reference in [*asked, ("prompts.writer.model", recipe.prompts.writer.model)]:
+        if not reference.startswith(SERVED):
+            _check_role(where, key, reference, {"policy", "initial"}, recipe.rounds)
     _check_role(where, "train.reference", train.reference, {"previous", "initial"}, recipe.rounds)
     _check_role(where, "pairs.implicit_reference", recipe.pairs.implicit_reference, {"initial"}, recipe.rounds)
 
@@ -600,10 +637,75 @@ def _rules_that_cannot_work(recipe: Recipe) -> list[tuple[bool, str]]:
     return found
 
 
+def judges(recipe: Recipe) -> list[str]:
+    """The references of every model that is asked for a score, if only on the frozen pools."""
+    return [name.partition("@")[2] or recipe.judge.model for name in recipe.judge.ensemble] or [recipe.judge.model]
+
+
+def _served_that_cannot_work(recipe: Recipe) -> list[tuple[bool, str]]:
+    """Servers that cannot be asked, and roles and readings that a served model cannot have."""
+    found: list[tuple[bool, str]] = []
+    for name, server in recipe.served.items():
+        try:
+            parts = urlsplit(server.url)
+            plain = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            plain = plain and server.url.isascii() and server.url.split() == [server.url]
+        except ValueError:  # a port or an address that is none
+            parts, plain = urlsplit(""), False
+        found += [
+            (not plain, f"key 'served.{name}.url' is not a URL; expected for example http://localhost:8000/v1"),
+            # Not quoted: what stands there may be a secret.
+            (
+                "@" in parts.netloc or bool(parts.query or parts.fragment),
+                f"key 'served.{name}.url' holds a password, a query or a fragment; a key comes from key_env",
+            ),
+            (not server.model, f"key 'served.{name}.model' is missing; name the model that the server knows"),
+            (
+                server.key_env is not None and not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", server.key_env),
+                f"key 'served.{name}.key_env' is not the name of an environment variable; the key itself must not "
+                "stand in a recipe",
+            ),
+        ]
+    asked, judge = judges(recipe), recipe.judge
+    for reference in [*asked, recipe.meta.model, recipe.prompts.writer.model]:
+        known = ", ".join(recipe.served) or "none"
+        if reference.startswith(SERVED):
+            unknown = reference.removeprefix(SERVED) not in recipe.served
+            found.append((unknown, f"role {reference!r} is not in the section 'served', which has: {known}"))
+    needs_weights = {
+        "model.path": recipe.model.path,
+        "train.reference": recipe.train.reference,
+        "pairs.implicit_reference": recipe.pairs.implicit_reference,
+    }
+    found += [
+        (
+            value.startswith(SERVED),
+            f"key {key!r} is {value!r}, but this role needs weights and tokens, which a server does not give; "
+            "only judge.model, judge.ensemble, meta.model and prompts.writer.model may be served",
+        )
+        for key, value in needs_weights.items()
+    ]
+    served_judge = any(reference.startswith(SERVED) for reference in asked)
+    decoded = judge.protocol == "pointwise" or (judge.protocol == "pairwise" and judge.pairwise.reading == "verdict")
+    return [
+        *found,
+        (
+            served_judge and not decoded,
+            f"judge.protocol={judge.protocol} reads probabilities of tokens, which a served judge does not give; set "
+            "judge.protocol=pointwise (or pairwise with judge.pairwise.reading=verdict)",
+        ),
+        (
+            served_judge and recipe.meta.enabled,
+            "meta.enabled trains the policy on judgments as it sampled them, token by token; a served judge's are not "
+            "its own: set meta.enabled=false or judge.model=policy",
+        ),
+    ]
+
+
 def _unread_by_the_judge(recipe: Recipe) -> list[tuple[bool, str]]:
     """Settings of the judge that its protocol would not read, and settings that it needs."""
     judge, default = recipe.judge, JudgeRecipe()
-    named, adaptive = f"judge.protocol={judge.protocol}", judge.adaptive
+    named, adaptive, pairwise = f"judge.protocol={judge.protocol}", judge.adaptive, judge.pairwise
     draws = judge.protocol in ("pointwise", "hybrid")
     return [
         (not draws and judge.samples != 1, f"{named} asks each question once; set judge.samples=1"),
@@ -643,6 +745,22 @@ def _unread_by_the_judge(recipe: Recipe) -> list[tuple[bool, str]]:
         (
             adaptive.enabled and (judge.source not in ("model", "verifier_then_model") or judge.aggregate != "mean"),
             "judge.adaptive needs judgments by a model (judge.source) and judge.aggregate=mean",
+        ),
+        (
+            adaptive.enabled and judge.samples not in (default.samples, adaptive.first),
+            "judge.samples is not read with judge.adaptive; set judge.adaptive.first and judge.adaptive.cap",
+        ),
+        (
+            pairwise.reading == "verdict" and judge.min_mass != default.min_mass,
+            "judge.min_mass is not read by judge.pairwise.reading=verdict, which decodes a reply; remove it",
+        ),
+        (
+            pairwise.comparisons != "random" and pairwise.count != default.pairwise.count,
+            f"judge.pairwise.count is not read by judge.pairwise.comparisons={pairwise.comparisons}; use random",
+        ),
+        (
+            pairwise.constitution is None and pairwise.principles != default.pairwise.principles,
+            "judge.pairwise.principles needs a judge.pairwise.constitution to draw them from",
         ),
         (adaptive.enabled and adaptive.cap < adaptive.first, "judge.adaptive.cap is below judge.adaptive.first"),
         (not adaptive.enabled and adaptive != default.adaptive, "judge.adaptive is set but not enabled"),

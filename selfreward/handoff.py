@@ -45,9 +45,12 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class HandOffReport:
-    """How the engine was verified: by probes, by checksums, or against an unchanged policy's checksums."""
+    """How the engine was verified: by probes, by checksums, or against an unchanged policy's checksums.
 
-    kind: Literal["probes", "checksums", "unchanged"]
+    `not verified`: a served model, whose weights nobody here can see.
+    """
+
+    kind: Literal["probes", "checksums", "unchanged", "not verified"]
     digest: str
     probes: int
     movement: float

@@ -5,7 +5,8 @@ and is trained into the next policy; then everything is measured. What is sealed
 is computed, so running the same command again is how a run resumes. The steps themselves are in `steps.py`.
 """
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from selfreward.environment import environment
 from selfreward.handoff import HandOffReport
 from selfreward.preflight import preflight
 from selfreward.progress import Progress
+from selfreward.runs import Run
 from selfreward.steps import RoundRows, Steps
 from selfreward.store import Store
 
@@ -30,7 +32,7 @@ def run(recipe: Recipe, store: Store, name: str, progress: Progress) -> Path:
         def note_handoff(policy: Policy, report: HandOffReport) -> None:
             artifacts.note("handoff", policy.round, "checkpoint", digest=policy.digest, report=asdict(report))
 
-        with closing(Cast(recipe, note_handoff)) as cast:
+        with closing(Cast(recipe, note_handoff)) as cast, served_costs_noted(cast, artifacts):
             steps = Steps(recipe, source, verifier, artifacts, cast, progress)
             steps.begin(start)
             steps.measure(0, RoundRows.none())
@@ -53,3 +55,13 @@ def iterate(steps: Steps, number: int) -> None:
     pairs, drops = steps.pair(number, prompts, responses, judgments, metas, refused)
     steps.train(number, pairs)
     steps.measure(number, RoundRows(prompts, responses, judgments, metas, pairs, drops))
+
+
+@contextmanager
+def served_costs_noted(cast: Cast, artifacts: Run) -> Iterator[None]:
+    """Whatever ends the run: what served models were asked, failed at and cost is in its journal."""
+    try:
+        yield
+    finally:
+        if counted := cast.served_report():
+            artifacts.note("served", None, report=counted)

@@ -89,7 +89,8 @@ def read_question(line: str, where: str) -> tuple[dict[str, Any], tuple[Message,
         raise DataError(f"{where}: the line is empty; {FORM}")
     try:
         row = json.loads(line)
-    except json.JSONDecodeError as problem:
+    except (ValueError, RecursionError) as problem:
+        # Not only malformed JSON: a number of thousands of digits, or brackets nested thousands deep.
         raise DataError(f"{where}: not JSON ({problem}): {_quoted(line)}; {FORM}") from problem
     if not isinstance(row, dict):
         raise DataError(f"{where}: found {kind_of(row)}; {FORM}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from selfreward.cast import Policy
 from selfreward.checkpoints import validate_model_directory, weights_digest
 from selfreward.config import Recipe
+from selfreward.engines.served import key_of
 from selfreward.engines.vllm_settings import require_vllm
 from selfreward.errors import DataError, RecipeError
 from selfreward.metrics.evidence import Verifier
@@ -33,6 +34,8 @@ def preflight(recipe: Recipe) -> tuple[Policy, Source, Verifier | None]:
     }.items():
         version(kind, template)
     check_judge(recipe)
+    for name, server in recipe.served.items():
+        key_of(name, server)
     check_pairs(recipe)
     if recipe.engine.kind == "vllm":
         require_vllm()
@@ -119,9 +122,13 @@ def check_truth(recipe: Recipe, source: Source, verifier: Verifier | None) -> No
 
 
 def check_lengths(recipe: Recipe, source: Source, directory: Path) -> None:
-    """Refuse prompts that leave no room for an answer in the model's context, before anything is sampled."""
-    # The tokenizer is what makes this slow, and the sandbox's prompts are short by construction.
-    if recipe.prompts.source == "sandbox" or recipe.engine.kind == "scripted":
+    """Refuse a tokenizer that cannot render a conversation, and prompts that leave no room for an answer.
+
+    Here and not when the model is first asked: by then the run has a sealed copy, which must not be corrected by hand.
+    """
+    shipped = recipe.model.path.startswith("sandbox:") and recipe.prompts.source == "sandbox"
+    # The tokenizer is what makes this slow, and the sandbox's prompts are short for its own models by construction.
+    if shipped or recipe.engine.kind == "scripted":
         return
     from selfreward.engines.chat import load_renderer
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 from selfreward.cast import Cast, Policy
+from selfreward.checkpoints import chat_digest
 from selfreward.config import Recipe, as_dict
 from selfreward.gates import best_round, decision, judge_round, refuse_oracle_rules, require_readable
 from selfreward.judging import Judging
@@ -70,9 +71,14 @@ class Steps:
     written: list[str] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
     rolled_back: set[int] = field(default_factory=set)
+    text_files: dict[str, str] = field(default_factory=dict)
 
     def begin(self, start: Policy) -> None:
         """Round 0: the start policy is copied into the run, and the frozen pools are written down."""
+        if not self.recipe.model.path.startswith("sandbox:"):
+            # Equal weights under another chat template, tokenizer or config are another policy. The shipped seeds'
+            # digests stand for their files as well.
+            self.text_files = {"text_files": chat_digest(start.directory)}
         self._checkpoint(0, {"start": start.digest}, train.adopt(start.directory, start.digest))
         determined_by = {"measure": as_dict(self.recipe.measure)}
         self.pools = self._complete(given(0, "pools", Prompt, self.source.pools(), determined_by))
@@ -81,12 +87,13 @@ class Steps:
     def prompts(self, number: int) -> tuple[Rows[Prompt], list[Drop]]:
         """The round's prompts: drawn, and a share written by the model itself; with what was refused and why."""
         recipe = self.recipe.prompts
-        determined_by: dict[str, Any] = {"prompts": as_dict(recipe), "seed": self.recipe.seed}
+        settings = as_dict(recipe) | {"writer": write.settings(recipe.writer)}
+        determined_by: dict[str, Any] = {"prompts": settings, "seed": self.recipe.seed}
         written: list[Prompt] = []
         drops: list[Drop] = []
         wanted = round(recipe.per_round * recipe.writer.share)
         if wanted:
-            player, seeds = self.cast.role("policy", number), self.source.examples()
+            player, seeds = self.cast.role(recipe.writer.model, number), self.source.examples()
             work = write.write_prompts(player, seeds, self.written, recipe.writer, wanted, round=number)
             replies = self._complete(work)
             drawn = self.source.training(number, recipe.per_round)
@@ -337,7 +344,8 @@ class Steps:
         if self.recipe.keep.checkpoints == "all":
             return
         last = len(self.cast.policies) - 1
-        references = (self.recipe.judge.model, self.recipe.meta.model, self.recipe.train.reference)
+        asked = (self.recipe.judge.model, self.recipe.meta.model, self.recipe.prompts.writer.model)
+        references = (*asked, self.recipe.train.reference)
         named = {int(name.removeprefix("round:")) for name in references if name.startswith("round:")}
         for number in set(range(last)) - {0, best_round(self.measurements), *named}:
             self.artifacts.discard_weights(number)
@@ -356,12 +364,13 @@ class Steps:
                     stage.advance(done - stage.done)
 
             self.artifacts.progress = show
-            rows = self.artifacts.complete(work)
+            rows = self.artifacts.complete(replace(work, made_from={**work.made_from, **self.text_files}))
         seal = self.artifacts.seal(work.round, work.artifact)
         return Rows(rows, seal.digest if seal else "")
 
     def _checkpoint(self, number: int, determined_by: Mapping[str, Any], build: Build) -> None:
-        directory = self.artifacts.complete_directory(number, "checkpoint", determined_by, build)
+        made_from = {**determined_by, **self.text_files}
+        directory = self.artifacts.complete_directory(number, "checkpoint", made_from, build)
         self.cast.policies.append(Policy(number, str(self._facts(number)["digest"]), directory))
 
     def _facts(self, number: int) -> Mapping[str, Any]:

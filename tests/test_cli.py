@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -148,6 +149,25 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_missing_model_directory_ends_with_3(tmp_path: Path) -> None:
     done = selfreward("run", SMOKE, "model.path=./no-such-model", cwd=tmp_path)
     assert_fails(done, 3, "DataError:", "no-such-model")
+
+
+def test_a_model_without_a_chat_template_is_refused_before_it_is_copied(tmp_path: Path, untrained: Path) -> None:
+    """The message names the user's directory, and correcting that is enough: nothing is sealed yet."""
+    shutil.copytree(untrained, tmp_path / "model")
+    template = tmp_path / "model" / "chat_template.jinja"
+    template.unlink()
+    done = selfreward("run", SMOKE, "model.path=model", cwd=tmp_path)
+    assert_fails(done, 3, "DataError: model directory model:", "no chat template")
+    template.write_text("{{ nonsense( }}")
+    assert_fails(selfreward("run", SMOKE, "model.path=model", cwd=tmp_path), 3, "DataError: model directory model:")
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_start_policy_that_the_disk_does_not_take_ends_with_4(tmp_path: Path) -> None:
+    """The limit on a file's size stands for a full disk: the weights are the largest file."""
+    limited = ["sh", "-c", 'ulimit -f 400 && exec "$@"', "sh", *COMMAND, "run", str(SMOKE)]
+    done = subprocess.run(limited, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert_fails(done, 4, "StoreError:", "model.safetensors", "cannot be written")
 
 
 def test_a_run_that_another_process_holds_ends_with_5(tmp_path: Path, untrained: Path) -> None:

@@ -41,6 +41,7 @@ LAYERS: list[dict[str, list[str]]] = [
         "export": ["export"],
         "judge diff": ["judge_diff"],
         "doctor": ["doctor"],
+        "plan": ["shapes", "roofline", "workload", "plan", "plan_text"],
     },
     {"command": ["cli", "exits", "__main__"]},
 ]

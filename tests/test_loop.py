@@ -2,16 +2,22 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
 
+from selfreward.cast import Player, Policy
 from selfreward.config import load_recipe
-from selfreward.errors import GateError, StoreError
+from selfreward.engines.protocol import Engine
+from selfreward.errors import GateError, HandOffError, StoreError
 from selfreward.loop import run
+from selfreward.preflight import SANDBOX_SEEDS
 from selfreward.progress import Progress
 from selfreward.records import Drop, Judgment, Measurement, MetaJudgment, Pair, Prompt, Response
 from selfreward.runs import RunView
+from selfreward.sources import open_source
+from selfreward.stages.train import train
 from selfreward.store import Store
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
@@ -118,6 +124,26 @@ def test_another_recipe_is_refused_with_the_field_named(results: Path, smoke: Ru
         go(results, smoke.name, "train.beta=0.7")
 
 
+def test_another_chat_template_is_another_policy_though_the_weights_are_equal(results: Path, tmp_path: Path) -> None:
+    """Two model directories with the same weights share nothing that was made from text."""
+    short = ("rounds=1", "train.method=none", "prompts.per_round=8", "measure.frozen=0", "meta.enabled=false")
+    views = []
+    for name in ("as_it_is", "changed"):
+        directory = tmp_path / name
+        shutil.copytree(SANDBOX_SEEDS / "seed-0", directory)
+        if name == "changed":
+            template = directory / "chat_template.jinja"
+            template.write_text("{# changed #}" + template.read_text())
+        views.append((directory, go(results, name, f"model.path={directory}", *short)))
+    for directory, view in views:
+        copied = view.directory(0) / "checkpoint" / "chat_template.jinja"
+        assert copied.read_bytes() == (directory / "chat_template.jinja").read_bytes(), "not another model's template"
+    for number, artifact in ((0, "checkpoint"), (0, "eval_responses"), (1, "responses"), (1, "judgments")):
+        first, second = (view.seal(number, artifact) for _, view in views)
+        assert first is not None and second is not None
+        assert first.fingerprint != second.fingerprint, artifact
+
+
 def test_arms_share_what_is_really_equal(results: Path, smoke: RunView) -> None:
     view = go(results, "shuffled", "judge.control=shuffled", "rounds=1")
     linked = {(event["round"], event["artifact"]) for event in view.events() if event["event"] == "linked"}
@@ -165,6 +191,25 @@ def test_reference_initial_is_the_start_policy(results: Path) -> None:
     view = go(results, "anchored", "train.reference=initial", "meta.enabled=false")
     facts = checkpoint(view, 2)
     assert facts["reference"] == checkpoint(view, 0)["digest"] != facts["parent"]
+    assert {row.reference for row in view.read(2, "pairs", Pair)} == {facts["reference"]}, "not in name only"
+
+
+def test_pairs_under_another_reference_are_not_trained_on(smoke: RunView, tmp_path: Path) -> None:
+    """Round 2's pairs were scored under round 1's policy; a training that names another one must not begin."""
+    recipe = load_recipe(SMOKE, ["train.reference=initial"])
+    policies = [
+        Policy(number, str(checkpoint(smoke, number)["digest"]), smoke.read_directory(number)) for number in (0, 1)
+    ]
+
+    def nobody() -> Engine:
+        raise AssertionError("no text is needed")
+
+    start = Player(policies[1], hold=nobody, facts={}, chunk=1, seed=0)
+    quiet = {"progress": lambda *_: None, "say": lambda _: None}
+    build = train(recipe, start, policies[0], smoke.read(2, "pairs", Pair), open_source(recipe), round=2, **quiet)
+    with pytest.raises(HandOffError, match="reference log-probabilities are those of policy"):
+        build(tmp_path / "out", tmp_path / "scratch")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_lora_accumulates_over_rounds(results: Path) -> None:

@@ -415,11 +415,20 @@ def test_an_unknown_rule_is_refused_with_the_nearest_known_one():
         (["pairs.mix.external=x"], "set both or none"),
         (["pairs.mix.external_share=0.2"], "set both or none"),
         (["pairs.mix.earlier=all"], "earlier_share"),
+        (["pairs.length=tokens"], "pairs.length.*length_tiers and z_length"),
+        (["judge.source=none", "judge.control=shuffled", "pairs.rule=spin"], "shuffles"),
     ],
 )
 def test_a_key_that_cannot_work_or_that_nobody_reads_is_refused(keys, message):
     with pytest.raises(RecipeError, match=message):
         check_pairs(build_recipe([], keys))
+
+
+@pytest.mark.parametrize(
+    "reader", ["pairs.rule=length_tiers", "pairs.rule=z_length", "pairs.filters.max_length_ratio=2"]
+)
+def test_the_unit_of_length_is_accepted_where_it_is_read(reader):
+    check_pairs(build_recipe([], [reader, "pairs.length=tokens"]))
 
 
 @pytest.mark.parametrize("rule", sorted(PAIR_RULES))

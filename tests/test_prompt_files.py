@@ -77,6 +77,8 @@ def test_an_id_is_made_from_the_text_alone(tmp_path: Path) -> None:
             '{"messages": [{"role": "user", "content": "x"}, {"role": "user", "content": "y"}]}',
             "the turns are user, user",
         ),
+        ("[" * 100_000, "not JSON"),
+        ('{"prompt": "x", "answer": ' + "9" * 5_000 + "}", "not JSON"),
         ('{"prompt": "Name a river."}', "the same prompt as line 1"),
         ('{"prompt": "  Name a river. "}', "the same prompt as line 1"),
         ('{"messages": [{"role": "user", "content": "Name a river."}]}', "the same prompt as line 1"),

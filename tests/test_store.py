@@ -156,6 +156,18 @@ def test_a_torn_tail_at_every_byte_keeps_exactly_the_whole_chunks(
         assert survivors(tmp_path / "torn") == sum(end <= size for end in journal_ends), f"journal cut at {size}"
 
 
+def test_a_chunk_whose_bytes_changed_is_computed_again(interrupted: tuple[Path, bytes], tmp_path: Path) -> None:
+    """The length is right and the row is whole JSON; only the journal's digest tells."""
+    origin, _ = interrupted
+    part = (origin / "dropped.jsonl.part").read_bytes()
+    assert b"e" in part
+    for position, kept in ((part.index(b"e"), 0), (part.rindex(b"e"), 1)):
+        torn_copy(origin, tmp_path / "edited", 1 << 20, 1 << 20)
+        edited = part[:position] + b"a" + part[position + 1 :]
+        (tmp_path / "edited" / "dropped.jsonl.part").write_bytes(edited)
+        assert survivors(tmp_path / "edited") == kept
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.floats(0, 1), st.floats(0, 1), st.binary(max_size=40))
 def test_whatever_a_crash_leaves_the_finished_bytes_are_the_same(

@@ -63,18 +63,22 @@ class ChatRenderer:
         special = {index for index, token in added.items() if token.special} | set(tokenizer.all_special_ids)
         self._names: dict[int, str] = {index: str(tokenizer.convert_ids_to_tokens(index)) for index in special}
         self._names |= {index: str(token.content) for index, token in added.items()}
-        # The unknown token is what ordinary words become when the vocabulary lacks them: it controls nothing.
-        special -= {tokenizer.unk_token_id}
+        # The unknown token is what ordinary words become when the vocabulary lacks them: it controls nothing, unless it
+        # is the end or padding token too, as GPT-2's and Qwen's tokenizers have it by default.
+        unknown = {tokenizer.unk_token_id} - {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
+        special -= unknown
         marked = {index for index, token in added.items() if re.search(r"[^\w\s]", token.content)}
-        self._control_ids = frozenset(special | (marked - {tokenizer.unk_token_id}))
+        self._control_ids = frozenset(special | (marked - unknown))
         strings = sorted({self._names[index] for index in self._control_ids}, key=len, reverse=True)
         self._control = re.compile("|".join(map(re.escape, strings))) if strings else None
         think = {THINK, END_THINK}
         self._hidden_ids = frozenset(index for index in special if self._names[index] not in think)
         self._expected: dict[tuple[str, ...], Counter[int]] = {}
         self._render([("user", _HARMLESS)])  # a broken template is an error here, not in the middle of a round
-        own = {tokenizer.eos_token_id, *end_ids} - {None}
-        self.end_ids = frozenset(own | self._end_of_turn())
+        own, turn = {tokenizer.eos_token_id, *end_ids} - {None}, self._end_of_turn()
+        self.end_ids = frozenset(own | turn)
+        # Some directories name the end of a document only; a turn ends as the template ends it.
+        self._given_end: int = min(turn or {tokenizer.eos_token_id} - {None} or own, default=0)
 
     @property
     def pad_id(self) -> int:
@@ -107,8 +111,7 @@ class ChatRenderer:
     def reply_token_ids(self, text: str) -> tuple[int, ...]:
         """A given answer as the tokens that the model would have sampled: its words, then the end-of-turn token."""
         (tokens,) = self._encode([self.neutralise(text)])
-        end = self.tokenizer.eos_token_id
-        return (*tokens, end if end in self.end_ids else min(self.end_ids))
+        return (*tokens, self._given_end)
 
     def candidate_token_ids(self, opening: str, candidates: Sequence[str]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """(tokens of `opening`, one token per candidate), where every candidate follows the opening after a space.

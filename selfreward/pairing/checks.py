@@ -55,6 +55,13 @@ def check_pairs(recipe: Recipe) -> None:
             "pairs.mix.external (a file) and pairs.mix.external_share (above 0) are used together; set both or none",
         ),
         (
+            pairs.length != _DEFAULT.length
+            and pairs.rule not in _CONSUMERS["rho"]
+            and pairs.filters.max_length_ratio is None,
+            f"key 'pairs.length' is read by {' and '.join(_CONSUMERS['rho'])} and with pairs.filters.max_length_ratio "
+            f"only; pairs.rule is {pairs.rule!r}",
+        ),
+        (
             pairs.mix.earlier != "previous" and pairs.mix.earlier_share == 0,
             "pairs.mix.earlier is read with pairs.mix.earlier_share only; set it above 0",
         ),
@@ -91,6 +98,10 @@ def _scores(recipe: Recipe, needs: str) -> list[tuple[bool, str]]:
         (
             not implicit and pairs.implicit_reference != _DEFAULT.implicit_reference,
             "pairs.implicit_reference is read with pairs.score=implicit_reward only",
+        ),
+        (
+            judge.source == "none" and judge.control != "none",
+            "judge.control shuffles the judge's scores, but judge.source=none gives none",
         ),
         (
             judge.source == "none" and needs == "scores" and not implicit,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from selfreward.engines.protocol import Completion
 
-Reason = Literal["no verdict", "out of range", "truncated", "refused", "contradiction", "no score mass"]
+Reason = Literal["no reply", "no verdict", "out of range", "truncated", "refused", "contradiction", "no score mass"]
 
 _REFUSAL = re.compile(
     r"^\W*(?:"
@@ -32,6 +32,8 @@ def unfinished(completion: Completion) -> Unreadable | None:
     The cut may be inside a quotation of the judged text, or inside a number (`Score: 1` of `Score: 10`): what would
     have followed is not known.
     """
+    if completion.finish_reason == "length" and not (completion.text or completion.reasoning or completion.token_ids):
+        return Unreadable("no reply", "the server gave none")
     if completion.finish_reason == "length":
         return Unreadable("truncated", f"no end within {len(completion.token_ids)} tokens")
     return None

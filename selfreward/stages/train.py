@@ -14,7 +14,8 @@ from selfreward.cast import Player, Policy
 from selfreward.checkpoints import FULL_PRECISION, weights_digest
 from selfreward.config import Recipe, as_dict
 from selfreward.engines.chat import load_renderer
-from selfreward.errors import TrainingError
+from selfreward.errors import HandOffError, TrainingError
+from selfreward.files import relative_files
 from selfreward.records import Checkpoint, Pair, seed_for
 from selfreward.roles import generator
 from selfreward.sources import Source
@@ -66,6 +67,7 @@ def train(
         else:
             from selfreward.trainers.preference import train_preferences
 
+            _refuse_other_reference(pairs, reference, round)
             is_start = reference.digest == start.policy.digest
             report = train_preferences(
                 start.policy.directory, pairs, recipe.train, reference_is_start=is_start, say=say, **common
@@ -101,6 +103,16 @@ def train(
     return build
 
 
+def _refuse_other_reference(pairs: Sequence[Pair], reference: Policy, round: int) -> None:
+    for pair in pairs:
+        if pair.reference != reference.digest:
+            raise HandOffError(
+                f"round {round}, pair {pair.id}: its reference log-probabilities are those of policy "
+                f"{pair.reference[:16]}, expected {reference.digest[:16]}, which train.reference names; make the "
+                "round's pairs again under that policy"
+            )
+
+
 def made_from(recipe: Recipe, start: Player, reference: Policy, pairs: str, round: int) -> dict[str, Any]:
     """Everything that determines the round's checkpoint; `pairs` is the digest of the round's pairs."""
     facts = {
@@ -131,4 +143,8 @@ def adopt(directory: Path, digest: str) -> Build:
 
 def _copy_model(directory: Path, out: Path) -> None:
     """A model directory's files, without what belongs to the training that made it."""
-    shutil.copytree(directory, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("handoff.json", "seed.json"))
+    # Not copytree: it collects its errors in one without an errno, and a full disk would not be told from a defect.
+    for name in relative_files(directory):
+        if Path(name).name not in ("handoff.json", "seed.json"):
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(directory / name, out / name)

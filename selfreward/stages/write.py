@@ -7,6 +7,7 @@ before, in an order of its own; in the first round, which has none of these, see
 import random
 from collections.abc import Iterator, Sequence
 from math import ceil
+from typing import Any
 
 from selfreward.cast import Player
 from selfreward.config import WriterRecipe, as_dict
@@ -74,7 +75,7 @@ def write_prompts(
             "version": VERSION,
             "round": round,
             "wanted": wanted,
-            "writer": as_dict(recipe),
+            "writer": settings(recipe),
             "examples": stable_id(list(seeds), list(before)),
             "template": template,
             **player.determines(),
@@ -82,6 +83,11 @@ def write_prompts(
         chunks=chunked(range(ceil(wanted * recipe.oversample)), player.chunk),
         compute=compute,
     )
+
+
+def settings(recipe: WriterRecipe) -> dict[str, Any]:
+    """What determines the request. Who is asked is in what the player determines."""
+    return {key: value for key, value in as_dict(recipe).items() if key != "model"}
 
 
 def select(

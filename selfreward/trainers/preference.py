@@ -147,7 +147,7 @@ def train_preferences(
     session.be_quiet()
     policy, tokenizer = session.load_start(start, model)
     reads = LOSS_READS[recipe.loss]
-    check_pairs(pairs, session.end_tokens(policy, tokenizer), recipe.max_length, reads)
+    check_pairs(pairs, session.end_tokens(start, model), recipe.max_length, reads)
     policy.to(session.device_name(model))
     share, note = prefix.decide(policy, pairs, recipe.prefix_sharing, tokenizer.pad_token_id)
     if note and say:

@@ -22,6 +22,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, T
 from transformers.utils import logging as transformers_logging
 
 from selfreward.config import ModelRecipe, TrainRecipe
+from selfreward.engines.chat import load_renderer
 from selfreward.errors import DataError, StoreError, TrainingError
 from selfreward.trainers import full_precision
 from selfreward.trainers.adapters import merged
@@ -75,11 +76,9 @@ def load_start(start: Path, model: ModelRecipe) -> tuple[Any, Any]:
     return policy, tokenizer
 
 
-def end_tokens(model: Any, tokenizer: Any) -> set[int]:
-    """Every token that may end a turn: the tokenizer's and those that generation stops at."""
-    stops = model.generation_config.eos_token_id
-    listed = stops if isinstance(stops, list) else [stops]
-    return {token for token in [*listed, tokenizer.eos_token_id] if token is not None}
+def end_tokens(start: Path, model: ModelRecipe) -> set[int]:
+    """Every token that may end a turn, as the engine counts them: what it calls finished can be trained on."""
+    return set(load_renderer(start, model.trust_remote_code).end_ids)
 
 
 def arguments(recipe: TrainRecipe, model: ModelRecipe, scratch: Path, seed: int, threads: int) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def train_supervised(
     """
     session.be_quiet()
     policy, tokenizer = session.load_start(start, model)
-    _check(examples, session.end_tokens(policy, tokenizer), recipe.max_length)
+    _check(examples, session.end_tokens(start, model), recipe.max_length)
     epochs = recipe.epochs if steps is None else steps * recipe.batch_size / len(examples)
     lengths = [len(prompt) + len(completion) for prompt, completion in examples]
     order = training_order(lengths, epochs, recipe.batch_size, seed)

@@ -1,0 +1,177 @@
+"""What a recipe asks of its model in one round, in questions and tokens: an upper bound, every reply at its limit."""
+
+from dataclasses import dataclass
+
+from selfreward.config import SERVED, Recipe, judges
+
+CHARACTERS = 4.0
+"""Of text per token, where only text is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Mean tokens of what is asked and answered. A judge's question is rubric, prompt and answer."""
+
+    prompt: float = 150
+    rubric: float = 400
+    response: float = 400
+    judgment: float = 200
+    meta_judgment: float = 200
+
+
+def recipe_lengths(recipe: Recipe, prompt: float = 150, rubric: float = 400) -> Lengths:
+    """Replies at the recipe's limits; prompts and rubric as given, for they are not in the recipe."""
+    response = recipe.generate.sampling.max_tokens
+    return Lengths(prompt, rubric, response, recipe.judge.sampling.max_tokens, recipe.meta.sampling.max_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Questions of one kind. `unique`: prompt tokens if equal beginnings are computed once; `share`: replies to one
+    prompt; `artifact`: what the rows are called on disk; `server`: who answers, where it is not this device.
+    """
+
+    stage: str
+    artifact: str
+    questions: float
+    prompt: float
+    reply: float
+    unique: float
+    share: float = 1.0
+    server: str = ""
+
+    @property
+    def prefill(self) -> float:
+        return self.questions * self.prompt
+
+    @property
+    def decoded(self) -> float:
+        return self.questions * self.reply
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Tokens of one epoch, optimizer steps of all, and the tokens of the longest row."""
+
+    tokens: float
+    steps: float
+    epochs: float
+    row: float
+    reference: float
+
+
+def generating(recipe: Recipe, lengths: Lengths) -> list[Asking]:
+    """The self-written prompts and the answers."""
+    prompts, samples, writer = recipe.prompts.per_round, recipe.generate.samples, recipe.prompts.writer
+    wanted = prompts * writer.share * writer.oversample
+    shown = lengths.rubric + lengths.prompt * (writer.seed_examples + writer.written_examples)
+    limit = writer.sampling.max_tokens
+    server = _server(writer.model)
+    found = [Asking("write prompts", "written", wanted, shown, limit, wanted * shown, server=server)] if wanted else []
+    unique = prompts * lengths.prompt
+    return [*found, Asking("answer", "responses", prompts * samples, lengths.prompt, lengths.response, unique, samples)]
+
+
+def judging(recipe: Recipe, lengths: Lengths, adaptive_share: float) -> list[Asking]:
+    """The judgments of a round; none where a verifier or nobody judges."""
+    if recipe.judge.source not in ("model", "verifier_then_model"):
+        return []
+    adaptive = recipe.judge.adaptive
+    draws = adaptive.cap * adaptive_share if adaptive.enabled else recipe.judge.samples
+    answers = recipe.prompts.per_round, recipe.generate.samples
+    return _judge(recipe, lengths, "judge", "judgments", answers, draws)
+
+
+def _judge(
+    recipe: Recipe, lengths: Lengths, stage: str, artifact: str, answers: tuple[float, float], draws: float
+) -> list[Asking]:
+    """Every answer of `answers` (prompts, answers to each) asked about `draws` times, by every judge there is."""
+    judge, (prompts, samples) = recipe.judge, answers
+    question = lengths.rubric + lengths.prompt + lengths.response
+    unique = lengths.rubric + prompts * lengths.prompt + prompts * samples * lengths.response
+    count, reply, share = prompts * samples * draws, lengths.judgment, max(1.0, draws)
+    if judge.protocol == "expected":
+        count, reply, share = prompts * samples, 0.0, 1.0
+    if judge.protocol == "pairwise":
+        pairwise = judge.pairwise
+        matches = {
+            "all": samples * (samples - 1) / 2,
+            "ring": samples if samples > 2 else samples - 1,
+            "random": min(samples - 1 + pairwise.count, samples * (samples - 1) / 2),
+        }[pairwise.comparisons]
+        question, count, share = question + lengths.response, 2 * prompts * matches, 1.0
+        # Beginnings shared by two comparisons end with the first answer.
+        unique = lengths.rubric + prompts * (lengths.prompt + samples * lengths.response) + count * lengths.response
+        reply = 0.0 if pairwise.reading == "probability" else lengths.judgment
+    return [
+        Asking(
+            stage,
+            artifact,
+            count,
+            question,
+            reply,
+            min(unique, count * question),
+            share,
+            server=_server(reference),
+        )
+        for reference in judges(recipe)
+    ]
+
+
+def comparing(recipe: Recipe, lengths: Lengths) -> list[Asking]:
+    """The meta-judge's questions, both orders: all that the recipe allows; judgments of equal score do not meet."""
+    meta = recipe.meta
+    if not meta.enabled:
+        return []
+    answers = min(meta.max_responses, recipe.prompts.per_round * recipe.generate.samples)
+    adaptive = recipe.judge.adaptive
+    fielded = min(meta.max_judgments, adaptive.cap if adaptive.enabled else recipe.judge.samples)
+    count = answers * fielded * (fielded - 1)
+    question = lengths.rubric + lengths.prompt + lengths.response + 2 * lengths.judgment
+    shown_first = answers * (lengths.prompt + lengths.response) + answers * fielded * lengths.judgment
+    unique = min(lengths.rubric + shown_first + count * lengths.judgment, count * question)
+    reply = lengths.meta_judgment
+    return [Asking("compare judgments", "meta_judgments", count, question, reply, unique, server=_server(meta.model))]
+
+
+def measuring(recipe: Recipe, lengths: Lengths) -> list[Asking]:
+    """What one policy is asked on the frozen pools."""
+    measure = recipe.measure
+    pools, draws = measure.gate + measure.selection + measure.report, measure.judge_samples
+    limit = measure.sampling.max_tokens
+    answered = Lengths(lengths.prompt, lengths.rubric, min(lengths.response, limit), lengths.judgment)
+    count, unique = pools * measure.samples, pools * lengths.prompt
+    answers = Asking(
+        "measure: answer", "eval_responses", count, lengths.prompt, answered.response, unique, measure.samples
+    )
+    judged = _judge(recipe, answered, "measure: judge", "eval_judgments", (pools, measure.samples), draws)
+    frozen = _judge(recipe, answered, "measure: frozen", "frozen_judgments", (measure.frozen, 1), draws)
+    return [answers, *judged, *(frozen if measure.frozen and recipe.judge.protocol != "pairwise" else [])]
+
+
+def _server(reference: str) -> str:
+    return reference.removeprefix(SERVED) if reference.startswith(SERVED) else ""
+
+
+def training(recipe: Recipe, lengths: Lengths) -> Training:
+    """Every prompt gives a pair; judgment pairs up to the recipe's cap."""
+    train, prompts = recipe.train, float(recipe.prompts.per_round)
+    answer, judgment = (lengths.prompt, lengths.response), (0.0, 0.0)
+    about = 0.0
+    if recipe.meta.enabled:
+        share = recipe.meta.max_share
+        about = min(float(recipe.meta.max_responses), prompts * share / (1 - share))
+        judgment = (lengths.rubric + lengths.prompt + lengths.response, lengths.judgment)
+    if train.method == "none":
+        return Training(0.0, 0.0, 0.0, 0.0, 0.0)
+    if train.method in ("sft", "sft_chosen"):
+        rows = float(train.sft_examples) if train.method == "sft" else prompts
+        return Training(rows * sum(answer), rows / train.batch_size * train.epochs, train.epochs, sum(answer), 0.0)
+
+    def row(prompt: float, reply: float) -> float:
+        fit = min(1.0, train.max_length / max(1.0, prompt + reply))
+        return fit * (prompt + 2 * reply if train.prefix_sharing != "never" else 2 * (prompt + reply))
+
+    tokens = prompts * row(*answer) + about * row(*judgment)
+    steps = (prompts + about) / train.batch_size * train.epochs
+    return Training(tokens, steps, train.epochs, max(row(*answer), row(*judgment)), tokens)
