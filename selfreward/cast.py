@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from selfreward.checkpoints import weights_digest
+from selfreward.checkpoints import chat_digest, weights_digest
 from selfreward.config import SERVED, Recipe, as_dict
 from selfreward.engines import build_engine
 from selfreward.engines.protocol import Accountant, Engine, Sleeper
@@ -30,6 +30,8 @@ class Policy:
     round: int | None
     digest: str
     directory: Path
+    text_files: str = ""
+    """Digest of tokenizer, chat template and end-of-turn tokens: equal weights under others are another policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,12 @@ class Player:
     seed: int
 
     def determines(self) -> dict[str, Any]:
-        return {"policy": self.policy.digest, "engine": dict(self.facts), "seed": self.seed}
+        return {
+            "policy": self.policy.digest,
+            "text_files": self.policy.text_files,
+            "engine": dict(self.facts),
+            "seed": self.seed,
+        }
 
 
 def engine_facts(recipe: Recipe) -> dict[str, Any]:
@@ -69,6 +76,7 @@ class Cast:
     policies: list[Policy] = field(default_factory=list)
     starts: dict[int, int] = field(default_factory=dict)
     _engine: Engine | None = None
+    _text_files: str = ""
     _served: dict[str, ServedEngine] = field(default_factory=dict)
 
     def resolve(self, reference: str, round: int) -> Policy:
@@ -89,7 +97,7 @@ class Cast:
             raise RecipeError(
                 f"role {reference!r}: expected policy, previous, initial, round:K or an existing directory"
             )
-        return Policy(round=None, digest=weights_digest(directory), directory=directory)
+        return Policy(None, weights_digest(directory), directory, chat_digest(directory))
 
     def start_of(self, round: int) -> int:
         """The round whose policy `round` starts from: the one before it, unless a gate rolled back (`starts`)."""
@@ -129,7 +137,8 @@ class Cast:
     def _hold(self, policy: Policy) -> Engine:
         if self._engine is None:
             self._engine = build_engine(self.recipe.model, self.recipe.engine)
-        if self._engine.policy != policy.digest:
+        if (self._engine.policy, self._text_files) != (policy.digest, policy.text_files):
+            self._text_files = policy.text_files
             self._engine.load(policy.directory, policy.digest)
             self.on_handoff(
                 policy, verify(self._engine, policy.directory, self.recipe.handoff, self.recipe.model.dtype)

@@ -10,6 +10,7 @@ state their own.
 
 import dataclasses
 import difflib
+import math
 import re
 import typing
 from collections.abc import Iterator, Sequence
@@ -439,12 +440,12 @@ class HandOffRecipe:
     """The engine must be closer to the trainer's new log-probs than to the old ones, by `margin` of the movement.
 
     `probes` sequences that moved most are compared; `noise` (nats per sequence) is the movement below which
-    log-probs cannot tell and per-tensor checksums decide.
+    log-probs cannot tell and per-tensor checksums decide; null follows from the dtype (handoff.NOISE).
     """
 
     probes: int = setting(16, minimum=1)
     margin: float = setting(0.5, minimum=0, below=1)
-    noise: float = setting(1e-2, above=0)
+    noise: float | None = setting(None, above=0)
 
 
 @dataclass(frozen=True)
@@ -532,7 +533,11 @@ def build_recipe(layers: Sequence[Any], overrides: Sequence[str] = (), where: st
             raise RecipeError(f"override {override!r}: expected key=value, for example rounds=5")
     config = OmegaConf.structured(Recipe)
     try:
-        for layer in [*layers, *([OmegaConf.from_dotlist(list(overrides))] if overrides else [])]:
+        given = OmegaConf.from_dotlist(list(overrides))
+    except (YAMLError, OmegaConfBaseException) as problem:
+        raise RecipeError(f"overrides {', '.join(overrides)}: not key=value with a YAML value: {problem}") from problem
+    try:
+        for layer in [*layers, given]:
             if not isinstance(layer, dict | DictConfig):
                 raise RecipeError(f"{where}: expected a mapping of recipe keys, found {type(layer).__name__}")
             config = OmegaConf.merge(config, layer)
@@ -568,6 +573,8 @@ def check(recipe: Recipe, where: str = "recipe") -> None:
     """Raise RecipeError for a value out of bounds or two keys that contradict each other."""
     served = [leaf for name, section in recipe.served.items() for leaf in walk(section, f"served.{name}.")]
     for key, value, metadata in [*walk(recipe), *served]:
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RecipeError(f"{where}: key {key!r} is {value}; expected a finite number")
         for name, (words, holds) in _BOUNDS.items():
             if name in metadata and value is not None and not holds(value, metadata[name]):
                 raise RecipeError(f"{where}: key {key!r} is {value}; expected {words} {metadata[name]}")

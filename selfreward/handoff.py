@@ -31,6 +31,11 @@ from selfreward.engines.protocol import Engine, TokenSequence
 from selfreward.errors import HandOffError
 
 HANDOFF_FILE = "handoff.json"
+NOISE = {"float32": 1e-2, "bfloat16": 1.0, "float16": 1.0}
+"""By dtype, the movement in nats per sequence below which an engine's own rounding could pass for another policy.
+
+Measured: in bfloat16, trainer and engine differ by up to .17 nats on answers of 128 tokens.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,7 @@ def verify(engine: Engine, directory: Path, recipe: HandOffRecipe, dtype: str | 
     values = [sum(tokens) for tokens in engine.logprobs(texts)] if texts else []
     distance_new = _mean(abs(value - probe.logprob_new) for value, probe in zip(values, probes, strict=True))
     distance_old = _mean(abs(value - probe.logprob_old) for value, probe in zip(values, probes, strict=True))
-    if not movement >= recipe.noise:
+    if not movement >= (recipe.noise or NOISE[dtype or "float32"]):
         _compare_checksums(engine, checksums, directory)
         return HandOffReport("checksums", new, len(probes), movement, distance_new, distance_old, recipe.margin)
     near = distance_new <= (1 - recipe.margin) * movement
@@ -116,7 +121,8 @@ def verify(engine: Engine, directory: Path, recipe: HandOffRecipe, dtype: str | 
             f"the engine does not hold the weights of {directory}: on {len(probes)} probes its log-probabilities are "
             f"{distance_new:.4g} nats from the new policy and {distance_old:.4g} from the old one, where training "
             f"moved them by {movement:.4g}; expected at most {(1 - recipe.margin) * movement:.4g} from the new policy "
-            f"and at least {recipe.margin * movement:.4g} further from the old one; load the checkpoint again"
+            f"and at least {recipe.margin * movement:.4g} further from the old one; load the "
+            "checkpoint again. Where the engine computes in half precision, set a larger handoff.noise"
         )
     return HandOffReport("probes", new, len(probes), movement, distance_new, distance_old, recipe.margin)
 

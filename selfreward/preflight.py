@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from selfreward.cast import Policy
-from selfreward.checkpoints import validate_model_directory, weights_digest
+from selfreward.checkpoints import chat_digest, validate_model_directory, weights_digest
 from selfreward.config import Recipe
 from selfreward.engines.served import key_of
 from selfreward.engines.vllm_settings import require_vllm
@@ -63,7 +63,7 @@ def start_policy(recipe: Recipe) -> Policy:
     directory = model_directory(recipe.model.path)
     if recipe.engine.kind != "scripted":
         validate_model_directory(directory)
-    return Policy(0, weights_digest(directory), directory)
+    return Policy(0, weights_digest(directory), directory, chat_digest(directory))
 
 
 def model_directory(path: str) -> Path:

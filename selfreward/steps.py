@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -71,18 +71,14 @@ class Steps:
     written: list[str] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
     rolled_back: set[int] = field(default_factory=set)
-    text_files: dict[str, str] = field(default_factory=dict)
 
     def begin(self, start: Policy) -> None:
         """Round 0: the start policy is copied into the run, and the frozen pools are written down."""
-        if not self.recipe.model.path.startswith("sandbox:"):
-            # Equal weights under another chat template, tokenizer or config are another policy. The shipped seeds'
-            # digests stand for their files as well.
-            self.text_files = {"text_files": chat_digest(start.directory)}
-        self._checkpoint(0, {"start": start.digest}, train.adopt(start.directory, start.digest))
-        determined_by = {"measure": as_dict(self.recipe.measure)}
-        self.pools = self._complete(given(0, "pools", Prompt, self.source.pools(), determined_by))
-        self.frozen = self._complete(given(0, "frozen", Labelled, self.source.frozen(), determined_by))
+        determined_by = {"start": start.digest, "text_files": start.text_files}
+        self._checkpoint(0, determined_by, train.adopt(start.directory, start.digest))
+        pools_by = {"measure": as_dict(self.recipe.measure)}
+        self.pools = self._complete(given(0, "pools", Prompt, self.source.pools(), pools_by))
+        self.frozen = self._complete(given(0, "frozen", Labelled, self.source.frozen(), pools_by))
 
     def prompts(self, number: int) -> tuple[Rows[Prompt], list[Drop]]:
         """The round's prompts: drawn, and a share written by the model itself; with what was refused and why."""
@@ -364,14 +360,14 @@ class Steps:
                     stage.advance(done - stage.done)
 
             self.artifacts.progress = show
-            rows = self.artifacts.complete(replace(work, made_from={**work.made_from, **self.text_files}))
+            rows = self.artifacts.complete(work)
         seal = self.artifacts.seal(work.round, work.artifact)
         return Rows(rows, seal.digest if seal else "")
 
     def _checkpoint(self, number: int, determined_by: Mapping[str, Any], build: Build) -> None:
-        made_from = {**determined_by, **self.text_files}
-        directory = self.artifacts.complete_directory(number, "checkpoint", made_from, build)
-        self.cast.policies.append(Policy(number, str(self._facts(number)["digest"]), directory))
+        directory = self.artifacts.complete_directory(number, "checkpoint", determined_by, build)
+        policy = Policy(number, str(self._facts(number)["digest"]), directory, chat_digest(directory))
+        self.cast.policies.append(policy)
 
     def _facts(self, number: int) -> Mapping[str, Any]:
         """What the seal of a round's checkpoint says about it."""

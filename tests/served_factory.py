@@ -21,7 +21,6 @@ class Told:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
-    busiest: int = 0
     times: list[float] = field(default_factory=list)
 
 
@@ -87,7 +86,7 @@ class _Listening(ThreadingHTTPServer):
 
 @contextmanager
 def server(behaviour: Behaviour) -> Iterator[Told]:
-    told, lock, busy = Told(), threading.Lock(), [0]
+    told, lock = Told(), threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -98,15 +97,10 @@ def server(behaviour: Behaviour) -> Iterator[Told]:
                 told.headers.append(dict(self.headers.items()))
                 told.paths.append(self.path)
                 told.times.append(time.monotonic())
-                busy[0] += 1
-                told.busiest = max(told.busiest, busy[0])
             try:
                 behaviour(self, body, number)
             except OSError:
                 self.close_connection = True  # the caller hung up
-            finally:
-                with lock:
-                    busy[0] -= 1
 
         def log_message(self, format: str, *args: Any) -> None:
             pass

@@ -16,7 +16,7 @@ from selfreward.checkpoints import weights_digest
 from selfreward.config import EngineRecipe, HandOffRecipe, ModelRecipe, TrainRecipe
 from selfreward.engines.hugging_face import HuggingFaceEngine
 from selfreward.errors import HandOffError
-from selfreward.handoff import HANDOFF_FILE, Probe, choose_probes, verify, write_handoff
+from selfreward.handoff import HANDOFF_FILE, NOISE, Probe, choose_probes, verify, write_handoff
 from selfreward.trainers.preference import train_preferences
 
 RECIPE = HandOffRecipe()
@@ -121,7 +121,7 @@ def test_where_training_hardly_moved_anything_checksums_decide(start, tmp_path):
     assert weights_digest(barely) != weights_digest(start)
     report = verify(holding(barely), barely, RECIPE)
     assert report.kind == "checksums"
-    assert 0 < report.movement < RECIPE.noise
+    assert 0 < report.movement < NOISE["float32"]
     with pytest.raises(HandOffError, match=r"\d+ of \d+ tensors differ"):
         verify(holding(start), barely, RECIPE)
 

@@ -244,3 +244,21 @@ def test_nothing_of_the_machine_is_in_a_row(smoke: RunView) -> None:
         assert str(smoke.path) not in text and smoke.name not in {
             json.loads(line).get("run") for line in text.splitlines()
         }
+
+
+def test_a_role_directory_with_other_text_files_is_another_policy(results: Path, tmp_path: Path) -> None:
+    overrides = ("rounds=1", "meta.enabled=false", "prompts.writer.share=0")
+    judge = tmp_path / "judge"
+    shutil.copytree(SANDBOX_SEEDS / "seed-0", judge)
+    one = go(results, "own-judge", *overrides, f"judge.model={judge}")
+    template = judge / "chat_template.jinja"
+    template.write_text(template.read_text() + "{# another template #}")
+    other = go(results, "same-weights", *overrides, f"judge.model={judge}")
+    seals = [view.seal(1, "judgments") for view in (one, other)]
+    assert all(seals) and seals[0].fingerprint != seals[1].fingerprint  # type: ignore[union-attr]
+    assert "linked" not in {e["event"] for e in other.events() if (e["round"], e["artifact"]) == (1, "judgments")}
+
+
+def test_a_bfloat16_run_is_verified_too(results: Path) -> None:
+    view = go(results, "half", "model.dtype=bfloat16", "rounds=1", "meta.enabled=false", "prompts.writer.share=0")
+    assert checkpoint(view, 1)["digest"] != checkpoint(view, 0)["digest"]

@@ -17,8 +17,9 @@ from random_models import save_random_model
 from safetensors.torch import load_file
 
 from selfreward.checkpoints import FULL_PRECISION, weights_digest
-from selfreward.config import HandOffRecipe, load_recipe
+from selfreward.config import load_recipe
 from selfreward.engines.chat import load_renderer
+from selfreward.handoff import NOISE
 from selfreward.loop import run
 from selfreward.pairing.consistency import Consistency
 from selfreward.progress import Progress
@@ -148,7 +149,7 @@ def test_bfloat16_that_hardly_moved_is_verified_by_checksums(tmp_path: Path) -> 
     reports = [event["report"] for event in view.events() if event["event"] == "handoff"]
     (report,) = [report for report in reports if report["digest"] == digests[1]]
     assert report["kind"] == "checksums" and 0 < report["movement"] < view.recipe().handoff.noise
-    assert report["distance_new"] > HandOffRecipe().noise, "the float32 default would take noise for a movement"
+    assert report["distance_new"] > NOISE["float32"], "the float32 default would take noise for a movement"
 
 
 def test_self_rewarding_without_an_adapter_in_float32(tmp_path: Path) -> None:
