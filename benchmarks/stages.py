@@ -2,8 +2,8 @@
 
     python benchmarks/stages.py [RECIPE] [key=value ...] [--rows 100000] [--repeats 3]
 
-The store's share is its time to chunk, append, sort, write, fsync and seal that many response rows, divided by the
-time that the same number of rows takes to be sampled at the rate just measured in the same process tree.
+The store's share is its time to chunk, append, sort, write, fsync and seal that many response rows, divided by the time
+of a round with as many rows, at the seconds per row (training and measuring included) just measured in this process.
 """
 
 import argparse
@@ -24,10 +24,10 @@ from selfreward.stages.given import chunked
 from selfreward.store import Store
 
 
-def stage_table(view: RunView) -> dict[str, tuple[int, float, int]]:
-    """Artifact -> rows, seconds, tokens, summed over rounds, from the seals."""
+def stage_table(view: RunView, rounds: Sequence[int]) -> dict[str, tuple[int, float, int]]:
+    """Artifact -> rows, seconds, tokens, summed over `rounds`, from the seals."""
     totals: dict[str, tuple[int, float, int]] = {}
-    for number in view.rounds():
+    for number in rounds:
         for path in sorted(view.directory(number).glob("*.done.json")):
             seal = view.seal(number, path.name.removesuffix(".done.json"))
             if seal is not None:
@@ -75,18 +75,21 @@ def main() -> None:
         view = Store(root).existing("measured")
         print(f"whole run {time.perf_counter() - begun:.1f} s")
         print(f"{'stage':<24}{'rows':>9}{'seconds':>10}{'rows/s':>10}{'tokens/s':>10}")
-        for artifact, (rows, seconds, tokens) in sorted(stage_table(view).items(), key=lambda item: -item[1][1]):
+        for artifact, (rows, seconds, tokens) in sorted(
+            stage_table(view, view.rounds()).items(), key=lambda item: -item[1][1]
+        ):
             rate = f"{rows / seconds:>10.0f}{tokens / seconds:>10.0f}" if seconds > 0.01 else f"{'':>20}"
             print(f"{artifact:<24}{rows:>9}{seconds:>10.2f}{rate}")
         example = view.read(1, "responses", Response)[0]
-        sampled, seconds, _ = stage_table(view)["responses"]
-        round_seconds = arguments.rows * seconds / sampled
+        first = stage_table(view, [1])
+        rows_of_round = sum(rows for artifact, (rows, _, _) in first.items() if artifact != "checkpoint")
+        round_seconds = arguments.rows * sum(seconds for _, seconds, _ in first.values()) / rows_of_round
         shares = [
             store_seconds(root, example, arguments.rows, repeat) / round_seconds for repeat in range(arguments.repeats)
         ]
         print(
             f"store at {arguments.rows} rows: median {statistics.median(shares):.2%} "
-            f"(min {min(shares):.2%}, max {max(shares):.2%}) of the {round_seconds:.0f} s that sampling them takes"
+            f"(min {min(shares):.2%}, max {max(shares):.2%}) of the {round_seconds:.0f} s of such a round"
         )
 
 
