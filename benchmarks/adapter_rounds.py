@@ -31,10 +31,11 @@ from safetensors.torch import load_file, save_file
 from trl.trainer.utils import add_fused_lm_head
 
 from selfreward.checkpoints import FULL_PRECISION
-from selfreward.config import LoraRecipe, ModelRecipe, TrainRecipe, load_recipe
+from selfreward.config import load_recipe
 from selfreward.loop import run
 from selfreward.preflight import SANDBOX_SEEDS
 from selfreward.progress import Progress
+from selfreward.recipe import LoraRecipe, ModelRecipe, TrainRecipe
 from selfreward.records import Pair
 from selfreward.store import Store
 from selfreward.trainers import session

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from math import fsum
 
 from selfreward.checkpoints import weights_digest
-from selfreward.config import AdaptiveRecipe, EngineRecipe, GenerateRecipe, JudgeRecipe, ModelRecipe
 from selfreward.engines import build_engine
 from selfreward.engines.protocol import Engine, Request
 from selfreward.preflight import model_directory
+from selfreward.recipe import AdaptiveRecipe, EngineRecipe, GenerateRecipe, JudgeRecipe, ModelRecipe
 from selfreward.records import Judgment, Message, Prompt, seed_for, stable_id
 from selfreward.roles.judge_prompt import judge_prompt
 from selfreward.roles.unreadable import Unreadable

@@ -30,9 +30,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
-from selfreward.config import ModelRecipe, TrainRecipe
 from selfreward.engines.chat import load_renderer
 from selfreward.preflight import SANDBOX_SEEDS
+from selfreward.recipe import ModelRecipe, TrainRecipe
 from selfreward.records import Pair
 from selfreward.trainers import session
 from selfreward.trainers.preference import preference_trainer

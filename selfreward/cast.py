@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from selfreward.checkpoints import chat_digest, weights_digest
-from selfreward.config import SERVED, Recipe, as_dict
 from selfreward.engines import build_engine
 from selfreward.engines.protocol import Accountant, Engine, Sleeper
 from selfreward.engines.served import ServedEngine, served_digest
 from selfreward.engines.vllm_settings import vllm_version
 from selfreward.errors import RecipeError
 from selfreward.handoff import HandOffReport, verify
+from selfreward.recipe import SERVED, Recipe, as_dict
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "trl", "accelerate", "peft", "numpy")
 

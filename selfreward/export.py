@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from selfreward import __version__
-from selfreward.config import to_yaml
 from selfreward.errors import StoreError
 from selfreward.files import on_disk
 from selfreward.gates import best_round
 from selfreward.handoff import HANDOFF_FILE
+from selfreward.recipe import to_yaml
 from selfreward.records import Measurement
 from selfreward.run_view import RunView
 

@@ -21,8 +21,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from selfreward.config import GateRule, GatesRecipe
 from selfreward.errors import GateError
+from selfreward.recipe import GateRule, GatesRecipe
 from selfreward.records import Judgment, Measurement
 from selfreward.stats import t_quantile
 

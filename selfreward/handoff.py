@@ -26,9 +26,9 @@ from selfreward.checkpoints import (
     weight_files,
     weights_digest,
 )
-from selfreward.config import HandOffRecipe
 from selfreward.engines.protocol import Engine, TokenSequence
 from selfreward.errors import HandOffError
+from selfreward.recipe import HandOffRecipe
 
 HANDOFF_FILE = "handoff.json"
 NOISE = {"float32": 1e-2, "bfloat16": 1.0, "float16": 1.0}

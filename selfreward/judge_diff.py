@@ -21,11 +21,12 @@ from typing import Any
 import numpy as np
 
 from selfreward.cast import Cast, Policy
-from selfreward.config import JudgeRecipe, Recipe, as_dict, build_recipe
+from selfreward.config import build_recipe
 from selfreward.errors import DataError, RecipeError
 from selfreward.judging import Judging
 from selfreward.metrics.judge_agreement import kappa, raw_agreement
 from selfreward.pairing.candidates import Score
+from selfreward.recipe import JudgeRecipe, Recipe, as_dict
 from selfreward.records import Judgment, Labelled, Rows, stable_id
 from selfreward.resampling import clustered_bootstrap, clustered_spearman
 from selfreward.run_view import RunView

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfreward.cast import Cast
-from selfreward.config import JudgeRecipe
+from selfreward.recipe import JudgeRecipe
 from selfreward.records import Judgment, Prompt, Response, Rows
 from selfreward.runs import Work
 from selfreward.scoring.tournament import as_facts, position_statistics

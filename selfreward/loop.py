@@ -11,11 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from selfreward.cast import Cast, Policy
-from selfreward.config import Recipe
 from selfreward.environment import environment
 from selfreward.handoff import HandOffReport
 from selfreward.preflight import preflight
 from selfreward.progress import Progress
+from selfreward.recipe import Recipe
 from selfreward.runs import Run
 from selfreward.steps import RoundRows, Steps
 from selfreward.store import Store

@@ -7,7 +7,7 @@ Hours come from the roofline (roofline.py) of the workload (workload.py), with a
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from selfreward.config import Recipe
+from selfreward.recipe import Recipe
 from selfreward.roofline import Device, Efficiency, Roofline
 from selfreward.run_view import RunView
 from selfreward.shapes import ModelShape

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from selfreward.config import Recipe
 from selfreward.errors import RecipeError
 from selfreward.plan import Assumptions, Cost, Phase, Plan, Taken, compare, plan
 from selfreward.preflight import model_directory
+from selfreward.recipe import Recipe
 from selfreward.roofline import DEVICES
 from selfreward.run_view import RunView
 from selfreward.shapes import NAMED, read_shape

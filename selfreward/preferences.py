@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import Any
 
 from selfreward.cast import Cast, Policy
-from selfreward.config import Recipe
 from selfreward.engines.chat import ChatRenderer, load_renderer
 from selfreward.metrics.evidence import Verifier
 from selfreward.pairing.answers import Known, answer_pairs, load_rule
@@ -19,6 +18,7 @@ from selfreward.pairing.consistency import Consistency, compare_rankings, soften
 from selfreward.pairing.implicit_reward import implicit_rewards, sums
 from selfreward.pairing.mixing import EXTERNAL, mix
 from selfreward.pairs_file import ExternalPair, read_pairs
+from selfreward.recipe import Recipe
 from selfreward.records import Drop, Judgment, Likelihood, Pair, Prompt, Response, Rows, seed_for, stable_id
 from selfreward.runs import Run, Work
 from selfreward.scoring.answers import score_answers

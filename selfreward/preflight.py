@@ -7,7 +7,6 @@ from pathlib import Path
 
 from selfreward.cast import Policy
 from selfreward.checkpoints import chat_digest, validate_model_directory, weights_digest
-from selfreward.config import Recipe
 from selfreward.engines.served import key_of
 from selfreward.engines.vllm_settings import require_vllm
 from selfreward.errors import DataError, RecipeError
@@ -16,6 +15,7 @@ from selfreward.pairing.answers import load_rule
 from selfreward.pairing.checks import check_pairs
 from selfreward.pairing.prompts import assert_disjoint
 from selfreward.pairs_file import read_pairs
+from selfreward.recipe import Recipe
 from selfreward.records import Prompt
 from selfreward.roles import generator, judge_pairwise, version
 from selfreward.roles.judge_prompt import judge_prompt

@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 from typing import Any, TypeVar
 
-from selfreward.config import Recipe, load_recipe
+from selfreward.config import load_recipe
 from selfreward.errors import RecipeError, StoreError
 from selfreward.files import digest_bytes, on_disk
+from selfreward.recipe import Recipe
 from selfreward.records import from_line
 from selfreward.seals import Seal, damage, damaged, read_seal, seal_path
 

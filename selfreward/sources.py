@@ -7,10 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from selfreward.config import Recipe
 from selfreward.errors import DataError, RecipeError
 from selfreward.pairing.overlap import RUN
 from selfreward.pools_file import read_prompts, split_prompts
+from selfreward.recipe import Recipe
 from selfreward.records import Labelled, Message, Pool, Prompt, Response, seed_for, stable_id
 from selfreward.sandbox.demonstrator import DemonstratorDials, demonstrate
 from selfreward.sandbox.pools import judge_pool, prompt_pool

@@ -8,13 +8,13 @@ from typing import Any, Self
 
 from selfreward.cast import Cast, Policy
 from selfreward.checkpoints import chat_digest
-from selfreward.config import Recipe, as_dict
 from selfreward.gates import best_round, decision, judge_round, refuse_oracle_rules, require_readable
 from selfreward.judging import Judging
 from selfreward.metrics.evidence import Evidence, PoolRows, Verifier
 from selfreward.pairing.judgments import judgment_pairs
 from selfreward.preferences import Preferences
 from selfreward.progress import Progress, Stage
+from selfreward.recipe import Recipe, as_dict
 from selfreward.records import (
     Drop,
     Judgment,

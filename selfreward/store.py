@@ -15,9 +15,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from selfreward.config import Recipe, identity, to_yaml
 from selfreward.errors import RunBusyError, StoreError
 from selfreward.files import link_or_copy, on_disk, remove, write_durably
+from selfreward.recipe import Recipe, identity, to_yaml
 from selfreward.run_view import RunView
 from selfreward.runs import Progress, Run, Work
 from selfreward.seals import Seal, read_seal, seal_path, shorten

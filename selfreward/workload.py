@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from selfreward.config import SERVED, Recipe, judges
+from selfreward.recipe import SERVED, Recipe
+from selfreward.recipe_checks import judges
 
 CHARACTERS = 4.0
 """Of text per token, where only text is known."""

@@ -6,9 +6,9 @@ import yaml
 
 from selfreward.cast import Player, Policy
 from selfreward.checkpoints import weights_digest
-from selfreward.config import EngineRecipe, ModelRecipe
 from selfreward.engines import build_engine
 from selfreward.preflight import model_directory
+from selfreward.recipe import EngineRecipe, ModelRecipe
 from selfreward.records import Comparison, Judgment, Message, Prompt, Response, Rows
 
 SEED = model_directory("sandbox:seed-0")

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from evidence_factory import pair, prompts, reply, response, truthful  # noqa: F401 - truthful is for the tests
 
-from selfreward.config import Recipe, build_recipe
+from selfreward.config import build_recipe
 from selfreward.metrics import measure_all
 from selfreward.metrics.evidence import Evidence, PoolRows
+from selfreward.recipe import Recipe
 from selfreward.records import Checkpoint, Drop, Judgment, Labelled, Measurement, Pair, Prompt, Response, stable_id
 from selfreward.report.reading import load_verifier
 from selfreward.run_view import RunView

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfreward.config import Recipe
+from selfreward.recipe import Recipe
 from selfreward.records import Drop, Response, stable_id
 from selfreward.store import Run, Store, Work
 

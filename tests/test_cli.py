@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from selfreward import __version__
-from selfreward.config import Recipe
 from selfreward.errors import SelfRewardError
+from selfreward.recipe import Recipe
 from selfreward.sandbox.model import build_model, save_model
 from selfreward.store import Store
 

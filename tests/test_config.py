@@ -2,8 +2,9 @@
 
 import pytest
 
-from selfreward.config import build_recipe, identity, load_recipe, to_yaml
+from selfreward.config import build_recipe, load_recipe
 from selfreward.errors import RecipeError
+from selfreward.recipe import identity, to_yaml
 
 
 @pytest.mark.parametrize(

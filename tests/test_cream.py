@@ -11,12 +11,13 @@ from scipy.stats import kendalltau
 
 from selfreward import preflight
 from selfreward.checkpoints import weights_digest
-from selfreward.config import PairsRecipe, load_recipe
+from selfreward.config import load_recipe
 from selfreward.loop import run
 from selfreward.pairing.candidates import counted
 from selfreward.pairing.consistency import WHOLE_SET, Consistency, compare_rankings, kendall, soften
 from selfreward.pairing.implicit_reward import implicit_rewards
 from selfreward.progress import Progress
+from selfreward.recipe import PairsRecipe
 from selfreward.records import Drop, Likelihood, Pair, Response
 from selfreward.store import Store
 

@@ -20,13 +20,13 @@ from selfreward.checkpoints import (
     validate_model_directory,
     weights_digest,
 )
-from selfreward.config import EngineRecipe, ModelRecipe
 from selfreward.engines import build_engine
 from selfreward.engines.batches import batches, halves
 from selfreward.engines.chat import ChatRenderer, load_renderer, split_reasoning
 from selfreward.engines.hugging_face import HuggingFaceEngine
 from selfreward.engines.protocol import Engine, Request, TokenSequence
 from selfreward.errors import DataError, EngineError, HandOffError, StoreError
+from selfreward.recipe import EngineRecipe, ModelRecipe
 from selfreward.records import Message
 from selfreward.sandbox.model import build_model, build_tokenizer, save_model
 

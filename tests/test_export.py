@@ -10,10 +10,10 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from selfreward.checkpoints import weights_digest
-from selfreward.config import Recipe
 from selfreward.errors import StoreError
 from selfreward.export import export, resolve_round
 from selfreward.handoff import HANDOFF_FILE
+from selfreward.recipe import Recipe
 from selfreward.records import Checkpoint, Measurement
 from selfreward.runs import Run, Work
 from selfreward.sandbox.model import build_model, save_model

@@ -12,11 +12,12 @@ from training_factory import END_TOKEN, SHORT, random_pairs, tiny_policy
 from trl.trainer.utils import add_fused_lm_head
 
 from selfreward.checkpoints import FULL_PRECISION, weights_digest
-from selfreward.config import LoraRecipe, ModelRecipe, TrainRecipe, load_recipe
+from selfreward.config import load_recipe
 from selfreward.errors import HandOffError
 from selfreward.export import export
 from selfreward.loop import run
 from selfreward.progress import Progress
+from selfreward.recipe import LoraRecipe, ModelRecipe, TrainRecipe
 from selfreward.records import Pair
 from selfreward.store import Store
 from selfreward.trainers import session

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfreward.config import GateRule, GatesRecipe, build_recipe, load_recipe
+from selfreward.config import build_recipe, load_recipe
 from selfreward.errors import GateError, RecipeError
 from selfreward.gates import GateVerdict, decision, judge_round
 from selfreward.loop import run
 from selfreward.progress import Progress
+from selfreward.recipe import GateRule, GatesRecipe
 from selfreward.records import Measurement
 from selfreward.runs import RunView
 from selfreward.stats import clustered_mean, clustered_share

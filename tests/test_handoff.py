@@ -13,10 +13,10 @@ from safetensors.torch import load_file, save_file
 from training_factory import CPU, SHORT, random_pairs, tiny_policy, with_reference
 
 from selfreward.checkpoints import weights_digest
-from selfreward.config import EngineRecipe, HandOffRecipe, ModelRecipe, TrainRecipe
 from selfreward.engines.hugging_face import HuggingFaceEngine
 from selfreward.errors import HandOffError
 from selfreward.handoff import HANDOFF_FILE, NOISE, Probe, choose_probes, verify, write_handoff
+from selfreward.recipe import EngineRecipe, HandOffRecipe, ModelRecipe, TrainRecipe
 from selfreward.trainers.preference import train_preferences
 
 RECIPE = HandOffRecipe()

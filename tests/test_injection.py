@@ -19,10 +19,10 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from selfreward.checkpoints import weights_digest
-from selfreward.config import EngineRecipe, ModelRecipe
 from selfreward.engines import build_engine
 from selfreward.engines.chat import ChatRenderer
 from selfreward.engines.protocol import Completion, Request
+from selfreward.recipe import EngineRecipe, ModelRecipe
 from selfreward.records import Message, Prompt
 from selfreward.roles import judge, meta_judge
 from selfreward.roles.unreadable import Unreadable

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judging_factory import judgment, player, prompt, response, rows_of
 
-from selfreward.config import AdaptiveRecipe, JudgeRecipe
+from selfreward.recipe import AdaptiveRecipe, JudgeRecipe
 from selfreward.records import Rows
 from selfreward.sandbox.pools import judge_pool
 from selfreward.scoring.adaptive import Constants, estimate, next_questions, posteriors, shrunken

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judging_factory import judgment
 
-from selfreward.config import JudgeRecipe
+from selfreward.recipe import JudgeRecipe
 from selfreward.scoring.answers import score_answers
 
 SCORES = st.lists(st.integers(0, 5).map(float), min_size=1, max_size=5)

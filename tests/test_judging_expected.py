@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judging_factory import player, prompt, response, rows_of
 
-from selfreward.config import JudgeRecipe, build_recipe
+from selfreward.config import build_recipe
 from selfreward.engines.protocol import ReplyStart, TokenSequence
 from selfreward.errors import EngineError, RecipeError
+from selfreward.recipe import JudgeRecipe
 from selfreward.records import Message
 from selfreward.roles.judge import opening
 from selfreward.roles.unreadable import Unreadable

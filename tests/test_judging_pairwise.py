@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judging_factory import comparison, player, prompt, response, rows_of
 
-from selfreward.config import JudgeRecipe, PairsRecipe, PairwiseRecipe, build_recipe
+from selfreward.config import build_recipe
 from selfreward.engines.protocol import Completion
 from selfreward.errors import DataError, RecipeError
 from selfreward.pairing.answers import answer_pairs
+from selfreward.recipe import JudgeRecipe, PairsRecipe, PairwiseRecipe
 from selfreward.roles import judge_pairwise as role
 from selfreward.roles.unreadable import Unreadable
 from selfreward.scoring.pointwise import aggregate

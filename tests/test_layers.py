@@ -15,7 +15,7 @@ ROOT = Path(selfreward.__file__).parent
 # From the bottom up: layer -> part -> its modules. A module may import from its own part and from lower layers.
 LAYERS: list[dict[str, list[str]]] = [
     {"errors": ["errors"]},
-    {"records": ["records"], "config": ["config"], "progress": ["progress"]},
+    {"records": ["records"], "config": ["recipe", "recipe_checks", "config"], "progress": ["progress"]},
     {"engine protocol": ["engines.protocol"]},
     {
         "store": ["files", "seals", "chunks", "directories", "sharing", "run_view", "runs", "store"],

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from training_factory import CPU, SHORT, random_pairs, tiny_policy, with_reference
 
-from selfreward.config import LOSS_READS, build_recipe
+from selfreward.config import build_recipe
 from selfreward.errors import RecipeError, TrainingError
+from selfreward.recipe import LOSS_READS
 from selfreward.records import Pair
 from selfreward.trainers.losses import LOSSES, Loss, PairBatch
 from selfreward.trainers.preference import train_preferences

@@ -7,13 +7,13 @@ import pytest
 from evidence_factory import holds
 
 from selfreward.cast import Player, Policy
-from selfreward.config import EngineRecipe, GenerateRecipe, ModelRecipe
 from selfreward.engines.scripted import ScriptedEngine
 from selfreward.metrics import sycophancy
 from selfreward.metrics.sycophancy import CHALLENGE, FINAL, RESTATE, choice
 from selfreward.probes import OWN_FOLDER
 from selfreward.probes.questions import read_gsm8k
 from selfreward.probes.sycophancy import SycophancyRow, read_sycophancy
+from selfreward.recipe import EngineRecipe, GenerateRecipe, ModelRecipe
 from selfreward.records import Message, Prompt
 from selfreward.stages.probe import drive
 from selfreward.verifiers.numeric import NumericVerifier

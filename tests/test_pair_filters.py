@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfreward.config import FiltersRecipe, MixRecipe, PairsRecipe, build_recipe
+from selfreward.config import build_recipe
 from selfreward.errors import DataError, RecipeError
 from selfreward.pairing.answers import Known, answer_pairs
 from selfreward.pairing.candidates import Grade, Score
 from selfreward.pairing.mixing import mix
 from selfreward.pairs_file import read_pairs
 from selfreward.preflight import preflight
+from selfreward.recipe import FiltersRecipe, MixRecipe, PairsRecipe
 from selfreward.records import Message, Pair, Prompt, Response
 
 

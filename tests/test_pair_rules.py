@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfreward.config import PairsRecipe, build_recipe
+from selfreward.config import build_recipe
 from selfreward.errors import RecipeError
 from selfreward.pairing import PAIR_RULES
 from selfreward.pairing.answers import Known, answer_pairs, load_rule
@@ -18,6 +18,7 @@ from selfreward.pairing.candidates import Candidate, Grade, Refusal, Score, Situ
 from selfreward.pairing.checks import check_pairs
 from selfreward.pairing.sppo import win_rate
 from selfreward.pairing.z_length import standardised
+from selfreward.recipe import PairsRecipe
 from selfreward.records import Message, Pair, Prompt, Response, from_line, to_line
 
 

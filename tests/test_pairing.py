@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfreward.config import MetaRecipe, PairsRecipe, WriterRecipe
 from selfreward.errors import DataError, RecipeError
 from selfreward.pairing.answers import answer_pairs
 from selfreward.pairing.candidates import Score
@@ -17,6 +16,7 @@ from selfreward.pairing.caps import allowed_by_share
 from selfreward.pairing.judgments import MetaSummary, Standing, judgment_pairs
 from selfreward.pairing.prompts import assert_disjoint, filter_prompts
 from selfreward.pairing.similarity import common_subsequence, rouge_l
+from selfreward.recipe import MetaRecipe, PairsRecipe, WriterRecipe
 from selfreward.records import Judgment, Message, Prompt, Response
 
 ANSWER_REASONS = {

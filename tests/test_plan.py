@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from selfreward.config import Recipe, build_recipe, load_recipe
+from selfreward.config import build_recipe, load_recipe
 from selfreward.errors import DataError, RecipeError
 from selfreward.plan import Assumptions, Plan, compare, plan
 from selfreward.plan_text import aligned, duration, fits, lines, taken_lines
+from selfreward.recipe import Recipe
 from selfreward.roofline import DEVICES, FLOOR, Efficiency, Roofline
 from selfreward.runs import RunView
 from selfreward.seals import Seal, seal_path, write_seal

@@ -26,10 +26,11 @@ from transformers import (
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 from trl.trainer.utils import add_fused_lm_head
 
-from selfreward.config import LoraRecipe, load_recipe
+from selfreward.config import load_recipe
 from selfreward.errors import TrainingError
 from selfreward.loop import run
 from selfreward.progress import Progress
+from selfreward.recipe import LoraRecipe
 from selfreward.records import Pair
 from selfreward.sandbox.words import VOCABULARY
 from selfreward.store import Store

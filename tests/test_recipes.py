@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from selfreward.ablate import load_grid
-from selfreward.config import load_recipe, to_yaml
+from selfreward.config import load_recipe
+from selfreward.recipe import to_yaml
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 GRIDS = sorted((RECIPES / "grids").glob("*.yaml"))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfreward.config import MetaRecipe
 from selfreward.errors import DataError
+from selfreward.recipe import MetaRecipe
 from selfreward.records import Judgment, MetaJudgment, Response
 from selfreward.scoring.battles import (
     agreed_matrix,

@@ -29,7 +29,7 @@ from served_factory import (
     server,
 )
 
-from selfreward.config import Recipe, ServedRecipe, build_recipe, load_recipe
+from selfreward.config import build_recipe, load_recipe
 from selfreward.engines.chat_server import ChatServer, Failure, Reply, read_reply
 from selfreward.engines.protocol import Completion, Request, TokenReader
 from selfreward.engines.served import NO_REPLY, ServedEngine, served_digest
@@ -37,6 +37,7 @@ from selfreward.errors import EngineError, GateError, RecipeError
 from selfreward.loop import run
 from selfreward.preflight import preflight
 from selfreward.progress import Progress
+from selfreward.recipe import Recipe, ServedRecipe
 from selfreward.records import Judgment, Message, Response
 from selfreward.roles import judge
 from selfreward.roles.unreadable import Unreadable

@@ -17,8 +17,8 @@ import pytest
 import store_child
 from store_child import ENVIRONMENT, STEPS, drops_work, whole_run
 
-from selfreward.config import Recipe
 from selfreward.errors import RunBusyError
+from selfreward.recipe import Recipe
 from selfreward.store import Run, Store
 
 # The names under which the interpreter reports file operations to an audit hook.

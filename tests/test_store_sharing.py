@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from store_child import ENVIRONMENT, responses_work, train
 
-from selfreward.config import GenerateRecipe, Recipe
 from selfreward.errors import StoppedError, StoreError
+from selfreward.recipe import GenerateRecipe, Recipe
 from selfreward.records import Response
 from selfreward.sharing import locked
 from selfreward.store import Run, Store

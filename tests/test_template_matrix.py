@@ -16,10 +16,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from selfreward.cast import Player, Policy
 from selfreward.checkpoints import weights_digest
-from selfreward.config import EngineRecipe, GenerateRecipe, JudgeRecipe, ModelRecipe, SamplingRecipe
 from selfreward.engines.chat import ChatRenderer, load_renderer
 from selfreward.engines.hugging_face import HuggingFaceEngine
 from selfreward.engines.protocol import ReplyStart, Request
+from selfreward.recipe import EngineRecipe, GenerateRecipe, JudgeRecipe, ModelRecipe, SamplingRecipe
 from selfreward.records import Message, Pair, Prompt, Response, Rows, stable_id
 from selfreward.roles import generator
 from selfreward.roles.judge_prompt import judge_prompt

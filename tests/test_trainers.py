@@ -30,8 +30,8 @@ from training_factory import (
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from selfreward.checkpoints import weights_digest
-from selfreward.config import LoraRecipe, ModelRecipe, TrainRecipe
 from selfreward.errors import HandOffError, StoreError, TrainingError
+from selfreward.recipe import LoraRecipe, ModelRecipe, TrainRecipe
 from selfreward.records import Pair
 from selfreward.trainers import session
 from selfreward.trainers.output import TrainingReport

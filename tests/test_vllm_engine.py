@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from selfreward.checkpoints import combined_digest, save_model_directory, weights_digest
-from selfreward.config import EngineRecipe, HandOffRecipe, ModelRecipe, VllmRecipe
 from selfreward.engines import build_engine
 from selfreward.engines.protocol import Completion, Engine, Request, TokenSequence
 from selfreward.engines.vllm_engine import VllmEngine
@@ -21,6 +20,7 @@ from selfreward.engines.vllm_settings import vllm_version
 from selfreward.errors import EngineError, HandOffError
 from selfreward.handoff import HANDOFF_FILE, Probe, verify, write_handoff
 from selfreward.preflight import SANDBOX_SEEDS
+from selfreward.recipe import EngineRecipe, HandOffRecipe, ModelRecipe, VllmRecipe
 from selfreward.records import Message
 
 pytestmark = [

@@ -3,10 +3,11 @@
 import pytest
 
 from selfreward.cast import engine_facts
-from selfreward.config import EngineRecipe, ModelRecipe, VllmRecipe, as_dict, build_recipe
+from selfreward.config import build_recipe
 from selfreward.engines import ENGINES, vllm_settings
 from selfreward.engines.vllm_settings import arguments, environment, require_vllm
 from selfreward.errors import RecipeError
+from selfreward.recipe import EngineRecipe, ModelRecipe, VllmRecipe, as_dict
 
 
 def test_runs_of_other_engines_are_not_changed_by_it() -> None:

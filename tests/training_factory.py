@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM
 
-from selfreward.config import LoraRecipe, ModelRecipe, TrainRecipe
+from selfreward.recipe import LoraRecipe, ModelRecipe, TrainRecipe
 from selfreward.records import Pair
 from selfreward.sandbox.model import build_model, save_model
 from selfreward.sandbox.words import END, SPECIAL, VOCABULARY, WORD_IDS

@@ -2,8 +2,8 @@
 
 from importlib import import_module
 
-from selfreward.config import EngineRecipe, ModelRecipe
 from selfreward.engines.protocol import Engine
+from selfreward.recipe import EngineRecipe, ModelRecipe
 
 ENGINES: dict[str, str] = {
     "transformers": "selfreward.engines.hugging_face:HuggingFaceEngine",

@@ -22,12 +22,12 @@ from selfreward.checkpoints import (
     tensor_checksums,
     validate_model_directory,
 )
-from selfreward.config import EngineRecipe, ModelRecipe
 from selfreward.engines.batches import batches, halves
 from selfreward.engines.chat import ChatRenderer, load_renderer
 from selfreward.engines.protocol import Completion, ReplyStart, Request, TokenSequence
 from selfreward.engines.weights import build, choose_device, load_in_place
 from selfreward.errors import EngineError, HandOffError
+from selfreward.recipe import EngineRecipe, ModelRecipe
 from selfreward.records import FinishReason, Message, seed_for
 
 LOGIT_ELEMENTS = 2**28

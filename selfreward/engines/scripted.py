@@ -28,9 +28,9 @@ from typing import Any
 import yaml
 
 from selfreward.checkpoints import combined_digest, tensor_checksums
-from selfreward.config import EngineRecipe, ModelRecipe
 from selfreward.engines.protocol import Completion, ReplyStart, Request, TokenSequence
 from selfreward.errors import DataError, EngineError, HandOffError
+from selfreward.recipe import EngineRecipe, ModelRecipe
 from selfreward.records import Message, seed_for
 
 END_ID = 0

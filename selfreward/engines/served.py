@@ -23,11 +23,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, NoReturn
 
-from selfreward.config import ServedRecipe
 from selfreward.engines.chat import split_reasoning
 from selfreward.engines.chat_server import ChatServer, Failure, Reply
 from selfreward.engines.protocol import Completion, Request, TokenSequence
 from selfreward.errors import EngineError, RecipeError
+from selfreward.recipe import ServedRecipe
 from selfreward.records import Message, seed_for
 
 LONGEST_WAIT = 60.0

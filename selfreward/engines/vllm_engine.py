@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from selfreward.checkpoints import chat_digest, combined_digest, tensor_checksums, validate_model_directory
-from selfreward.config import EngineRecipe, ModelRecipe
 from selfreward.engines.chat import ChatRenderer, load_renderer
 from selfreward.engines.protocol import Completion, Request, TokenSequence
 from selfreward.engines.vllm_process import VllmProcess
 from selfreward.engines.vllm_settings import require_vllm
 from selfreward.engines.weights import architecture, choose_device
 from selfreward.errors import EngineError, HandOffError
+from selfreward.recipe import EngineRecipe, ModelRecipe
 from selfreward.records import Message
 
 

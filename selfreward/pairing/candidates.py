@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from selfreward.config import PairsRecipe
+from selfreward.recipe import PairsRecipe
 from selfreward.records import Drop, Response, stable_id
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ import math
 from collections import Counter
 from collections.abc import Hashable, Sequence
 
-from selfreward.config import MetaRecipe
+from selfreward.recipe import MetaRecipe
 from selfreward.records import Pair, stable_id
 
 _ROUNDING = 1e-9

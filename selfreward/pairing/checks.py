@@ -1,8 +1,8 @@
 """A pairing section is checked before anything is sampled: no key that nobody consumes, nothing that cannot work."""
 
-from selfreward.config import LOSS_READS, FiltersRecipe, PairsRecipe, Recipe
 from selfreward.errors import RecipeError
 from selfreward.pairing.answers import load_rule
+from selfreward.recipe import LOSS_READS, FiltersRecipe, PairsRecipe, Recipe
 
 _DEFAULT = PairsRecipe()
 _CONSUMERS = {

@@ -21,8 +21,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from selfreward.config import PairsRecipe
 from selfreward.pairing.candidates import Score, pair_drop
+from selfreward.recipe import PairsRecipe
 from selfreward.records import Drop, Pair, Response
 
 WHOLE_SET = "set"

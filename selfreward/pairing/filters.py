@@ -15,10 +15,10 @@ class cap          see `class_caps`
 
 from collections.abc import Hashable, Mapping, Sequence
 
-from selfreward.config import FiltersRecipe
 from selfreward.pairing.candidates import Grade, Pick, Refusal, Situation, pair_drop
 from selfreward.pairing.caps import over_class_cap
 from selfreward.pairing.similarity import rouge_l, words_of
+from selfreward.recipe import FiltersRecipe
 from selfreward.records import Drop, Pair
 
 

@@ -19,10 +19,10 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from selfreward.config import MetaRecipe
 from selfreward.errors import DataError
 from selfreward.pairing.candidates import first_by_lot, pair_drop
 from selfreward.pairing.caps import refused
+from selfreward.recipe import MetaRecipe
 from selfreward.records import Drop, Judgment, Pair, seed_for, stable_id
 
 

@@ -14,7 +14,7 @@ answer pairs: a judgment of an older judge is no example for the newer one. `sou
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from selfreward.config import MixRecipe
+from selfreward.recipe import MixRecipe
 from selfreward.records import Pair, stable_id
 
 EARLIER, EXTERNAL = "round-", "external:"

@@ -11,9 +11,9 @@ Prompts are taken in the order given, the first of two similar ones stays. Each 
 
 from collections.abc import Mapping, Sequence
 
-from selfreward.config import WriterRecipe
 from selfreward.pairing.overlap import RUN, PoolIndex, assert_disjoint, bare_words, normalised
 from selfreward.pairing.similarity import SimilarityIndex
+from selfreward.recipe import WriterRecipe
 from selfreward.records import Drop, Prompt, stable_id
 
 __all__ = ["assert_disjoint", "filter_prompts"]

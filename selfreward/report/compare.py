@@ -8,8 +8,8 @@ other run seeds: `ablate` is for that.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selfreward.config import walk
 from selfreward.errors import DataError
+from selfreward.recipe import walk
 from selfreward.report.catalogue import words
 from selfreward.report.reading import Reading
 from selfreward.report.tables import Table, number_text

@@ -13,9 +13,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from selfreward import __version__
-from selfreward.config import to_yaml
 from selfreward.errors import DataError
 from selfreward.files import on_disk, write_durably
+from selfreward.recipe import to_yaml
 from selfreward.records import Measurement
 from selfreward.report.alarms import Alarm, alarms
 from selfreward.report.browser import MOST_PROMPTS, embedded_prompts, script_safe

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TypeVar
 
-from selfreward.config import Recipe
 from selfreward.errors import StoreError
 from selfreward.metrics.evidence import PoolRows, Verifier
+from selfreward.recipe import Recipe
 from selfreward.records import Drop, Judgment, Labelled, Measurement, Pair, Prompt, Response
 from selfreward.report.answers import PromptRound, by_prompt, per_prompt
 from selfreward.run_view import RunView

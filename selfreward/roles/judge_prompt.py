@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from selfreward.config import JudgeRecipe
 from selfreward.engines.protocol import Completion
+from selfreward.recipe import JudgeRecipe
 from selfreward.records import Message, Prompt
 from selfreward.roles import judge, rubric
 from selfreward.roles.catalogue import version

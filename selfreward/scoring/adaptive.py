@@ -29,8 +29,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from selfreward.config import AdaptiveRecipe
 from selfreward.pairing.candidates import Score
+from selfreward.recipe import AdaptiveRecipe
 from selfreward.records import Judgment
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from selfreward.config import JudgeRecipe
 from selfreward.pairing.candidates import Score
+from selfreward.recipe import JudgeRecipe
 from selfreward.records import Drop, Judgment
 from selfreward.scoring.adaptive import shrunken
 from selfreward.scoring.ensemble import ensemble_scores

@@ -22,9 +22,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from selfreward.config import MetaRecipe
 from selfreward.errors import DataError
 from selfreward.pairing.judgments import MetaSummary, Standing
+from selfreward.recipe import MetaRecipe
 from selfreward.records import Judgment, MetaJudgment, stable_id
 from selfreward.scoring.bradley_terry import strengths
 from selfreward.scoring.pointwise import aggregate

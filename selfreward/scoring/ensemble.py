@@ -13,8 +13,8 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from selfreward.config import JudgeRecipe
 from selfreward.pairing.candidates import Score, pair_drop
+from selfreward.recipe import JudgeRecipe
 from selfreward.records import Drop, Judgment
 from selfreward.scoring.pointwise import aggregate
 

@@ -24,8 +24,8 @@ from typing import Literal
 
 import numpy as np
 
-from selfreward.config import PairwiseRecipe
 from selfreward.errors import DataError
+from selfreward.recipe import PairwiseRecipe
 from selfreward.records import Comparison, seed_for
 from selfreward.scoring.bradley_terry import strengths
 

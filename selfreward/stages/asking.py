@@ -1,7 +1,7 @@
 """One question to the judge as a request, and its reply as a row: what all pointwise stages share."""
 
-from selfreward.config import JudgeRecipe
 from selfreward.engines.protocol import Completion, Request
+from selfreward.recipe import JudgeRecipe
 from selfreward.records import Judgment, Message, Response
 from selfreward.roles.unreadable import Unreadable
 

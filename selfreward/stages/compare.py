@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from selfreward.cast import Player
-from selfreward.config import MetaRecipe, as_dict
 from selfreward.engines.protocol import Request
+from selfreward.recipe import MetaRecipe, as_dict
 from selfreward.records import Judgment, MetaJudgment, Prompt, Response, Rows, seed_for, stable_id
 from selfreward.roles import meta_judge as role
 from selfreward.roles import version

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from selfreward.cast import Player
-from selfreward.config import JudgeRecipe, as_dict
 from selfreward.engines.protocol import Completion, Engine, Request
 from selfreward.metrics.evidence import Verifier
+from selfreward.recipe import JudgeRecipe, as_dict
 from selfreward.records import Judgment, Prompt, Response, Rows, seed_for, stable_id
 from selfreward.roles.judge_prompt import judge_prompt
 from selfreward.roles.unreadable import Unreadable

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from selfreward.cast import Player
-from selfreward.config import AdaptiveRecipe, JudgeRecipe, as_dict
+from selfreward.recipe import AdaptiveRecipe, JudgeRecipe, as_dict
 from selfreward.records import Judgment, Prompt, Response, Rows, seed_for, stable_id
 from selfreward.roles.judge_prompt import judge_prompt
 from selfreward.roles.unreadable import Unreadable

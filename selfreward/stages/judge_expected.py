@@ -11,9 +11,9 @@ instead of .97 on the same verdicts).
 from collections.abc import Iterator, Mapping, Sequence
 
 from selfreward.cast import Player
-from selfreward.config import JudgeRecipe, as_dict
 from selfreward.engines.protocol import Completion, Engine, ReplyStart, TokenReader
 from selfreward.errors import EngineError
+from selfreward.recipe import JudgeRecipe, as_dict
 from selfreward.records import Judgment, Prompt, Response, seed_for, stable_id
 from selfreward.roles.judge_prompt import judge_prompt
 from selfreward.roles.unreadable import Unreadable, unfinished

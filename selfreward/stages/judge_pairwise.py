@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from selfreward.cast import Player
-from selfreward.config import JudgeRecipe, as_dict
 from selfreward.engines.protocol import Completion, Engine, ReplyStart
+from selfreward.recipe import JudgeRecipe, as_dict
 from selfreward.records import Comparison, Judgment, Message, Prompt, Response, Rows, seed_for, stable_id
 from selfreward.roles import judge_pairwise as role
 from selfreward.roles.judge_pairwise import Principle

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from selfreward.cast import Player
-from selfreward.config import GenerateRecipe
 from selfreward.engines.protocol import TokenSequence
+from selfreward.recipe import GenerateRecipe
 from selfreward.records import Likelihood, Prompt, Response, stable_id
 from selfreward.roles import generator
 from selfreward.runs import Work

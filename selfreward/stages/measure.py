@@ -3,9 +3,9 @@
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from selfreward.config import AdaptiveRecipe, GenerateRecipe, JudgeRecipe, Recipe
 from selfreward.metrics import METRICS, measure_all
 from selfreward.metrics.evidence import Evidence
+from selfreward.recipe import AdaptiveRecipe, GenerateRecipe, JudgeRecipe, Recipe
 from selfreward.records import Measurement
 from selfreward.runs import Work
 

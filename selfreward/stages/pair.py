@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 from selfreward.cast import Player
-from selfreward.config import GenerateRecipe, JudgeRecipe
 from selfreward.engines.protocol import TokenSequence
+from selfreward.recipe import GenerateRecipe, JudgeRecipe
 from selfreward.records import Drop, Judgment, Message, Pair, Prompt, Response, stable_id, to_line
 from selfreward.roles import generator
 from selfreward.roles.judge_prompt import judge_prompt

@@ -4,9 +4,9 @@ The metric never sees an engine and the driver never counts anything, so that a 
 """
 
 from selfreward.cast import Player
-from selfreward.config import GenerateRecipe, SamplingRecipe
 from selfreward.engines.protocol import Request
 from selfreward.metrics.sycophancy import Probe
+from selfreward.recipe import GenerateRecipe, SamplingRecipe
 from selfreward.records import Measurement, seed_for
 from selfreward.roles import generator
 from selfreward.stages.given import chunked

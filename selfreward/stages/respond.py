@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from selfreward.cast import Player
-from selfreward.config import GenerateRecipe, as_dict
 from selfreward.engines.protocol import Request
+from selfreward.recipe import GenerateRecipe, as_dict
 from selfreward.records import Prompt, Response, Rows, seed_for, stable_id
 from selfreward.roles import generator, version
 from selfreward.runs import Work

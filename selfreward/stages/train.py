@@ -12,10 +12,10 @@ from typing import Any
 
 from selfreward.cast import Player, Policy
 from selfreward.checkpoints import FULL_PRECISION, weights_digest
-from selfreward.config import Recipe, as_dict
 from selfreward.engines.chat import load_renderer
 from selfreward.errors import HandOffError, TrainingError
 from selfreward.files import relative_files
+from selfreward.recipe import Recipe, as_dict
 from selfreward.records import Checkpoint, Pair, seed_for
 from selfreward.roles import generator
 from selfreward.sources import Source

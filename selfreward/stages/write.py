@@ -10,9 +10,9 @@ from math import ceil
 from typing import Any
 
 from selfreward.cast import Player
-from selfreward.config import WriterRecipe, as_dict
 from selfreward.engines.protocol import Completion, Request
 from selfreward.pairing.prompts import filter_prompts
+from selfreward.recipe import WriterRecipe, as_dict
 from selfreward.records import Drop, Message, Prompt, Response, seed_for, stable_id
 from selfreward.roles import prompt_writer, version
 from selfreward.roles.unreadable import Unreadable

@@ -7,7 +7,7 @@ What a half-precision policy is merged in is `full_precision.py`'s question.
 
 from typing import Any
 
-from selfreward.config import LoraRecipe
+from selfreward.recipe import LoraRecipe
 
 
 def adapter_settings(recipe: LoraRecipe) -> Any:

@@ -18,8 +18,8 @@ import torch
 from safetensors import safe_open
 
 from selfreward.checkpoints import FULL_PRECISION, weight_files
-from selfreward.config import ModelRecipe, TrainRecipe
 from selfreward.errors import HandOffError
+from selfreward.recipe import ModelRecipe, TrainRecipe
 
 
 def kept(recipe: TrainRecipe, model: ModelRecipe) -> bool:

@@ -33,7 +33,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, relu
 
-from selfreward.config import LOSS_READS
+from selfreward.recipe import LOSS_READS
 
 NEAREST_TO_CERTAIN = -1e-6
 """Largest mean log-probability whose odds are taken: at 0 they are infinite, and so would be the gradient."""

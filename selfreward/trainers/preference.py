@@ -17,9 +17,9 @@ from torch.optim.lr_scheduler import LambdaLR
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
-from selfreward.config import LOSS_READS, ModelRecipe, TrainRecipe
 from selfreward.errors import HandOffError, RecipeError, TrainingError
 from selfreward.handoff import Probe, choose_probes
+from selfreward.recipe import LOSS_READS, ModelRecipe, TrainRecipe
 from selfreward.records import Pair
 from selfreward.trainers import full_precision, losses, prefix, session
 from selfreward.trainers.adapters import adapter_settings

@@ -21,9 +21,9 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
 from transformers.utils import logging as transformers_logging
 
-from selfreward.config import ModelRecipe, TrainRecipe
 from selfreward.engines.chat import load_renderer
 from selfreward.errors import DataError, StoreError, TrainingError
+from selfreward.recipe import ModelRecipe, TrainRecipe
 from selfreward.trainers import full_precision
 from selfreward.trainers.adapters import merged
 

@@ -13,9 +13,9 @@ from torch.optim.lr_scheduler import LambdaLR
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from selfreward.config import ModelRecipe, TrainRecipe
 from selfreward.errors import TrainingError
 from selfreward.handoff import Probe, choose_probes
+from selfreward.recipe import ModelRecipe, TrainRecipe
 from selfreward.trainers import full_precision, session
 from selfreward.trainers.adapters import adapter_settings
 from selfreward.trainers.output import TrainingReport, save_policy, shift
