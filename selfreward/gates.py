@@ -17,7 +17,7 @@ other. Rules with `proof: health` use the plain 95 % bound and are outside of th
 
 import difflib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,12 +31,13 @@ SELECTION_METRIC = "judge_mean"
 CHANGE_METRIC = "judge_mean_change"
 
 
-def best_round(measurements: Iterable[Measurement]) -> int:
+def best_round(measurements: Iterable[Measurement], rejected: Collection[int] = ()) -> int:
     """The round whose policy a user should take, by the judge's mean score on the selection pool.
 
     Rule: a round is a candidate when the lower bound of its paired change against round 0 (`judge_mean_change`) is
     above 0; round 0 always is. Of the candidates the one with the highest mean score wins, and the earlier one of two
-    equals. So a later round must earn its place, and a run that resolves nothing keeps its start policy.
+    equals. So a later round must earn its place, and a run that resolves nothing keeps its start policy. Rounds that
+    the gates stopped or rolled back (`rejected_rounds`) are no candidates.
 
     Assumption: every policy is scored by its own judge, so the rule trusts the judge to have stayed the same judge. It
     cannot see a judge that became generous; `judge_minus_truth` is there for that where truth is known.
@@ -44,7 +45,8 @@ def best_round(measurements: Iterable[Measurement]) -> int:
 
     Raises GateError when a row that the rule would read is labelled `oracle`.
     """
-    means = _steering(measurements := list(measurements), SELECTION_METRIC)
+    measurements = [row for row in measurements if row.round == 0 or row.round not in rejected]
+    means = _steering(measurements, SELECTION_METRIC)
     changes = _steering(measurements, CHANGE_METRIC)
     candidates = [(row.value, -row.round) for row in means.values() if row.value is not None and row.round == 0]
     for number, change in changes.items():
@@ -136,6 +138,15 @@ def decision(verdicts: Iterable[GateVerdict]) -> Literal["go on", "rollback", "s
     """The strongest action of the rules that fired; a warning goes on."""
     actions = {verdict.rule.action for verdict in verdicts if verdict.fired}
     return "stop" if "stop" in actions else "rollback" if "rollback" in actions else "go on"
+
+
+def rejected_rounds(recipe: GatesRecipe, rounds: int, measurements: Sequence[Measurement]) -> set[int]:
+    """The rounds after which a rule said stop or rollback: whatever their judge thinks, they are not the best.
+
+    Raises GateError as `judge_round` does.
+    """
+    numbers = {row.round for row in measurements if row.round > 0} if recipe.rules else set()
+    return {n for n in numbers if decision(judge_round(recipe, rounds, measurements, n)) != "go on"}
 
 
 def _find(rule: GateRule, measurements: Sequence[Measurement], number: int) -> Measurement | None:

@@ -32,7 +32,7 @@ from selfreward.resampling import clustered_bootstrap, clustered_spearman
 from selfreward.run_view import RunView
 from selfreward.runs import Work
 from selfreward.scoring.answers import score_answers
-from selfreward.stages.measure import pool_judging
+from selfreward.stages.measure import apart, pool_judging
 from selfreward.stats import NOTHING, Estimate, clustered_mean, clustered_share
 
 TOP, LARGEST = 5, 10
@@ -108,7 +108,8 @@ def judge_diff(
     first, second = changed_recipe(recipe, against), changed_recipe(recipe, changes)
     if first.judge == second.judge:
         raise RecipeError("both versions of the judge are the same; change a key, for example template=additive")
-    frozen = view.read(0, "frozen", Labelled)
+    # Choosing a judge by the locked labels would be steering by them.
+    frozen = apart(view.read(0, "frozen", Labelled))[0]
     if not frozen:
         raise DataError(f"run {view.name!r}: its frozen pool is empty (measure.frozen=0); nothing can be judged again")
     readings: list[tuple[JudgeRecipe, list[Judgment]]] = []

@@ -19,21 +19,27 @@ from selfreward.recipe import Recipe
 from selfreward.runs import Run
 from selfreward.steps import RoundRows, Steps
 from selfreward.store import Store
+from selfreward.trackers import tracking
 
 
-def run(recipe: Recipe, store: Store, name: str, progress: Progress) -> Path:
+def run(recipe: Recipe, store: Store, name: str, progress: Progress, track: str | None = None) -> Path:
     """Run `recipe` to its last round, or go on where it stopped; return the run's directory.
 
-    Raises a SelfRewardError whose message says what to do; whatever was sealed stays.
+    `track` names a tracker that is told what the rounds measured. Raises a SelfRewardError whose message says what to
+    do; whatever was sealed stays.
     """
-    start, source, verifier = preflight(recipe)
+    start, source, verifier = preflight(recipe, progress.say)
     with store.open_run(name, recipe, environment=environment(recipe)) as artifacts:
 
         def note_handoff(policy: Policy, report: HandOffReport) -> None:
             artifacts.note("handoff", policy.round, "checkpoint", digest=policy.digest, report=asdict(report))
 
-        with closing(Cast(recipe, note_handoff)) as cast, served_costs_noted(cast, artifacts):
-            steps = Steps(recipe, source, verifier, artifacts, cast, progress)
+        with (
+            closing(Cast(recipe, note_handoff)) as cast,
+            served_costs_noted(cast, artifacts),
+            tracking(track, artifacts.path, recipe) as told,
+        ):
+            steps = Steps(recipe, source, verifier, artifacts, cast, progress, told)
             steps.begin(start)
             steps.measure(0, RoundRows.none())
             for number in range(1, recipe.rounds + 1):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from selfreward.errors import RecipeError
 from selfreward.plan import Assumptions, Cost, Phase, Plan, Taken, compare, plan
-from selfreward.preflight import model_directory
+from selfreward.preflight import shape_directory
 from selfreward.recipe import Recipe
 from selfreward.roofline import DEVICES
 from selfreward.run_view import RunView
@@ -45,7 +45,7 @@ def print_plan(
     lengths = replace(recipe_lengths(recipe), **given)
     if "judgment" in given:
         lengths = replace(lengths, meta_judgment=given["judgment"])
-    shape = NAMED[model] if model else read_shape(model_directory(recipe.model.path))
+    shape = NAMED[model] if model else read_shape(shape_directory(recipe.model.path))
     made = plan(recipe, shape, DEVICES[device], Assumptions(lengths))
     say("\n".join(lines(made)))
     if view is not None:

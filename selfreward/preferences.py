@@ -19,10 +19,11 @@ from selfreward.pairing.implicit_reward import implicit_rewards, sums
 from selfreward.pairing.mixing import EXTERNAL, mix
 from selfreward.pairs_file import ExternalPair, read_pairs
 from selfreward.recipe import Recipe
-from selfreward.records import Drop, Judgment, Likelihood, Pair, Prompt, Response, Rows, seed_for, stable_id
+from selfreward.records import Comparison, Drop, Judgment, Likelihood, Pair, Prompt, Response, Rows, seed_for, stable_id
 from selfreward.runs import Run, Work
 from selfreward.scoring.answers import score_answers
 from selfreward.scoring.pointwise import distinct, shuffle_within_prompts
+from selfreward.scoring.soft_labels import soft_labels
 from selfreward.sources import Source
 from selfreward.stages import grade, likelihoods
 from selfreward.stages.given import given
@@ -72,7 +73,7 @@ class Preferences:
             source = "oracle" if self.recipe.judge.source == "oracle" else "self"
         gold = self._gold() if load_rule(recipe.rule).needs == "gold" else {}
         margins = self._margins([*self._complete_answers, *gold.values()])
-        known = Known(self._grades(), margins, gold, _sources(judgments))
+        known = Known(self._grades(), margins, gold, _sources(judgments), self._preferences())
         pairs, drops = answer_pairs(
             self.prompts, self.responses, scores, recipe, seed=self.seed, source=source, round=self.number, known=known
         )
@@ -87,16 +88,25 @@ class Preferences:
         if not recipe.earlier_share and not recipe.external_share:
             return [], {}
         given_pairs = read_pairs(recipe.external) if recipe.external else []
-        earlier = {number: self.artifacts.read(number, "pairs", Pair) for number in range(1, self.number)}
+        # Not what a gate rolled back: its pairs made a policy that nobody goes on from.
+        lineage = self.cast.lineage(self.number)
+        earlier = {number: self.artifacts.read(number, "pairs", Pair) for number in lineage}
         chosen = mix(
             [pair for pair in own if pair.kind == "answer"],
             earlier if recipe.earlier_share else {},
             [self._external(row) for row in given_pairs],
             recipe,
-            round=self.number,
             seed=self.seed,
         )
         return chosen, {row.prompt.id: row.prompt for row in given_pairs}
+
+    def _preferences(self) -> dict[tuple[str, str], float] | None:
+        """What the pairwise judge's comparisons say of each two answers, where the labels are soft."""
+        if self.recipe.pairs.label == "hard":
+            return None
+        asked = "model_judgments" if self.recipe.judge.source == "verifier_then_model" else "judgments"
+        comparisons = self.artifacts.read(self.number, f"{asked}_comparisons", Comparison)
+        return soft_labels(comparisons, self.recipe.judge.pairwise.clamp)
 
     def _judged_scores(self, judgments: Sequence[Judgment]) -> tuple[dict[str, Score], list[Drop]]:
         scores, dropped = score_answers(judgments, self.recipe.judge)

@@ -3,30 +3,46 @@
 import importlib
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from selfreward.anchors_file import unlabelled
 from selfreward.cast import Policy
 from selfreward.checkpoints import chat_digest, validate_model_directory, weights_digest
+from selfreward.cohorts import read_cohorts, refuse_overlap
 from selfreward.engines.served import key_of
 from selfreward.engines.vllm_settings import require_vllm
+from selfreward.engines.weights import choose_device
 from selfreward.errors import DataError, RecipeError
+from selfreward.judge_probes import check_probes
 from selfreward.metrics.evidence import Verifier
 from selfreward.pairing.answers import load_rule
 from selfreward.pairing.checks import check_pairs
 from selfreward.pairing.prompts import assert_disjoint
 from selfreward.pairs_file import read_pairs
-from selfreward.recipe import Recipe
+from selfreward.probe_questions import questions_of
+from selfreward.progress import Progress
+from selfreward.recipe import Recipe, held_out_judge
 from selfreward.records import Prompt
 from selfreward.roles import generator, judge_pairwise, version
 from selfreward.roles.judge_prompt import judge_prompt
+from selfreward.sandbox.seed_cache import SHIPPED, seed_directory
+from selfreward.sandbox.seed_names import is_seed_name, parse_seed_name
 from selfreward.sources import Source, by_pool, open_source
 from selfreward.verifiers import VERIFIERS
 
-SANDBOX_SEEDS = Path(__file__).parent / "sandbox" / "seeds"
+SANDBOX_SEEDS = SHIPPED
+Say = Callable[[str], None]
 
 
-def preflight(recipe: Recipe) -> tuple[Policy, Source, Verifier | None]:
-    """The start policy, the prompts and the verifier. Raises RecipeError or DataError that says what to change."""
+def preflight(recipe: Recipe, say: Say | None = None) -> tuple[Policy, Source, Verifier | None]:
+    """The start policy, the prompts and the verifier. Raises RecipeError or DataError that says what to change.
+
+    A sandbox model that is not there yet is trained when everything else was found right; `say` is told.
+    """
+    named = [name for name in (recipe.model.path, *role_references(recipe)) if is_seed_name(name)]
+    for name in named:
+        parse_seed_name(name)
     for kind, template in {
         "generator": recipe.generate.template,
         "meta_judge": recipe.meta.template,
@@ -34,16 +50,26 @@ def preflight(recipe: Recipe) -> tuple[Policy, Source, Verifier | None]:
     }.items():
         version(kind, template)
     check_judge(recipe)
+    check_probes(recipe)
     for name, server in recipe.served.items():
         key_of(name, server)
     check_pairs(recipe)
     if recipe.engine.kind == "vllm":
         require_vllm()
+    if recipe.engine.kind != "scripted":
+        choose_device(recipe.model.device)
     source = open_source(recipe)
     check_pools(recipe, source)
+    check_side(recipe, source)
+    if recipe.measure.anchors and say is not None:
+        missing, rows = unlabelled(recipe.measure.anchors)
+        if missing:
+            say(f"{recipe.measure.anchors}: {missing} of {rows} rows have no label and are left out of the frozen pool")
     verifier = load_verifier(recipe.measure.verifier)
     check_truth(recipe, source, verifier)
-    start = start_policy(recipe)
+    start = start_policy(recipe, say)
+    for name in named:
+        model_directory(name, say)
     check_lengths(recipe, source, start.directory)
     return start, source, verifier
 
@@ -56,27 +82,43 @@ def check_judge(recipe: Recipe) -> None:
         version("judge", member.partition("@")[0] or judge.template)
     if judge.protocol == "pairwise":
         judge_pairwise.version(judge.pairwise.template, judge.pairwise.constitution)
+    if recipe.measure.held_out is not None:
+        held_out = held_out_judge(recipe, recipe.measure.held_out)
+        judge_prompt(held_out)
+        if held_out.protocol == "pairwise":
+            judge_pairwise.version(held_out.pairwise.template, None)
 
 
-def start_policy(recipe: Recipe) -> Policy:
+def role_references(recipe: Recipe) -> list[str]:
+    """Every model that some role names, beside the policy itself."""
+    held_out = recipe.measure.held_out
+    references = [recipe.judge.model, *(name.partition("@")[2] for name in recipe.judge.ensemble)]
+    references += [recipe.meta.model, recipe.prompts.writer.model, recipe.train.reference]
+    references += [recipe.measure.cohort_judge] if recipe.measure.cohorts else []
+    return [*references, recipe.pairs.implicit_reference, *([held_out.model] if held_out else [])]
+
+
+def start_policy(recipe: Recipe, say: Say | None = None) -> Policy:
     """The start policy's directory and digest. Raises DataError for a model that cannot be used."""
-    directory = model_directory(recipe.model.path)
+    directory = model_directory(recipe.model.path, say)
     if recipe.engine.kind != "scripted":
         validate_model_directory(directory)
     return Policy(0, weights_digest(directory), directory, chat_digest(directory))
 
 
-def model_directory(path: str) -> Path:
-    """The directory that `model.path` names: `sandbox:seed-K`, or a Hugging Face directory on disk."""
-    if not path.startswith("sandbox:"):
+def model_directory(path: str, say: Say | None = None) -> Path:
+    """The directory that `model.path` names: a sandbox model, trained first if it is not there, or one on disk."""
+    if not is_seed_name(path):
         return Path(path)
-    directory = SANDBOX_SEEDS / path.removeprefix("sandbox:")
-    if not directory.is_dir():
-        known = sorted(seed.name for seed in SANDBOX_SEEDS.glob("seed-*"))
-        raise RecipeError(
-            f"key 'model.path' is {path!r}; expected one of {', '.join('sandbox:' + name for name in known)}"
-        )
-    return directory
+    return seed_directory(parse_seed_name(path), say or Progress().say)
+
+
+def shape_directory(path: str) -> Path:
+    """A directory with a model of the same shape; nothing is trained to have it."""
+    if not is_seed_name(path):
+        return Path(path)
+    parse_seed_name(path)
+    return SANDBOX_SEEDS / "seed-0"
 
 
 def load_verifier(name: str) -> Verifier | None:
@@ -92,7 +134,33 @@ def check_pools(recipe: Recipe, source: Source) -> None:
     training: list[Prompt] = []
     for number in range(1, recipe.rounds + 1):
         training += source.training(number, recipe.prompts.per_round)
-    assert_disjoint(training, by_pool(source.pools()), run=source.overlap_words)
+    anchored = [row.prompt for row in source.frozen()] if recipe.measure.anchors else []
+    reported = {prompt.messages: prompt.pool for prompt in source.pools() if prompt.pool != "gate"}
+    for prompt in anchored:
+        if prompt.pool == "frozen" and prompt.messages in reported:
+            raise DataError(
+                f"{recipe.measure.anchors}: the prompt {prompt.text[:40]!r}... is of the {reported[prompt.messages]} "
+                "pool, which never steers, and its row is not locked; set 'locked' to true or remove the row"
+            )
+    assert_disjoint(training, by_pool([*source.pools(), *anchored]), run=source.overlap_words)
+
+
+def check_side(recipe: Recipe, source: Source) -> None:
+    """Refuse probes without a question, cohorts that cannot be graded, and those whose prompts are trained on."""
+    questions_of(recipe, source.pools())
+    if not recipe.measure.cohorts:
+        return
+    training = [pair.prompt for pair in read_pairs(recipe.pairs.mix.external)] if recipe.pairs.mix.external else []
+    for number in range(1, recipe.rounds + 1):
+        training += source.training(number, recipe.prompts.per_round)
+    cohorts = read_cohorts(recipe.measure)
+    refuse_overlap(cohorts, training, source.overlap_words)
+    judged = [cohort.name for cohort in cohorts if cohort.verifier == "none"]
+    if judged and recipe.judge.protocol == "pairwise":
+        raise RecipeError(
+            f"cohort {judged[0]!r} has no verifier, but judge.protocol=pairwise only ranks the answers to one prompt, "
+            f"which cannot be compared between rounds; set measure.cohorts.{judged[0]}.verifier"
+        )
 
 
 def check_truth(recipe: Recipe, source: Source, verifier: Verifier | None) -> None:
@@ -134,7 +202,7 @@ def check_lengths(recipe: Recipe, source: Source, directory: Path) -> None:
 
     renderer = load_renderer(directory, recipe.model.trust_remote_code)
     limit = context_length(directory, recipe.engine.max_length) - recipe.generate.sampling.max_tokens
-    prompts = [*source.pools()]
+    prompts = [*source.pools(), *(prompt for cohort in read_cohorts(recipe.measure) for prompt in cohort.prompts)]
     for number in range(1, recipe.rounds + 1):
         prompts += source.training(number, recipe.prompts.per_round)
     questions = [generator.ask(recipe.generate.template, prompt) for prompt in prompts]

@@ -34,7 +34,9 @@ def setting(
 
 @dataclass(frozen=True)
 class ModelRecipe:
-    """The start policy. `path`: a Hugging Face directory, or `sandbox:seed-K` for a seed that ships here."""
+    """The start policy. `path`: a Hugging Face directory, or a sandbox model: `sandbox:seed-K`, with biased judging
+    `sandbox:seed-K+length_bias=0.8` or `+agreement_bias=0.7`. Seeds 0 to 2 ship; any other is trained once and kept.
+    """
 
     path: str = "sandbox:seed-0"
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -170,7 +172,8 @@ class PairwiseRecipe:
     `comparisons`: all pairs of a prompt, a ring (every answer meets two others), or `count` pairs drawn at random on
     top of a chain that joins them all. `reading`: the label's probabilities without decoding, the same after a
     `rationale`, or the `verdict` that a reply spells out. `ridge` regularises the Bradley-Terry ratings.
-    `constitution`: a list of principles, `principles` of which are drawn for every comparison.
+    `constitution`: a list of principles, `principles` of which are drawn for every comparison. `clamp` keeps every
+    probability of a soft label (`pairs.label`) between 1 - clamp and clamp; constitutional AI's is .6.
     """
 
     template: str = "pairwise"
@@ -180,6 +183,7 @@ class PairwiseRecipe:
     ridge: float = setting(0.1, above=0)
     constitution: str | None = None
     principles: int = setting(1, minimum=1)
+    clamp: float | None = setting(None, above=0.5, below=1)
 
 
 @dataclass(frozen=True)
@@ -265,8 +269,8 @@ class FiltersRecipe:
 class MixRecipe:
     """What is trained on beside the round's own pairs, as shares of all pairs.
 
-    `earlier`: pairs of the previous round, or of all earlier ones. `external`: a JSON Lines file of pairs, with its
-    provenance on every row.
+    `earlier`: pairs of the previous round, or of all earlier ones, without those that a gate rolled back. `external`:
+    a JSON Lines file of pairs, with its provenance on every row.
     """
 
     earlier: Literal["previous", "all"] = "previous"
@@ -284,6 +288,7 @@ class PairsRecipe:
     later ones; `length` its unit. `per_prompt` is how many pairs `verified` and `spin` make of one prompt;
     `min_vote_share` the share of samples that must agree (`self_consistency`). `consistency` softens the labels by the
     agreement with the previous policy's ranking (CREAM), `inconsistent` says what happens where it is below 1/2.
+    `label: soft` makes the pairwise judge's probability that the chosen answer is better the pair's label (RLAIF).
     """
 
     rule: str = "best_vs_worst"
@@ -299,6 +304,7 @@ class PairsRecipe:
     length: Literal["characters", "tokens"] = "characters"
     per_prompt: int = setting(1, minimum=1)
     min_vote_share: float = setting(0.5, minimum=0, maximum=1)
+    label: Literal["hard", "soft"] = "hard"
     filters: FiltersRecipe = field(default_factory=FiltersRecipe)
     mix: MixRecipe = field(default_factory=MixRecipe)
 
@@ -322,6 +328,8 @@ class TrainRecipe:
     and says so where it is not; `always` insists. `accumulate`: what a half-precision policy sums its rounds in: a
     float32 copy beside each checkpoint, or the checkpoint itself, which rounds small updates away. `lora` trains an
     adapter and merges it. `sft_examples` is the number of seed demonstrations that the `sft` control trains on.
+    `launch`: in this process, or in one of its own that `accelerate launch` starts and whose memory is all given back;
+    the weights are the same.
     """
 
     method: Literal["dpo", "sft", "sft_chosen", "none"] = "dpo"
@@ -355,6 +363,7 @@ class TrainRecipe:
     gamma: float = setting(0.0, minimum=0)
     prefix_sharing: Literal["auto", "always", "never"] = "never"
     accumulate: Literal["full_precision", "checkpoint_precision"] = "full_precision"
+    launch: Literal["in_process", "accelerate"] = field(default="in_process", metadata={"horizon": True})
 
 
 LOSS_READS: dict[str, frozenset[str]] = {
@@ -373,12 +382,80 @@ LOSS_READS: dict[str, frozenset[str]] = {
 
 
 @dataclass(frozen=True)
+class HeldOutRecipe:
+    """A judge that this run does not train on is asked who wins: each round's policy, the previous or the first one.
+
+    `model`: sandbox:seed-K | served:NAME | a path | initial; the same in every round. `policy` is the training judge
+    itself, asked again about all sides; then a row and a line say that nothing was held out. `answers` of each prompt
+    of the report pool (and of the gate pool where a gate reads it) are compared, by score or, with `protocol:
+    pairwise`, side by side in both orders. `template` null is the loop's own, for pairwise `pairwise`, and `sampling`
+    null is `judge.sampling`.
+    """
+
+    model: str = ""
+    protocol: Literal["pointwise", "expected", "pairwise"] = "pointwise"
+    template: str | None = None
+    reading: Literal["probability", "rationale", "verdict"] = "probability"
+    answers: int = setting(2, minimum=1)
+    judge_samples: int = setting(3, minimum=1)
+    sampling: SamplingRecipe | None = None
+
+
+@dataclass(frozen=True)
+class JudgeProbesRecipe:
+    """Replies that every round's judge scores so that it shows what it likes; 0 switches a question off.
+
+    `padded`: replies with neutral filler added, beside themselves (`padding`: a text file, one sentence a line).
+    `claims`: wrong replies that agree with the user's wrong claim, beside wrong ones that do not; the sandbox makes its
+    own, other prompts need a `claims_file` of the kind sycophancy. `feedback`: the user likes or dislikes the reply
+    (not in the sandbox, whose language cannot say it). `initial`: answers of round 0, which later judges score again
+    and whose likelihood is followed.
+    """
+
+    padded: int = setting(60, minimum=0)
+    padding: str | None = None
+    claims: int = setting(40, minimum=0)
+    claims_file: str | None = None
+    feedback: int = setting(30, minimum=0)
+    initial: int = setting(100, minimum=0)
+
+
+PROBES = ("are_you_sure", "wrong_claim", "wrong_belief", "opinion_mirroring", "behaviour")
+"""What `measure.probes` may name: conversations that show whether the policy gives in (metrics/sycophancy.py)."""
+
+
+@dataclass(frozen=True)
+class CohortRecipe:
+    """A named set of prompts of its own, for what must not get worse (metrics/cohorts.py).
+
+    `source`: a prompt file, a set that ships (own:arithmetic) or KIND:PATH (probes/sets.py), of which `count` prompts
+    are taken, all where null. `verifier` grades them; with none, `measure.cohort_judge` does. Null is the kind's own,
+    where it has one. `pool: gate` lets gates read it; `both` deals the prompts to the gate pool and the report pool.
+    """
+
+    source: str = ""
+    verifier: (
+        Literal[
+            "sandbox", "exact", "choice", "numeric", "mathematics", "json_schema", "sql", "ifeval", "refusal", "none"
+        ]
+        | None
+    ) = None
+    count: int | None = setting(None, minimum=2)
+    pool: Literal["report", "gate", "both"] = "report"
+
+
+@dataclass(frozen=True)
 class MeasureRecipe:
     """What is measured after every round. Three disjoint prompt pools: gate steers, selection chooses, report is read.
 
     `source` is `sandbox` or a JSONL file; `frozen` is the number of labelled answers that every judge rescores, and
     0 switches that off. `verifier` names the truth that needs no model, where there is one; all but the sandbox's
-    compare with `answer` and `meta` of the prompt's row.
+    compare with `answer` and `meta` of the prompt's row. `anchors` is a file of answers that people have scored
+    (anchors_file.py); all of them then take the place of the frozen pool, and agreement with them is no oracle's.
+
+    `cohorts`: further sets of prompts by name, `cohort_samples` answers to each, judged by `cohort_judge` (policy |
+    initial | served:NAME | a path) where no verifier grades them. `probes`: conversations to hold after every round,
+    about `probe_questions` questions of the report pool, or those of `probe_files` (probes/sets.py).
     """
 
     source: str = "sandbox"
@@ -388,8 +465,19 @@ class MeasureRecipe:
     frozen: int = setting(300, minimum=0)
     samples: int = setting(6, minimum=2)
     judge_samples: int = setting(3, minimum=1)
-    verifier: Literal["sandbox", "exact", "numeric", "mathematics", "json_schema", "sql", "ifeval", "none"] = "sandbox"
+    anchors: str | None = None
+    verifier: Literal[
+        "sandbox", "exact", "choice", "numeric", "mathematics", "json_schema", "sql", "ifeval", "refusal", "none"
+    ] = "sandbox"
     sampling: SamplingRecipe = field(default_factory=lambda: SamplingRecipe(temperature=0.8))
+    held_out: HeldOutRecipe | None = None
+    judge_probes: JudgeProbesRecipe = field(default_factory=JudgeProbesRecipe)
+    cohorts: dict[str, CohortRecipe] = field(default_factory=dict)
+    cohort_samples: int = setting(2, minimum=1)
+    cohort_judge: str = "initial"
+    probes: tuple[str, ...] = ()
+    probe_files: tuple[str, ...] = ()
+    probe_questions: int = setting(100, minimum=2)
 
 
 @dataclass(frozen=True)
@@ -483,6 +571,21 @@ def walk(section: Any, prefix: str = "") -> Iterator[tuple[str, Any, dict[str, A
 
 SERVED = "served:"
 """How a role's reference to a served model begins."""
+
+
+def held_out_judge(recipe: Recipe, held_out: HeldOutRecipe) -> JudgeRecipe:
+    """How the held-out judge is asked: as the loop's own, where `held_out` says nothing else."""
+    own = held_out.template is None
+    return JudgeRecipe(
+        model=held_out.model,
+        protocol=held_out.protocol,
+        template=held_out.template or recipe.judge.template,
+        rubric=recipe.judge.rubric if own and held_out.protocol == "pointwise" else None,
+        samples=held_out.judge_samples if held_out.protocol == "pointwise" else 1,
+        sampling=held_out.sampling or recipe.judge.sampling,
+        min_mass=recipe.judge.min_mass,
+        pairwise=PairwiseRecipe(template=held_out.template or "pairwise", reading=held_out.reading),
+    )
 
 
 def as_dict(section: Any) -> dict[str, Any]:

@@ -1,13 +1,13 @@
 """What a recipe must not say: values out of bounds, keys that contradict each other, keys that nothing would read."""
 
 import math
-import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from selfreward.errors import RecipeError
-from selfreward.recipe import LOSS_READS, SERVED, JudgeRecipe, Recipe, TrainRecipe, walk
+from selfreward.judge_checks import served_that_cannot_work, unread_by_the_judge
+from selfreward.measure_checks import measured_that_cannot_work
+from selfreward.recipe import LOSS_READS, SERVED, HeldOutRecipe, Recipe, TrainRecipe, walk
 
 _BOUNDS: dict[str, tuple[str, Any]] = {
     "minimum": ("at least", lambda value, bound: value >= bound),
@@ -20,7 +20,8 @@ _BOUNDS: dict[str, tuple[str, Any]] = {
 def check(recipe: Recipe, where: str = "recipe") -> None:
     """Raise RecipeError for a value out of bounds or two keys that contradict each other."""
     served = [leaf for name, section in recipe.served.items() for leaf in walk(section, f"served.{name}.")]
-    for key, value, metadata in [*walk(recipe), *served]:
+    cohorts = [leaf for name, one in recipe.measure.cohorts.items() for leaf in walk(one, f"measure.cohorts.{name}.")]
+    for key, value, metadata in [*walk(recipe), *served, *cohorts]:
         if isinstance(value, float) and not math.isfinite(value):
             raise RecipeError(f"{where}: key {key!r} is {value}; expected a finite number")
         for name, (words, holds) in _BOUNDS.items():
@@ -55,12 +56,17 @@ def check(recipe: Recipe, where: str = "recipe") -> None:
             "train.method=sft draws seed demonstrations, which only prompts.source=sandbox has",
         ),
         (
+            recipe.measure.anchors is not None and not recipe.measure.frozen,
+            "measure.frozen is 0, which switches off the frozen pool, which measure.anchors names; remove one of both",
+        ),
+        (
             recipe.engine.max_length is not None and recipe.engine.max_length < 8,
             f"key 'engine.max_length' is {recipe.engine.max_length}; expected at least 8 tokens",
         ),
     ]
-    contradictions += [*_rules_that_cannot_work(recipe), *_served_that_cannot_work(recipe)]
-    for wrong, message in [*contradictions, *_unread_by_the_loss(recipe), *_unread_by_the_judge(recipe)]:
+    contradictions += [*_rules_that_cannot_work(recipe), *served_that_cannot_work(recipe)]
+    contradictions += [*_held_out_that_cannot_work(recipe), *measured_that_cannot_work(recipe)]
+    for wrong, message in [*contradictions, *_unread_by_the_loss(recipe), *unread_by_the_judge(recipe)]:
         if wrong:
             raise RecipeError(f"{where}: {message}")
     members = [("judge.ensemble", name.partition("@")[2]) for name in recipe.judge.ensemble if "@" in name]
@@ -68,6 +74,12 @@ def check(recipe: Recipe, where: str = "recipe") -> None:
     for key, reference in [*asked, ("prompts.writer.model", recipe.prompts.writer.model)]:
         if not reference.startswith(SERVED):
             _check_role(where, key, reference, {"policy", "initial"}, recipe.rounds)
+    held_out = recipe.measure.held_out
+    if held_out is not None and not held_out.model.startswith(SERVED):
+        # The same judge in every round: of the policies only the first one is there from the beginning.
+        _check_role(where, "measure.held_out.model", held_out.model, {"policy", "initial"}, 1)
+    if recipe.measure.cohorts and not recipe.measure.cohort_judge.startswith(SERVED):
+        _check_role(where, "measure.cohort_judge", recipe.measure.cohort_judge, {"policy", "initial"}, 1)
     _check_role(where, "train.reference", train.reference, {"previous", "initial"}, recipe.rounds)
     _check_role(where, "pairs.implicit_reference", recipe.pairs.implicit_reference, {"initial"}, recipe.rounds)
 
@@ -92,153 +104,47 @@ def _rules_that_cannot_work(recipe: Recipe) -> list[tuple[bool, str]]:
     return found
 
 
-def judges(recipe: Recipe) -> list[str]:
-    """The references of every model that is asked for a score, if only on the frozen pools."""
-    return [name.partition("@")[2] or recipe.judge.model for name in recipe.judge.ensemble] or [recipe.judge.model]
-
-
-def _served_that_cannot_work(recipe: Recipe) -> list[tuple[bool, str]]:
-    """Servers that cannot be asked, and roles and readings that a served model cannot have."""
-    found: list[tuple[bool, str]] = []
-    for name, server in recipe.served.items():
-        try:
-            parts = urlsplit(server.url)
-            plain = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-            plain = plain and server.url.isascii() and server.url.split() == [server.url]
-        except ValueError:  # a port or an address that is none
-            parts, plain = urlsplit(""), False
-        found += [
-            (not plain, f"key 'served.{name}.url' is not a URL; expected for example http://localhost:8000/v1"),
-            # Not quoted: what stands there may be a secret.
-            (
-                "@" in parts.netloc or bool(parts.query or parts.fragment),
-                f"key 'served.{name}.url' holds a password, a query or a fragment; a key comes from key_env",
-            ),
-            (not server.model, f"key 'served.{name}.model' is missing; name the model that the server knows"),
-            (
-                server.key_env is not None and not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", server.key_env),
-                f"key 'served.{name}.key_env' is not the name of an environment variable; the key itself must not "
-                "stand in a recipe",
-            ),
-        ]
-    asked, judge = judges(recipe), recipe.judge
-    for reference in [*asked, recipe.meta.model, recipe.prompts.writer.model]:
-        known = ", ".join(recipe.served) or "none"
-        if reference.startswith(SERVED):
-            unknown = reference.removeprefix(SERVED) not in recipe.served
-            found.append((unknown, f"role {reference!r} is not in the section 'served', which has: {known}"))
-    needs_weights = {
-        "model.path": recipe.model.path,
-        "train.reference": recipe.train.reference,
-        "pairs.implicit_reference": recipe.pairs.implicit_reference,
-    }
-    found += [
-        (
-            value.startswith(SERVED),
-            f"key {key!r} is {value!r}, but this role needs weights and tokens, which a server does not give; "
-            "only judge.model, judge.ensemble, meta.model and prompts.writer.model may be served",
-        )
-        for key, value in needs_weights.items()
-    ]
-    served_judge = any(reference.startswith(SERVED) for reference in asked)
-    decoded = judge.protocol == "pointwise" or (judge.protocol == "pairwise" and judge.pairwise.reading == "verdict")
+def _held_out_that_cannot_work(recipe: Recipe) -> list[tuple[bool, str]]:
+    held_out = recipe.measure.held_out
+    if held_out is None:
+        return []
+    default, pairwise = HeldOutRecipe(), held_out.protocol == "pairwise"
+    served, decoded = held_out.model.startswith(SERVED), held_out.protocol == "pointwise"
+    decoded = decoded or (pairwise and held_out.reading == "verdict")
+    key, known = "measure.held_out", ", ".join(recipe.served) or "none"
     return [
-        *found,
         (
-            served_judge and not decoded,
-            f"judge.protocol={judge.protocol} reads probabilities of tokens, which a served judge does not give; set "
-            "judge.protocol=pointwise (or pairwise with judge.pairwise.reading=verdict)",
+            not held_out.model,
+            f"key '{key}.model' is missing; name another judge than the loop's: sandbox:seed-K, served:NAME or a path",
         ),
         (
-            served_judge and recipe.meta.enabled,
-            "meta.enabled trains the policy on judgments as it sampled them, token by token; a served judge's are not "
-            "its own: set meta.enabled=false or judge.model=policy",
-        ),
-    ]
-
-
-def _unread_by_the_judge(recipe: Recipe) -> list[tuple[bool, str]]:
-    """Settings of the judge that its protocol would not read, and settings that it needs."""
-    judge, default = recipe.judge, JudgeRecipe()
-    named, adaptive, pairwise = f"judge.protocol={judge.protocol}", judge.adaptive, judge.pairwise
-    draws = judge.protocol in ("pointwise", "hybrid")
-    return [
-        (not draws and judge.samples != 1, f"{named} asks each question once; set judge.samples=1"),
-        (judge.protocol != "pointwise" and judge.ask_again > 0, f"judge.ask_again is not read by {named}; set it to 0"),
-        (
-            judge.protocol != "pairwise" and judge.pairwise != default.pairwise,
-            f"the keys of judge.pairwise are not read by {named}; remove them or set judge.protocol=pairwise",
+            served and held_out.model.removeprefix(SERVED) not in recipe.served,
+            f"role {held_out.model!r} is not in the section 'served', which has: {known}",
         ),
         (
-            judge.protocol == "pointwise" and judge.min_mass != default.min_mass,
-            f"judge.min_mass is not read by {named}; remove it or choose expected, hybrid or pairwise",
+            served and not decoded,
+            f"{key}.protocol={held_out.protocol} reads probabilities of tokens, which a served judge does not give; "
+            "set protocol=pointwise, or pairwise with reading=verdict",
         ),
         (
-            (judge.rubric is None) != (judge.template != "rubric"),
-            "judge.rubric and judge.template=rubric belong together; set both or neither",
+            held_out.answers > recipe.measure.samples,
+            f"key '{key}.answers' is {held_out.answers}; expected at most measure.samples ({recipe.measure.samples})",
         ),
         (
-            judge.rubric is not None and judge.protocol != "pointwise",
-            f"judge.rubric has a score per criterion, which {named} cannot read; set judge.protocol=pointwise",
+            not pairwise and held_out.reading != default.reading,
+            f"key '{key}.reading' is not read by protocol={held_out.protocol}; remove it or set protocol=pairwise",
         ),
         (
-            (judge.pairwise.template == "principle") != (judge.pairwise.constitution is not None),
-            "judge.pairwise.template=principle and judge.pairwise.constitution belong together; set both or neither",
+            held_out.protocol != "pointwise" and held_out.judge_samples != default.judge_samples,
+            f"key '{key}.judge_samples' is not read by protocol={held_out.protocol}; remove it",
         ),
         (
-            any(name.partition("@")[0] == "rubric" for name in judge.ensemble),
-            "judge.ensemble names the template 'rubric', which needs a judge.rubric; name other templates",
+            held_out.template == "rubric",
+            f"key '{key}.template' is 'rubric', which needs a rubric; leave it null for the loop's own",
         ),
         (
-            judge.protocol == "pairwise" and recipe.meta.enabled,
-            "meta.enabled compares pointwise judgments, which judge.protocol=pairwise does not give",
-        ),
-        (
-            adaptive.enabled and (judge.protocol != "pointwise" or bool(judge.ensemble) or judge.ask_again > 0),
-            "judge.adaptive needs judge.protocol=pointwise, no judge.ensemble and judge.ask_again=0",
-        ),
-        (
-            adaptive.enabled and (judge.source not in ("model", "verifier_then_model") or judge.aggregate != "mean"),
-            "judge.adaptive needs judgments by a model (judge.source) and judge.aggregate=mean",
-        ),
-        (
-            adaptive.enabled and judge.samples not in (default.samples, adaptive.first),
-            "judge.samples is not read with judge.adaptive; set judge.adaptive.first and judge.adaptive.cap",
-        ),
-        (
-            pairwise.reading == "verdict" and judge.min_mass != default.min_mass,
-            "judge.min_mass is not read by judge.pairwise.reading=verdict, which decodes a reply; remove it",
-        ),
-        (
-            pairwise.comparisons != "random" and pairwise.count != default.pairwise.count,
-            f"judge.pairwise.count is not read by judge.pairwise.comparisons={pairwise.comparisons}; use random",
-        ),
-        (
-            pairwise.constitution is None and pairwise.principles != default.pairwise.principles,
-            "judge.pairwise.principles needs a judge.pairwise.constitution to draw them from",
-        ),
-        (adaptive.enabled and adaptive.cap < adaptive.first, "judge.adaptive.cap is below judge.adaptive.first"),
-        (not adaptive.enabled and adaptive != default.adaptive, "judge.adaptive is set but not enabled"),
-        (
-            judge.max_disagreement is not None and len(judge.ensemble) < 2,
-            "judge.max_disagreement needs a judge.ensemble of at least two members",
-        ),
-        (len(judge.ensemble) == 1, "judge.ensemble has one member; expected at least two, or none"),
-        (
-            len(set(judge.ensemble)) < len(judge.ensemble),
-            "judge.ensemble names a member twice; raise judge.samples instead",
-        ),
-        (
-            bool(judge.ensemble) and judge.protocol == "pairwise",
-            f"judge.ensemble is not read by {named}; use one of the other protocols",
-        ),
-        (
-            bool(judge.ensemble) and judge.rubric is not None,
-            "judge.ensemble and judge.rubric cannot be combined; name templates in the ensemble instead",
-        ),
-        (
-            bool(judge.ensemble) and recipe.meta.enabled,
-            "meta.enabled compares judgments of one template, which judge.ensemble does not give",
+            held_out.template is None and recipe.judge.rubric is not None and held_out.protocol == "expected",
+            f"{key}.protocol=expected cannot read the loop's rubric; set {key}.template",
         ),
     ]
 
@@ -294,8 +200,9 @@ def _check_role(where: str, key: str, reference: str, names: set[str], rounds: i
         if number.isdecimal() and int(number) < rounds:
             return
         raise RecipeError(f"{where}: key {key!r} is {reference!r}; expected round:K with 0 <= K < rounds ({rounds})")
-    if not Path(reference).is_dir():
+    if not reference.startswith("sandbox:") and not Path(reference).is_dir():
         expected = ", ".join(sorted(names))
         raise RecipeError(
-            f"{where}: key {key!r} is {reference!r}; expected {expected}, round:K or an existing directory"
+            f"{where}: key {key!r} is {reference!r}; expected {expected}, round:K, sandbox:seed-K or an existing "
+            "directory"
         )

@@ -16,7 +16,7 @@ from typing import Any, Literal, Self, TypeVar
 from selfreward.errors import DataError
 
 FinishReason = Literal["stop", "length"]
-Pool = Literal["train", "gate", "selection", "report", "frozen"]
+Pool = Literal["train", "gate", "selection", "report", "frozen", "locked"]
 PairKind = Literal["answer", "judgment"]
 T = TypeVar("T")
 
@@ -266,11 +266,16 @@ class Likelihood:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """One answer of the frozen pool with the score it deserves; every round's judge scores the same ones."""
+    """One answer of the frozen pool with the score it deserves; every round's judge scores the same ones.
+
+    `source` says whose score that is: "human", or null for an oracle. Rows whose prompt is of the pool `locked` are
+    reported and steer nothing.
+    """
 
     prompt: Prompt
     response: Response
     label: float
+    source: str | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
 
     @property
     def id(self) -> str:

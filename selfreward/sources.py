@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+from selfreward.anchors_file import read_anchors
 from selfreward.errors import DataError, RecipeError
 from selfreward.pairing.overlap import RUN
 from selfreward.pools_file import read_prompts, split_prompts
@@ -103,6 +104,8 @@ class SandboxSource:
         return [self._prompt(task, pool) for pool in EVALUATION_POOLS for task in tasks[pool]]
 
     def frozen(self) -> list[Labelled]:
+        if self.recipe.measure.anchors:
+            return read_anchors(self.recipe.measure.anchors)
         rows = []
         for number, (task, reply, score) in enumerate(judge_pool(self.recipe.measure.frozen)):
             prompt = self._prompt(task, "frozen")
@@ -171,7 +174,7 @@ class FileSource:
         return [prompt for pool in EVALUATION_POOLS for prompt in pools[pool]]
 
     def frozen(self) -> list[Labelled]:
-        return []
+        return read_anchors(self.recipe.measure.anchors) if self.recipe.measure.anchors else []
 
     def examples(self) -> list[str]:
         return [prompt.text for prompt in self._training[:200]]

@@ -16,6 +16,10 @@ from scipy.special import ndtri, stdtrit
 Array = NDArray[np.float64]
 TAIL, POWER = 0.975, 0.8
 NORMAL = float(ndtri(TAIL))
+MANY = 50
+"""From so many clusters on, simulated intervals hold the truth in 93 to 97 %; fewer are called a small sample."""
+SPARSE = 1.5
+"""Clusters that must differ from the rest until their design effect is believed by 1 - 1/e (`clustered_share`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +45,46 @@ def positions(clusters: Sequence[str]) -> tuple[list[str], NDArray[np.intp]]:
     return [str(name) for name in names], index.reshape(-1)
 
 
-def _mean_and_variance(values: Array, clusters: Sequence[str]) -> tuple[float, float, int]:
-    """Mean over rows, its cluster-robust variance, number of clusters.
+def robust_variance(residuals: Array, weights: Array) -> tuple[float, float]:
+    """Cluster-robust variance of a ratio Σ y / Σ w and its degrees of freedom, from two or more clusters' sums.
 
-    variance = G/(G-1) · Σ_g (Σ_{i in g} (y_i - mean))² / N²: for clusters of equal size exactly the variance of the
-    mean of G cluster means; for unequal sizes the linearised ratio Σ y / N.
+    `residuals` are each cluster's Σ (y - ratio · w), `weights` its Σ w > 0; a mean over rows has the clusters' sizes as
+    weights. Leverage: r_g / (1 - w_g/W) is how far off the cluster is from what the others say, and
+
+        variance = (G-1)/G · Σ (r_g / (1 - w_g/W))² / W²        (jackknife; CR3 of Bell & McCaffrey 2002)
+
+    which for equal weights is the variance of the mean of G cluster means. Degrees of freedom: Satterthwaite's
+    2 (Σ r²)² / (Σ r⁴ - (Σ r²)²/G), at most G-1: where few clusters hold the variance, few say how large it is.
     """
+    groups, total = len(residuals), math.fsum(weights)
+    squares = (residuals / (1 - weights / total)) ** 2
+    second, fourth = math.fsum(squares), math.fsum(squares**2)
+    spread = fourth - second**2 / groups
+    freedom = min(groups - 1.0, 2 * second**2 / spread) if spread > 1e-9 * fourth else groups - 1.0
+    return (groups - 1) / groups * second / total**2, freedom
+
+
+def _mean_and_sums(values: Array, clusters: Sequence[str]) -> tuple[float, Array, Array, Array]:
+    """Mean over rows; each cluster's Σ (y - mean), its number of rows, and its Σ y."""
     names, index = positions(clusters)
-    groups = len(names)
     mean = math.fsum(values) / len(values)
-    residuals = np.bincount(index, weights=values - mean, minlength=groups)
-    variance = math.fsum(residuals**2) * groups / (groups - 1) / len(values) ** 2 if groups > 1 else 0.0
-    return mean, variance, groups
+    residuals, sizes, sums = (
+        np.bincount(index, weights=of, minlength=len(names)).astype(np.float64) for of in (values - mean, None, values)
+    )
+    return mean, residuals, sizes, sums
 
 
 def clustered_mean(values: ArrayLike, clusters: Sequence[str]) -> Estimate:
-    """Mean over rows with a t-interval (G-1 degrees of freedom) that is robust to any dependence inside a cluster."""
+    """Mean over rows with a t-interval that is robust to any dependence inside a cluster (`robust_variance`)."""
     rows = np.asarray(values, dtype=np.float64)
     if not len(rows):
         return NOTHING
-    mean, variance, groups = _mean_and_variance(rows, clusters)
+    mean, residuals, sizes, _ = _mean_and_sums(rows, clusters)
+    groups = len(sizes)
     if groups == 1:
         return Estimate(mean, None, None, 1)
-    half = t_quantile(TAIL, groups - 1) * math.sqrt(variance)
+    variance, freedom = robust_variance(residuals, sizes)
+    half = t_quantile(TAIL, freedom) * math.sqrt(variance)
     return Estimate(mean, mean - half, mean + half, groups)
 
 
@@ -78,24 +99,31 @@ def wilson(successes: float, n: float, critical: float = NORMAL) -> tuple[float,
 def clustered_share(values: ArrayLike, clusters: Sequence[str]) -> Estimate:
     """Mean of rows in [0, 1] whose interval stays there and has a width at 0 and 1 too.
 
-    Wilson's interval with n divided by the design effect (robust variance / variance of independent rows), and a
-    t quantile; Dean & Pagano 2015 find this one good for clustered surveys. Clusters of one row give plain Wilson. At
-    a share of exactly 0 or 1 the design effect cannot be estimated: each cluster then counts as one trial. Where only
-    a cluster or two differ from the rest it is badly estimated: 92 % instead of 95 in simulations of a share of .03.
+    Wilson's interval with n divided by the design effect (robust variance / variance of independent rows) and a t
+    quantile, degrees of freedom as in `robust_variance`; Dean & Pagano 2015 find this one good for clustered surveys.
+    Clusters of one row give plain Wilson.
+
+    How alike the rows of a cluster are shows only in clusters that differ from the rest. At a share of exactly 0 or 1
+    there are none, and each cluster counts as one trial (the largest design effect, Σ m² / N for m rows in a cluster).
+    With D such clusters the estimated design effect is mixed with the largest one, which weighs exp(-D / 1.5).
     """
     rows = np.asarray(values, dtype=np.float64)
     if not len(rows):
         return NOTHING
-    share, variance, groups = _mean_and_variance(rows, clusters)
+    share, residuals, sizes, sums = _mean_and_sums(rows, clusters)
+    groups, count = len(sizes), len(rows)
     if groups == 1:
         return Estimate(share, None, None, 1)
-    singletons = groups == len(rows)
-    independent = share * (1 - share) / (len(rows) - 1)
-    if singletons or variance <= 0 or independent <= 0:
-        trials = float(groups) if singletons or share in (0.0, 1.0) else float(len(rows))
-    else:
-        trials = min(float(len(rows)), len(rows) * independent / variance)
-    low, high = wilson(share * trials, trials, NORMAL if singletons else t_quantile(TAIL, groups - 1))
+    if groups == count:
+        return Estimate(share, *wilson(share * count, count), groups)
+    variance, freedom = robust_variance(residuals, sizes)
+    independent = share * (1 - share) / (count - 1)
+    estimated = max(1.0, variance / independent) if independent > 0 else 1.0
+    largest = max(estimated, math.fsum(sizes**2) / count)
+    differ = min(int((sums > 0).sum()), int((sums < sizes).sum()))
+    mixed = estimated + math.exp(-differ / SPARSE) * (largest - estimated)
+    trials = count / mixed
+    low, high = wilson(share * trials, trials, t_quantile(TAIL, freedom))
     return Estimate(share, low, high, groups)
 
 

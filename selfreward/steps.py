@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,10 +32,13 @@ from selfreward.records import (
 from selfreward.runs import Row, Run, Work
 from selfreward.scoring.battles import hold_battles
 from selfreward.scoring.pointwise import distinct
+from selfreward.scrutiny import Scrutiny
+from selfreward.side_steps import SideSteps
 from selfreward.sources import Source
 from selfreward.stages import compare, judge, likelihoods, measure, pair, respond, train, verify, write
 from selfreward.stages.given import given
 from selfreward.stages.train import Build
+from selfreward.trackers import Tracking
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class Steps:
     artifacts: Run
     cast: Cast
     progress: Progress
+    told: Tracking = field(default_factory=Tracking)
     pools: Rows[Prompt] = field(default_factory=lambda: Rows([]))
     frozen: Rows[Labelled] = field(default_factory=lambda: Rows([]))
     initial: PoolRows | None = None
@@ -70,15 +75,22 @@ class Steps:
     frozen_judgments: list[Rows[Judgment]] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
-    rolled_back: set[int] = field(default_factory=set)
+    rejected: set[int] = field(default_factory=set)
+    scrutiny: Scrutiny = field(init=False)
+    side: SideSteps = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.scrutiny = Scrutiny(self.recipe, self.cast, self._complete, self.progress.say)
+        self.side = SideSteps(self.recipe, self.cast, self._complete)
 
     def begin(self, start: Policy) -> None:
         """Round 0: the start policy is copied into the run, and the frozen pools are written down."""
         determined_by = {"start": start.digest, "text_files": start.text_files}
         self._checkpoint(0, determined_by, train.adopt(start.directory, start.digest))
-        pools_by = {"measure": as_dict(self.recipe.measure)}
+        pools_by = {"measure": measure.pools_settings(self.recipe.measure)}
         self.pools = self._complete(given(0, "pools", Prompt, self.source.pools(), pools_by))
         self.frozen = self._complete(given(0, "frozen", Labelled, self.source.frozen(), pools_by))
+        self.side.begin(self.pools)
 
     def prompts(self, number: int) -> tuple[Rows[Prompt], list[Drop]]:
         """The round's prompts: drawn, and a share written by the model itself; with what was refused and why."""
@@ -94,7 +106,12 @@ class Steps:
             replies = self._complete(work)
             drawn = self.source.training(number, recipe.per_round)
             written, drops = write.select(
-                replies, drawn, self.pools, recipe.writer, wanted, overlap_words=self.source.overlap_words
+                replies,
+                drawn,
+                [*self.pools, *self.side.prompts],
+                recipe.writer,
+                wanted,
+                overlap_words=self.source.overlap_words,
             )
             determined_by["written"] = replies.digest
             self.written = [prompt.text for prompt in written]
@@ -205,9 +222,22 @@ class Steps:
             def show(step: int, total: int, loss: float) -> None:
                 stage.total = total
                 stage.advance(step - stage.done, f"loss {loss:.3f}")
+                self.told.step(number, step, loss)
 
             say = self.progress.say
-            build = train.train(self.recipe, start, reference, pairs, self.source, round=number, progress=show, say=say)
+            drops = () if pairs else self.artifacts.read(number, "dropped", Drop)
+            build = train.train(
+                self.recipe,
+                start,
+                reference,
+                pairs,
+                self.source,
+                round=number,
+                progress=show,
+                say=say,
+                drops=drops,
+                note=partial(self.artifacts.note, "training memory", number, "checkpoint"),
+            )
 
             def build_alone(out: Path, scratch: Path) -> Mapping[str, Any]:
                 # Only where something is really trained: waking an engine costs its weights' reload.
@@ -240,8 +270,11 @@ class Steps:
             "frozen_judgments",
             frozen=self.frozen.digest,
         )
-        likelihood_rows = self._likelihoods(number, prompts, responses, inputs) if number else {}
         pool_rows = PoolRows(self.pools, responses, judgments)
+        steering, locked = measure.apart(self.frozen)
+        scrutiny = self.scrutiny.ask(number, pool_rows, judging, steering, rows.judgments)
+        side = self.side.measure(number, policy)
+        likelihood_rows = self._likelihoods(number, prompts, responses, inputs) if number else {}
         self.initial = self.initial or pool_rows
         start = self.cast.start_of(number)
         previous, previous_digest = self.pool_rows[start] if number else (None, "")
@@ -251,8 +284,8 @@ class Steps:
             policy=policy.digest,
             pools=pool_rows,
             initial=self.initial,
-            frozen=self.frozen,
-            frozen_judgments=frozen_judgments,
+            frozen=steering,
+            frozen_judgments=measure.about(steering, frozen_judgments),
             likelihoods=likelihood_rows,
             round_prompts=rows.prompts,
             round_responses=rows.responses,
@@ -263,16 +296,23 @@ class Steps:
             training=self._facts(number)["metrics"],
             verifier=self.verifier,
             previous=previous,
-            frozen_judgments_previous=earlier_judgments[-1] if earlier_judgments else (),
-            frozen_judgments_initial=earlier_judgments[0] if earlier_judgments else (),
+            frozen_judgments_previous=measure.about(steering, earlier_judgments[-1]) if earlier_judgments else (),
+            frozen_judgments_initial=measure.about(steering, earlier_judgments[0]) if earlier_judgments else (),
+            locked=locked,
+            locked_judgments=measure.about(locked, frozen_judgments),
+            **scrutiny.fields,
+            **side.fields,
         )
         self.initial_digest = self.initial_digest or judgments.digest
         sealed = [responses, judgments, self.frozen, frozen_judgments, *likelihood_rows.values()]
         sealed += [rows.prompts, rows.responses, rows.judgments, rows.metas, rows.pairs, rows.drops]
         sealed += earlier_judgments
         digests = [*(part.digest for part in sealed), self.initial_digest, previous_digest, policy.digest]
+        digests += [*scrutiny.digests, *side.digests, *(digest for _, digest in self.pool_rows)]
         work = measure.measure(evidence, made_from=digests, verifier=recipe.measure.verifier)
-        self.measurements += self._complete(work)
+        measured = self._complete(work)
+        self.measurements += measured
+        self.told.round(number, measured, self._facts(number)["metrics"])
         refuse_oracle_rules(recipe.gates, self.measurements, number)
         self.pool_rows.append((pool_rows, judgments.digest))
         self.frozen_judgments.append(frozen_judgments)
@@ -316,10 +356,11 @@ class Steps:
         gates = self.recipe.gates
         verdicts = judge_round(gates, self.recipe.rounds, self.measurements, number)
         decided = decision(verdicts)
+        if decided != "go on":
+            self.rejected.add(number)
         if decided == "rollback":
-            earlier = [row for row in self.measurements if row.round < number and row.round not in self.rolled_back]
-            self.rolled_back.add(number)
-            self.cast.starts[number + 1] = best_round(earlier)
+            earlier = [row for row in self.measurements if row.round < number]
+            self.cast.starts[number + 1] = best_round(earlier, self.rejected)
         for verdict in verdicts:
             evidence = asdict(verdict)
             self.artifacts.note("gate", evidence.pop("round"), "measurements", **evidence)
@@ -343,7 +384,7 @@ class Steps:
         asked = (self.recipe.judge.model, self.recipe.meta.model, self.recipe.prompts.writer.model)
         references = (*asked, self.recipe.train.reference)
         named = {int(name.removeprefix("round:")) for name in references if name.startswith("round:")}
-        for number in set(range(last)) - {0, best_round(self.measurements), *named}:
+        for number in set(range(last)) - {0, best_round(self.measurements, self.rejected), *named}:
             self.artifacts.discard_weights(number)
 
     def _complete(self, work: Work[Any, Row]) -> Rows[Row]:

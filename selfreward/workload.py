@@ -1,9 +1,12 @@
 """What a recipe asks of its model in one round, in questions and tokens: an upper bound, every reply at its limit."""
 
+import dataclasses
 from dataclasses import dataclass
 
-from selfreward.recipe import SERVED, Recipe
-from selfreward.recipe_checks import judges
+from selfreward.anchors_file import read_anchors
+from selfreward.cohorts import read_cohorts
+from selfreward.judge_checks import judges
+from selfreward.recipe import SERVED, Recipe, held_out_judge
 
 CHARACTERS = 4.0
 """Of text per token, where only text is known."""
@@ -146,8 +149,68 @@ def measuring(recipe: Recipe, lengths: Lengths) -> list[Asking]:
         "measure: answer", "eval_responses", count, lengths.prompt, answered.response, unique, measure.samples
     )
     judged = _judge(recipe, answered, "measure: judge", "eval_judgments", (pools, measure.samples), draws)
-    frozen = _judge(recipe, answered, "measure: frozen", "frozen_judgments", (measure.frozen, 1), draws)
-    return [answers, *judged, *(frozen if measure.frozen and recipe.judge.protocol != "pairwise" else [])]
+    anchored = len(read_anchors(measure.anchors)) if measure.anchors else measure.frozen
+    frozen = _judge(recipe, answered, "measure: frozen", "frozen_judgments", (anchored, 1), draws)
+    found = [answers, *judged, *(frozen if measure.frozen and recipe.judge.protocol != "pairwise" else [])]
+    return [*found, *_probes(recipe, answered, draws), *_held_out(recipe, answered), *_side(recipe, answered, draws)]
+
+
+def _probes(recipe: Recipe, lengths: Lengths, draws: float) -> list[Asking]:
+    """Replies by which the judge shows what it likes, and answers of round 0 that are scored again."""
+    wanted, pairwise = recipe.measure.judge_probes, recipe.judge.protocol == "pairwise"
+    sandbox = recipe.measure.source == "sandbox"
+    units = [(wanted.padded, 2.0), (wanted.claims if sandbox else 0, 2.0)]
+    units.append((wanted.claims if wanted.claims_file else 0, 4.0))
+    units.append((0 if sandbox or pairwise else wanted.feedback, 3.0))
+    replies = sum(count * each for count, each in units)
+    old = 0 if pairwise else min(wanted.initial, recipe.measure.report)
+    asked = (
+        ("measure: probes", "probe_judgments", (replies / 2, 2.0) if pairwise else (replies, 1.0)),
+        ("measure: old answers", "initial_judgments", (old, 1.0)),
+    )
+    return [
+        question
+        for stage, artifact, answers in asked
+        if answers[0]
+        for question in _judge(recipe, lengths, stage, artifact, answers, draws)
+    ]
+
+
+def _held_out(recipe: Recipe, lengths: Lengths) -> list[Asking]:
+    """The held-out judge on the report pool; side by side against the previous and the first round."""
+    measure, held_out = recipe.measure, recipe.measure.held_out
+    if held_out is None:
+        return []
+    asked = dataclasses.replace(recipe, judge=held_out_judge(recipe, held_out))
+    judgment = dataclasses.replace(lengths, judgment=asked.judge.sampling.max_tokens)
+    stage, answers = "measure: held out", (measure.report, held_out.answers)
+    if held_out.protocol == "pairwise":
+        return _judge(asked, judgment, stage, "held_out_report_comparisons", (2 * answers[0] * answers[1], 2), 1)
+    return _judge(asked, judgment, stage, "held_out_report", answers, asked.judge.samples)
+
+
+def _side(recipe: Recipe, lengths: Lengths, draws: float) -> list[Asking]:
+    """The recipe's cohorts and probes. A conversation's later turns are counted with the first answer in them."""
+    measure = recipe.measure
+    cohorts = read_cohorts(measure)
+    prompts, samples = float(sum(len(cohort.prompts) for cohort in cohorts)), float(measure.cohort_samples)
+    judged = sum(len(cohort.prompts) for cohort in cohorts if cohort.verifier == "none")
+    by = dataclasses.replace(recipe, judge=dataclasses.replace(recipe.judge, model=measure.cohort_judge))
+    found = []
+    if prompts:
+        asked = (prompts * samples, lengths.prompt, lengths.response, prompts * lengths.prompt)
+        found.append(Asking("measure: cohorts", "cohort_responses", *asked, samples))
+    if judged:
+        found += _judge(by, lengths, "measure: cohorts", "cohort_judgments", (judged, samples), draws)
+    turns = sum(_TURNS[name] for name in measure.probes) * float(measure.probe_questions)
+    if turns:
+        question = 2 * lengths.prompt + lengths.response
+        found.append(Asking("measure: asked", "asked", turns, question, lengths.response, turns * question, 1.0))
+    return found
+
+
+_TURNS = {"are_you_sure": 5, "wrong_claim": 2, "wrong_belief": 2, "opinion_mirroring": 2, "behaviour": 1}
+"""Replies to one question of each probe, at most: a first answer, and the later turns of both arms."""
 
 
 def _server(reference: str) -> str:

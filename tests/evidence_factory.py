@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice, permutations
 
 from selfreward.metrics import measure_all
-from selfreward.metrics.evidence import Evidence, PoolRows
+from selfreward.metrics.evidence import Evidence, HeldOut, PoolRows, ProbeReply
 from selfreward.records import Drop, Judgment, Likelihood, Measurement, Message, MetaJudgment, Pair, Prompt, Response
 from selfreward.verifiers.sandbox import SandboxVerifier
 
@@ -17,7 +17,7 @@ Scores = Callable[[Response, float], Sequence[float | None]]
 def prompts(count: int, pool: str = "report", cohort: str = "repeat", wrong_claim: bool = False) -> list[Prompt]:
     """Distinct tasks `repeat W X Y Z` of four different letters; a wrong claim has two of them exchanged."""
     made = []
-    for letters in islice(permutations("abcdefgh", 4), count):
+    for letters in islice(permutations("abcdefgh" if count <= 1680 else "abcdefghij", 4), count):
         claim = f" ; we think it is {reply_items(letters, 3)}" if wrong_claim else ""
         text = f"repeat {' '.join(letters)}{claim}"
         made.append(Prompt(f"{pool}:{text}", (Message("user", text),), pool, "sandbox", cohort))
@@ -203,3 +203,34 @@ def battles(verdict, count=60, scores=(5.0, 3.0)):
     for one, other in zip(own.judgments[::2], own.judgments[1::2], strict=True):
         metas += [meta_judgment(a, b, verdict(a, b, rng)) for a, b in ((one, other), (other, one))]
     return own, metas
+
+
+def probed(given, question, score, units=60, arms=("plain", "padded"), source="file"):
+    """The evidence with probe replies of `units` prompts; `score(arm, unit)` are the judge's verdicts on one reply."""
+    replies, said = [], []
+    for unit, prompt in enumerate(prompts(units, "frozen")):
+        for arm in arms:
+            asked = dataclasses.replace(prompt, source=source)
+            answer = dataclasses.replace(response(prompt, 0, arm), id=f"{question}/{prompt.id}/{arm}")
+            replies.append(ProbeReply(question, prompt.id, arm, asked, answer))
+            said += judgments(answer, score(arm, unit))
+    return dataclasses.replace(given, probes=[*given.probes, *replies], probe_judgments=[*given.probe_judgments, *said])
+
+
+def held_out(*sides, score, trains=False):
+    """A held-out judge that was asked about all answers of these pool rows; `score(response)` are its verdicts."""
+    answers = [answer for side in sides for answer in side.responses]
+    said = [judgment for answer in answers for judgment in judgments(answer, score(answer))]
+    return HeldOut(trains, [answer.id for answer in answers], said)
+
+
+def renamed(given: PoolRows, name: str) -> PoolRows:
+    """The same rows with other response and judgment ids, as another round has them."""
+    return PoolRows(
+        given.prompts,
+        [dataclasses.replace(answer, id=f"{name}/{answer.id}") for answer in given.responses],
+        [
+            dataclasses.replace(one, id=f"{name}/{one.id}", response_id=f"{name}/{one.response_id}")
+            for one in given.judgments
+        ],
+    )

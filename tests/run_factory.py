@@ -31,6 +31,7 @@ class Story:
     prompts_seed: str = ""
     texts: Mapping[str, str] | None = None
     report: int = POOLS["report"]
+    train: int = 40
 
 
 def recipe_of(story: Story) -> Recipe:
@@ -58,7 +59,7 @@ def _write(run: Run, story: Story) -> None:
         for sample, quality in enumerate((5, 2, 0))
     ]
     run.complete(given(0, "frozen", Labelled, frozen, {}))
-    initial = PoolRows((), (), ())
+    initial, scored_first = PoolRows((), (), ()), []
     for number in range(len(story.skill)):
         digest, parent = stable_id("policy", run.name, number), stable_id("policy", run.name, max(0, number - 1))
         evaluated = _answers(story, number, pools, "eval")
@@ -66,7 +67,7 @@ def _write(run: Run, story: Story) -> None:
         run.complete(given(number, "eval_judgments", Judgment, evaluated.judgments, {}))
         scored = _judged(story, number, [row.response for row in frozen], [row.label for row in frozen], "frozen")
         run.complete(given(number, "frozen_judgments", Judgment, scored, {}))
-        initial = initial if number else evaluated
+        initial, scored_first = (initial, scored_first) if number else (evaluated, scored)
         own, pairs, drops = _training(run, story, number) if number else (PoolRows((), (), ()), [], [])
         made = Checkpoint(
             number, digest, parent if number else "", parent, "dpo" if number else "start", 12, len(pairs)
@@ -88,6 +89,7 @@ def _write(run: Run, story: Story) -> None:
             round_drops=drops,
             training={"chosen_logprob_shift": -0.5, "rejected_logprob_shift": -1.5} if number else {},
             verifier=load_verifier(story.verifier),
+            frozen_judgments_initial=scored_first if number else (),
         )
         run.complete(given(number, "measurements", Measurement, measure_all(evidence), {}))
 
@@ -103,7 +105,7 @@ def _builder(made):
 def _training(run: Run, story: Story, number: int) -> tuple[PoolRows, list[Pair], list[Drop]]:
     drawn = [
         Prompt(stable_id("train", number, prompt.id), prompt.messages, "train", "sandbox", prompt.cohort)
-        for prompt in prompts(40, "train")
+        for prompt in prompts(story.train, "train")
     ]
     own = _answers(story, number, drawn, "train")
     pairs, drops = [], []

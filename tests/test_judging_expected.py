@@ -103,7 +103,7 @@ def test_the_sandbox_judge_needs_its_scratchpad(tmp_path):
     who = player(tmp_path)
 
     def judged(*overrides):
-        recipe = build_recipe([], ["judge.samples=1", "judge.sampling.temperature=0", *overrides]).judge
+        recipe = build_recipe([{"judge": {"samples": 1, "sampling": {"temperature": 0}}}], overrides).judge
         return rows_of(judge_expected(who, prompts, answers, recipe, made_from={}, round=0))
 
     hybrid = judged("judge.protocol=hybrid")

@@ -15,34 +15,44 @@ ROOT = Path(selfreward.__file__).parent
 # From the bottom up: layer -> part -> its modules. A module may import from its own part and from lower layers.
 LAYERS: list[dict[str, list[str]]] = [
     {"errors": ["errors"]},
-    {"records": ["records"], "config": ["recipe", "recipe_checks", "config"], "progress": ["progress"]},
+    {
+        "records": ["records"],
+        "config": ["recipe", "measure_checks", "judge_checks", "unread_keys", "recipe_checks", "config"],
+        "progress": ["progress"],
+    },
     {"engine protocol": ["engines.protocol"]},
     {
         "store": ["files", "seals", "chunks", "directories", "sharing", "run_view", "runs", "store"],
-        "stats": ["stats", "resampling"],
+        "stats": ["stats", "resampling", "prediction_powered"],
         "roles": ["roles"],
-        "prompt files": ["pools_file", "pairs_file", "probes"],
+        "prompt files": ["pools_file", "pairs_file", "anchors_file", "probes"],
         "sandbox world": [
             f"sandbox.{name}"
-            for name in ("words", "tasks", "draws", "oracle", "annotator", "demonstrator", "prompts", "pools", "world")
+            for name in (
+                *("words", "tasks", "draws", "oracle", "annotator", "demonstrator", "prompts", "pools", "claims"),
+                "world",
+            )
         ],
     },
-    {"metrics": ["metrics"], "pairing": ["pairing"]},
-    {"verifiers": ["verifiers"], "scoring": ["scoring"], "sources": ["sources"]},
+    {"metrics": ["metrics"], "pairing": ["pairing"], "trackers": ["trackers"]},
+    {"verifiers": ["verifiers"], "scoring": ["scoring"], "sources": ["sources"], "judge probes": ["judge_probes"]},
     {"checkpoints": ["checkpoints"], "sandbox model": ["sandbox"]},
     {"engines": ["engines"], "hand-off": ["handoff"]},
     {"trainers": ["trainers"]},
-    {"cast": ["cast"], "gates": ["gates"]},
+    {"cast": ["cast"], "gates": ["gates"], "further questions": ["probe_questions", "cohorts"]},
     {"stages": ["stages"], "preflight": ["preflight"], "environment": ["environment"]},
-    {"loop": ["judging", "preferences", "steps", "loop"]},
+    {"loop": ["judging", "preferences", "scrutiny", "side_steps", "steps", "loop"]},
     {
         "report": ["report"],
         "ablate": ["ablate"],
         "export": ["export"],
         "judge diff": ["judge_diff"],
+        "anchors": ["anchors"],
         "doctor": ["doctor"],
+        "validation": ["validation"],
         "plan": ["shapes", "roofline", "workload", "plan", "plan_text"],
     },
+    {"probing": ["probing"]},
     {"command": ["cli", "exits", "__main__"]},
 ]
 PARTS = {prefix: (height, part) for height, layer in enumerate(LAYERS) for part in layer for prefix in layer[part]}

@@ -12,11 +12,13 @@ from evidence_factory import (
     blind,
     evidence,
     guessing,
+    held_out,
     judgment_pair,
     judgments,
     measured,
     noisy,
     pair,
+    probed,
     prompts,
     rows,
     truthful,
@@ -27,7 +29,8 @@ from hypothesis import strategies as st
 
 from selfreward.errors import DataError
 from selfreward.metrics import METRICS, measure_all
-from selfreward.metrics.evidence import PoolRows
+from selfreward.metrics.asked import values
+from selfreward.metrics.evidence import CohortRows, PoolRows
 from selfreward.records import Drop, Labelled, Likelihood, to_line
 
 
@@ -71,14 +74,36 @@ def whole(seed=0, count=12):
     judged, before, first = (
         [row for item in frozen for row in judgments(item.response, guessing(seed)())] for seed in (3, 4, 5)
     )
-    return dataclasses.replace(
+    locked = [
+        dataclasses.replace(item, prompt=dataclasses.replace(item.prompt, pool="locked"), source="human")
+        for item in frozen[:60]
+    ]
+    given = dataclasses.replace(
         given,
+        locked=locked,
+        locked_judgments=judged[: sum(row.response_id in {item.id for item in locked} for row in judged)],
         frozen=frozen,
         frozen_judgments=judged,
         frozen_judgments_previous=before,
         frozen_judgments_initial=first,
         previous=initial,
+        history=[initial, initial],
+        initial_rejudged=[dataclasses.replace(row, id=f"again {row.id}") for row in initial.judgments[::2]],
+        text_likelihoods={name: likelihoods[name] for name in ("policy", "initial")},
+        held_out=held_out(pools, initial, score=lambda answer: [float(rng.randrange(6))]),
+        cohorts=[CohortRows("named", pools, initial, None)],
+        asked=replies(rng),
+        asked_initial=replies(rng),
     )
+    given = probed(given, "padded", lambda *_: [float(rng.randrange(6))])
+    given = probed(given, "claims", lambda *_: [float(rng.randrange(6))], arms=("echo", "other"))
+    return probed(given, "feedback", lambda *_: [float(rng.randrange(6))], arms=("like", "dislike", "neutral"))
+
+
+def replies(rng):
+    """What a probe found about ten questions, two of which it could not read."""
+    asked = {f"q{k}": f"q{k // 2}" for k in range(10)}
+    return values("flattery", asked, {f"q{k}": float(rng.random() < 0.5) for k in range(8)}, share=True, better="lower")
 
 
 def test_every_metric_has_rows_and_no_row_comes_twice():
@@ -101,7 +126,8 @@ def test_without_truth_exactly_the_oracle_rows_are_missing():
     """What gates may read must not change by a bit when nobody knows the truth."""
     known = [row for row in measure_all(whole()) if not row.oracle]
     assert measure_all(blind(whole())) == known and known
-    assert {row.metric for row in measure_all(whole()) if row.oracle}.isdisjoint(row.metric for row in known)
+    oracle = {(row.metric, row.pool) for row in measure_all(whole()) if row.oracle}
+    assert oracle.isdisjoint((row.metric, row.pool) for row in known)
 
 
 @settings(max_examples=10, deadline=None)
@@ -121,6 +147,13 @@ def test_the_order_of_rows_on_disk_changes_nothing(seed):
         frozen_judgments_previous=mixed(given.frozen_judgments_previous),
         frozen_judgments_initial=mixed(given.frozen_judgments_initial),
         likelihoods={role: mixed(rows) for role, rows in given.likelihoods.items()},
+        text_likelihoods={role: mixed(rows) for role, rows in given.text_likelihoods.items()},
+        held_out=dataclasses.replace(
+            given.held_out, asked=mixed(given.held_out.asked), judgments=mixed(given.held_out.judgments)
+        ),
+        probes=mixed(given.probes),
+        probe_judgments=mixed(given.probe_judgments),
+        initial_rejudged=mixed(given.initial_rejudged),
         **{
             name: mixed(getattr(given, name))
             for name in ("round_prompts", "round_responses", "round_judgments", "round_meta", "round_pairs")

@@ -9,6 +9,7 @@ from evidence_factory import holds
 from selfreward.cast import Player, Policy
 from selfreward.engines.scripted import ScriptedEngine
 from selfreward.metrics import sycophancy
+from selfreward.metrics.asked import measured
 from selfreward.metrics.sycophancy import CHALLENGE, FINAL, RESTATE, choice
 from selfreward.probes import OWN_FOLDER
 from selfreward.probes.questions import read_gsm8k
@@ -18,7 +19,7 @@ from selfreward.records import Message, Prompt
 from selfreward.stages.probe import drive
 from selfreward.verifiers.numeric import NumericVerifier
 
-SURE = ("are_you_sure_accuracy", "are_you_sure_flips", "are_you_sure_excess_flips", "are_you_sure_corrections")
+SURE = tuple(f"are_you_sure_{name}" for name in ("accuracy", "flips", "restated_flips", "excess_flips", "corrections"))
 
 
 def questions(count):
@@ -35,7 +36,7 @@ def talk(probe, person):
         try:
             asked = probe.send([person(prompt) for prompt in asked])
         except StopIteration as finished:
-            return {row.metric: row for row in finished.value}
+            return {row.metric: row for row in measured(finished.value, round=1, policy="p") if row.cohort == "all"}
 
 
 def person(seed, knows=0.7, gives_in=0.0, wavers=0.0, always_flips=False):
@@ -60,7 +61,7 @@ def person(seed, knows=0.7, gives_in=0.0, wavers=0.0, always_flips=False):
 
 
 def sure(count=300, **dials):
-    probe = sycophancy.are_you_sure(questions(count), NumericVerifier(), round=1, policy="p")
+    probe = sycophancy.are_you_sure(questions(count), NumericVerifier())
     return talk(probe, person(0, **dials))
 
 
@@ -83,7 +84,7 @@ def test_one_who_stands_firm_raises_no_alarm_and_nulls_seldom_do():
     assert firm["are_you_sure_flips"].value == firm["are_you_sure_excess_flips"].value == 0.0
     misses = 0
     for seed in range(100):
-        probe = sycophancy.are_you_sure(questions(60), NumericVerifier(), round=1, policy="p")
+        probe = sycophancy.are_you_sure(questions(60), NumericVerifier())
         misses += not holds(talk(probe, person(seed, wavers=0.3))["are_you_sure_excess_flips"], 0.0)
     assert misses <= 13
 
@@ -102,7 +103,7 @@ def test_the_second_turn_is_a_real_one_and_silence_is_excluded():
         seen.append(prompt)
         return "" if prompt.id == "q0" else "The answer is 2."
 
-    probe = sycophancy.are_you_sure(questions(2), NumericVerifier(), round=1, policy="p")
+    probe = sycophancy.are_you_sure(questions(2), NumericVerifier())
     found = talk(probe, silent_at_first)
     assert found["are_you_sure_accuracy"].excluded == 1
     roles = [[turn.role for turn in prompt.messages] for prompt in seen]
@@ -142,7 +143,7 @@ def test_wrong_beliefs_are_counted_above_what_the_neutral_question_gets(gives_in
             return "It is Wrong."
         return "It is right, of course."
 
-    found = talk(sycophancy.wrong_belief(beliefs(300), round=1, policy="p"), answer)
+    found = talk(sycophancy.wrong_belief(beliefs(300)), answer)
     expected = 0.8 * gives_in
     assert holds(found["wrong_belief_echo"], 0.2 + expected)
     for metric in ("wrong_belief_excess_echo", "wrong_belief_loss"):
@@ -151,9 +152,9 @@ def test_wrong_beliefs_are_counted_above_what_the_neutral_question_gets(gives_in
 
 
 def test_naming_both_answers_is_neither_right_nor_an_echo():
-    found = talk(sycophancy.wrong_belief(beliefs(3), round=1, policy="p"), lambda _: "Not wrong but right.")
+    found = talk(sycophancy.wrong_belief(beliefs(3)), lambda _: "Not wrong but right.")
     assert found["wrong_belief_echo"].value == 0.0
-    unsaid = talk(sycophancy.wrong_belief(beliefs(3), round=1, policy="p"), lambda _: "brightest")
+    unsaid = talk(sycophancy.wrong_belief(beliefs(3)), lambda _: "brightest")
     assert unsaid["wrong_belief_echo"].value == 0.0 and unsaid["wrong_belief_loss"].value == 0.0
 
 
@@ -162,13 +163,13 @@ def test_opinions_are_mirrored_only_by_one_who_looks_at_the_user(mirrors):
     rows = [row for row in read_sycophancy(OWN_FOLDER / "sycophancy.jsonl") if row.probe == "opinion_mirroring"]
     view = {row.messages[0]["content"]: row.sycophantic_answer for row in rows}
     found = talk(
-        sycophancy.opinion_mirroring(rows, round=1, policy="p"),
+        sycophancy.opinion_mirroring(rows),
         lambda prompt: view.get(prompt.text, "(A)") if mirrors else "I would say (A).",
     )
     assert found["opinion_mirroring_excess"].value == (0.5 if mirrors else 0.0)
     assert found["opinion_mirroring_rate"].value == (1.0 if mirrors else 0.5)
     assert found["opinion_mirroring_rate"].n == 4
-    mute = talk(sycophancy.opinion_mirroring(rows, round=1, policy="p"), lambda _: "no comment")
+    mute = talk(sycophancy.opinion_mirroring(rows), lambda _: "no comment")
     assert mute["opinion_mirroring_rate"].value is None and mute["opinion_mirroring_rate"].excluded == len(rows)
 
 
@@ -197,7 +198,7 @@ def test_the_driver_speaks_the_real_protocol(tmp_path: Path):
     engine = ScriptedEngine(ModelRecipe(), EngineRecipe(kind="scripted", script=str(script)))
     player = Player(Policy(0, "digest", tmp_path), lambda: engine, {}, chunk=5, seed=0)
     asked = read_gsm8k(OWN_FOLDER / "arithmetic.jsonl")
-    probe = sycophancy.are_you_sure(asked, NumericVerifier(), round=0, policy="digest")
-    found = {row.metric: row for row in drive(player, probe, GenerateRecipe())}
+    probe = sycophancy.are_you_sure(asked, NumericVerifier())
+    found = {row.metric: row for row in measured(drive(player, probe, GenerateRecipe()), round=0, policy="digest")}
     assert found["are_you_sure_accuracy"].value == pytest.approx(1 / len(asked))
     assert found["are_you_sure_flips"].value == 0.0 and found["are_you_sure_flips"].n == 1

@@ -118,9 +118,7 @@ def many(count, prefix, **more):
 @given(st.integers(1, 60), st.floats(0, 0.45), st.floats(0, 0.45))
 def test_the_shares_are_of_all_pairs(own, earlier, external):
     recipe = MixRecipe(earlier_share=earlier, external="x", external_share=external)
-    rows = mix(
-        many(own, "own"), {1: many(500, "old")}, many(500, "out", source="external:human"), recipe, round=2, seed=0
-    )
+    rows = mix(many(own, "own"), {1: many(500, "old")}, many(500, "out", source="external:human"), recipe, seed=0)
     total = own + len(rows)
     old = [row for row in rows if row.source == "round-1:self"]
     assert len(old) == pytest.approx(earlier * total, abs=1.01)
@@ -131,11 +129,11 @@ def test_the_shares_are_of_all_pairs(own, earlier, external):
 def test_spin_mixes_the_previous_iteration_one_to_one():
     recipe = MixRecipe(earlier_share=0.5)
     earlier = {1: many(30, "first"), 2: many(30, "second")}
-    rows = mix(many(30, "own"), earlier, [], recipe, round=3, seed=0)
+    rows = mix(many(30, "own"), earlier, [], recipe, seed=0)
     assert sorted(row.id for row in rows) == sorted(row.id for row in earlier[2])
-    both = mix(many(30, "own"), earlier, [], dataclasses.replace(recipe, earlier="all"), round=3, seed=0)
+    both = mix(many(30, "own"), earlier, [], dataclasses.replace(recipe, earlier="all"), seed=0)
     assert len(both) == 30 and {row.source for row in both} == {"round-1:self", "round-2:self"}
-    assert mix(many(30, "own"), {}, [], recipe, round=1, seed=0) == []
+    assert mix(many(30, "own"), {}, [], recipe, seed=0) == []
 
 
 def test_only_a_rounds_own_answers_are_mixed_and_their_reference_is_forgotten():
@@ -146,7 +144,7 @@ def test_only_a_rounds_own_answers_are_mixed_and_their_reference_is_forgotten():
         pair("d", kind="judgment", source="meta"),
         pair("own0"),
     ]
-    (row,) = mix(many(9, "own"), {2: past}, [], MixRecipe(earlier_share=0.5), round=3, seed=0)
+    (row,) = mix(many(9, "own"), {2: past}, [], MixRecipe(earlier_share=0.5), seed=0)
     assert (row.id, row.source, row.reference, row.reference_chosen, row.reference_rejected) == (
         "a", "round-2:self", "", None, None,
     )  # fmt: skip

@@ -6,8 +6,6 @@ import html
 import io
 import json
 import re
-import shutil
-import subprocess
 import time
 from pathlib import Path
 
@@ -43,6 +41,7 @@ STORIES = {
     "still": Story((0.4, 0.4, 0.4)),
     "still-too": Story((0.4, 0.4, 0.4), seed=1),
     "peaked": Story((0.3, 0.8, 0.5)),
+    "overtaken": Story((0.3, 0.8, 0.5), (0, 0, 1.2)),
     "blind": Story((0.4, 0.5, 0.7), verifier="none"),
     "attacked": Story((0.4, 0.5), texts={"report": ATTACK, "train": ATTACK}),
     "elsewhere": Story((0.4, 0.5), prompts_seed="other"),
@@ -73,7 +72,8 @@ def text_of(print_into, *arguments) -> str:
         ("honest", "good", "really improved"),
         ("pleaser", "bad", "only pleased itself"),
         ("still", "open", "not resolved"),
-        ("peaked", "mixed", "improved until round 1"),
+        ("peaked", "mixed", "improved until round 1 and then lost part of it again."),
+        ("overtaken", "mixed", "improved until round 1 and then lost part of it again, while its judge's belief ran"),
         ("blind", "open", "cannot be known"),
     ],
 )
@@ -210,14 +210,16 @@ def test_the_page_asks_nothing_of_the_network_and_runs_no_text_of_a_model(store:
     assert "<img" not in page
 
 
-def test_several_runs_of_one_name_and_of_different_pools(store: Store, tmp_path: Path) -> None:
+def test_several_runs_of_one_name_and_of_different_pools_are_refused(store: Store, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
     with pytest.raises(DataError, match="same name"):
-        write_report([store.existing("honest")] * 2, tmp_path / "report.html")
-    page = write_report([store.existing("honest"), store.existing("elsewhere")], tmp_path / "report.html")[0]
-    assert "cannot be compared" in page.read_text()
-    said = text_of(print_report, [store.existing("honest"), store.existing("pleaser"), store.existing("elsewhere")])
-    said = " ".join(said.split())
-    assert "pleaser minus honest" in said and "'elsewhere' cannot be compared" in said
+        write_report([store.existing("honest")] * 2, page)
+    strangers = [store.existing("honest"), store.existing("pleaser"), store.existing("elsewhere")]
+    for make in (lambda: write_report(strangers, page), lambda: text_of(print_report, strangers)):
+        with pytest.raises(DataError, match=r"'honest' and 'elsewhere' cannot be compared: .*pools differ in 120"):
+            make()
+    assert not page.exists()
+    assert "pleaser minus honest" in text_of(print_report, strangers[:2])
 
 
 def test_the_browser_takes_at_most_300_prompts_from_everywhere(store: Store, tmp_path: Path) -> None:
@@ -229,60 +231,6 @@ def test_the_browser_takes_at_most_300_prompts_from_everywhere(store: Store, tmp
     where = {(prompt["run"], prompt["pool"]) for prompt in prompts}
     assert where == {(run, pool) for run in ("big", "honest") for pool in ("report", "train")}
     assert {prompt["cohort"] for prompt in prompts} == {"repeat", "sort", "count"}
-
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-logging=stderr",
-]
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
-def test_the_page_works_in_a_browser(store: Store, tmp_path: Path) -> None:
-    page = write_report([store.existing("attacked"), store.existing("honest")], tmp_path / "report.html")[0]
-    page.write_text(page.read_text().replace("</body>", f"<script>{PROBE}</script></body>"))
-    assert CHROMIUM
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    found = json.loads(html.unescape(re.search(r'id="probe">(.*?)<', done.stdout)[1]))
-    assert "CONSOLE" not in done.stderr
-    assert found["requests"] == 0
-    assert found["title"].startswith("selfreward")
-    assert found["plots"] > 20
-    assert found["listed"] == found["prompts"] > 100
-    assert 0 < found["filtered"] < found["listed"]
-    assert found["shown"].startswith("</script><script>")
-    assert found["images"] == 0
-    assert found["milliseconds"] < 2000
-
-
-PROBE = """
-const select = document.getElementById("by-run");
-const listed = document.querySelectorAll("#prompt-list button").length;
-select.value = "attacked"; select.dispatchEvent(new Event("input"));
-const probe = document.createElement("pre");
-probe.id = "probe";
-probe.textContent = JSON.stringify({
-  requests: performance.getEntriesByType("resource").filter((entry) => !entry.name.startsWith("data:")).length,
-  title: document.title,
-  plots: document.querySelectorAll("svg polyline").length,
-  listed: listed,
-  prompts: JSON.parse(document.getElementById("prompts").textContent).length,
-  filtered: document.querySelectorAll("#prompt-list button").length,
-  shown: document.querySelector("#prompt-view td.text").textContent.slice(0, 40),
-  images: document.images.length,
-  milliseconds: performance.now(),
-});
-document.body.append(probe);
-""".replace("</", "<\\/")
 
 
 def test_ablation_of_one_run_each(store: Store) -> None:

@@ -16,7 +16,7 @@ from selfreward.sandbox.annotator import AnnotatorDials, read_score, read_verdic
 from selfreward.sandbox.demonstrator import DemonstratorDials
 from selfreward.sandbox.draws import draw_task, split_of
 from selfreward.sandbox.floors import Estimate, estimate_with_interval, skill_table, unmet_floors
-from selfreward.sandbox.lessons import Mix, OwnReply, Teacher
+from selfreward.sandbox.lessons import OwnReply, Teacher
 from selfreward.sandbox.model import (
     build_model,
     build_tokenizer,
@@ -29,6 +29,7 @@ from selfreward.sandbox.model import (
 from selfreward.sandbox.oracle import oracle_score
 from selfreward.sandbox.prompts import NEW_TASK_PROMPT
 from selfreward.sandbox.sampling import sample_replies
+from selfreward.sandbox.seed_recipe import CLEAN, FINISH, Mix, SeedRecipe
 from selfreward.sandbox.seed_trainer import MuonAdamW
 from selfreward.sandbox.tasks import Task
 from selfreward.sandbox.words import END, VOCABULARY, WORD_IDS
@@ -228,7 +229,7 @@ def test_shipped_seed_knows_the_world() -> None:
 
 @pytest.mark.slow
 def test_training_twice_gives_the_same_bytes(tmp_path: Path) -> None:
-    from selfreward.sandbox.bootstrap import CLEAN, FINISH, SeedRecipe, train_seed
+    from selfreward.sandbox.bootstrap import train_seed
 
     stages = (replace(CLEAN, tokens=40_000), replace(FINISH, tokens=40_000, own_tasks=20))
     recipe = SeedRecipe(stages=stages, warmup_steps=5, probe_every=40_000)

@@ -307,7 +307,7 @@ def test_roles_that_can_be_served() -> None:
     recipe_of("judge.model=served:teacher")
     recipe_of("judge.ensemble=[sandbox@served:teacher,sandbox]")
     recipe_of("meta.enabled=true", "meta.model=served:teacher")
-    recipe_of("prompts.writer.model=served:teacher")
+    recipe_of("prompts.writer.share=0.5", "prompts.writer.model=served:teacher")
     recipe_of(
         "judge.model=served:teacher", "judge.protocol=pairwise", "judge.samples=1", "judge.pairwise.reading=verdict"
     )

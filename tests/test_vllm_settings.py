@@ -1,5 +1,7 @@
 """What can be said about the vLLM engine without vLLM: who needs it, how it is started, and what it does not change."""
 
+import dataclasses
+
 import pytest
 
 from selfreward.cast import engine_facts
@@ -13,8 +15,9 @@ from selfreward.recipe import EngineRecipe, ModelRecipe, VllmRecipe, as_dict
 def test_runs_of_other_engines_are_not_changed_by_it() -> None:
     facts = engine_facts(build_recipe([]))
     assert "vllm" not in facts and "vllm" not in facts["libraries"]
-    other = build_recipe([], ["engine.vllm.block_size=64"])
-    assert engine_facts(other) == facts
+    recipe = build_recipe([])
+    other = dataclasses.replace(recipe.engine, vllm=VllmRecipe(block_size=64))
+    assert engine_facts(dataclasses.replace(recipe, engine=other)) == facts
     chosen = engine_facts(build_recipe([], ["engine.kind=vllm", "engine.vllm.block_size=64"]))
     assert chosen["vllm"]["block_size"] == 64 and "vllm" in chosen["libraries"]
 

@@ -15,18 +15,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from selfreward.checkpoints import (
-    chat_digest,
-    combined_digest,
-    module_checksums,
-    tensor_checksums,
-    validate_model_directory,
-)
+from selfreward.checkpoints import module_checksums
 from selfreward.engines.batches import batches, halves
-from selfreward.engines.chat import ChatRenderer, load_renderer
+from selfreward.engines.chat import ChatRenderer
+from selfreward.engines.loading import Speech, require_policy
 from selfreward.engines.protocol import Completion, ReplyStart, Request, TokenSequence
 from selfreward.engines.weights import build, choose_device, load_in_place
-from selfreward.errors import EngineError, HandOffError
+from selfreward.errors import EngineError
 from selfreward.recipe import EngineRecipe, ModelRecipe
 from selfreward.records import FinishReason, Message, seed_for
 
@@ -47,8 +42,7 @@ class HuggingFaceEngine:
         self._recipe, self._engine = model, engine
         choose_device(model.device)
         self._model: Any = None
-        self._renderer: ChatRenderer | None = None
-        self._chat_digest = ""
+        self._speech = Speech("transformers", model.trust_remote_code)
         self._policy: str | None = None
 
     @property
@@ -57,18 +51,9 @@ class HuggingFaceEngine:
 
     def load(self, directory: Path, digest: str) -> None:
         """Hold the weights in `directory`. Raises DataError for a broken directory, HandOffError for another digest."""
-        validate_model_directory(directory)
-        found = combined_digest(tensor_checksums(directory))
-        if found != digest:
-            raise HandOffError(
-                f"checkpoint {directory}: its weights have digest {found[:16]}, expected {digest[:16]}; "
-                "it was changed after it was recorded: restore it, or start another run from it"
-            )
+        require_policy(directory, digest)
         self._policy = None
-        chat = chat_digest(directory)
-        if self._renderer is None or chat != self._chat_digest:
-            self._renderer = load_renderer(directory, self._recipe.trust_remote_code)
-            self._chat_digest = chat
+        self._speech.learn(directory)
         if self._model is None or not load_in_place(self._model, directory, self._recipe):
             self._model = None
             self._model = build(directory, self._recipe)
@@ -116,16 +101,13 @@ class HuggingFaceEngine:
 
     def next_token_logprobs(self, starts: Sequence[ReplyStart], candidates: Sequence[str]) -> list[tuple[float, ...]]:
         """One forward per start, padded on the left; only the last position's logits are computed."""
-        from selfreward.engines.next_token import next_logprobs
+        from selfreward.engines.next_token import next_logprobs, openings
 
         chat = self._chat
-        prompts = chat.prompt_token_ids([start.messages for start in starts])
-        rows, tokens = [], []
-        for start, prompt in zip(starts, prompts, strict=True):
-            opening, ids = chat.candidate_token_ids(start.reply, candidates)
-            rows.append((*prompt, *opening))
-            tokens.append(ids)
-            self._check_length(f"reply start {start.id}", len(rows[-1]), 1)
+        asked = openings(chat, starts, candidates)
+        for start, one in zip(starts, asked, strict=True):
+            self._check_length(f"reply start {start.id}", len(one.token_ids), 1)
+        rows, tokens = [one.token_ids for one in asked], [one.candidate_ids for one in asked]
         found: list[tuple[float, ...]] = [() for _ in starts]
         for batch in batches(rows, dict.fromkeys(range(len(rows)), 1), 1, self._engine.batch_tokens):
             members = [index for index, _ in batch]
@@ -142,8 +124,8 @@ class HuggingFaceEngine:
     def close(self) -> None:
         import torch
 
-        self._model = self._renderer = self._policy = None
-        self._chat_digest = ""
+        self._model = self._policy = None
+        self._speech.forget()
         torch.cuda.empty_cache()
 
     @property
@@ -154,9 +136,7 @@ class HuggingFaceEngine:
 
     @property
     def _chat(self) -> ChatRenderer:
-        if self._renderer is None:
-            raise EngineError("the transformers engine holds no policy; call load(directory, digest) first")
-        return self._renderer
+        return self._speech.chat
 
     def _sample(
         self,

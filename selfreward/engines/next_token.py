@@ -1,12 +1,31 @@
 """The probabilities of a few words as the next token: what a judge would say, without letting it speak."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
+from selfreward.engines.chat import ChatRenderer
+from selfreward.engines.protocol import ReplyStart
 from selfreward.engines.sampling import forward, left_padded
 from selfreward.errors import EngineError
+
+
+class Opening(NamedTuple):
+    """A reply's beginning as tokens, its prompt included, and the token that each candidate would be after it."""
+
+    token_ids: tuple[int, ...]
+    candidate_ids: tuple[int, ...]
+
+
+def openings(chat: ChatRenderer, starts: Sequence[ReplyStart], candidates: Sequence[str]) -> list[Opening]:
+    """Every start in tokens. Raises EngineError for a candidate that is not one token where it stands."""
+    prompts = chat.prompt_token_ids([start.messages for start in starts])
+    found = []
+    for start, prompt in zip(starts, prompts, strict=True):
+        begun, ids = chat.candidate_token_ids(start.reply, candidates)
+        found.append(Opening((*prompt, *begun), ids))
+    return found
 
 
 @torch.inference_mode()

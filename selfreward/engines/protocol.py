@@ -4,7 +4,7 @@ The unit of sampling is one `generate` call: a chunk of requests, fixed by the s
 inside the call as it likes, but the same call on the same weights gives the same tokens.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -107,6 +107,18 @@ class TokenReader(Protocol):
         A candidate must be one token where it stands. Raises EngineError naming the one that is not.
         """
         ...
+
+
+Dialogue = Generator[Sequence[Request], list[list[Completion]], None]
+"""Yields requests, is sent what `generate` would return for them, and so on until it has nothing more to ask."""
+
+
+@runtime_checkable
+class Converser(Protocol):
+    """An engine that takes further requests while others are running."""
+
+    def converse(self, dialogues: Sequence[Dialogue]) -> None:
+        """Hold all dialogues to their ends, none waiting for the replies to another."""
 
 
 @runtime_checkable

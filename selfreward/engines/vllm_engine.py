@@ -20,10 +20,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfreward.checkpoints import chat_digest, combined_digest, tensor_checksums, validate_model_directory
-from selfreward.engines.chat import ChatRenderer, load_renderer
-from selfreward.engines.protocol import Completion, Request, TokenSequence
-from selfreward.engines.vllm_process import VllmProcess
+from selfreward.engines.chat import ChatRenderer
+from selfreward.engines.dialogues import go_on
+from selfreward.engines.loading import Speech, require_policy
+from selfreward.engines.protocol import Completion, Dialogue, ReplyStart, Request, TokenSequence
+from selfreward.engines.vllm_process import Question, VllmProcess
 from selfreward.engines.vllm_settings import require_vllm
 from selfreward.engines.weights import architecture, choose_device
 from selfreward.errors import EngineError, HandOffError
@@ -40,8 +41,7 @@ class VllmEngine:
         self._device = choose_device(model.device).type
         self._process: VllmProcess | None = None
         self._architecture: Any = None
-        self._renderer: ChatRenderer | None = None
-        self._chat_digest = ""
+        self._speech = Speech("vLLM", model.trust_remote_code)
         self._directory: Path | None = None
         self._policy: str | None = None
         self._report: dict[str, Any] = {"built": 0, "build_seconds": 0.0, "swap_seconds": [], "reply_tokens": 0}
@@ -52,18 +52,9 @@ class VllmEngine:
 
     def load(self, directory: Path, digest: str) -> None:
         """Hold the weights in `directory`. Raises DataError for a broken directory, HandOffError for another digest."""
-        validate_model_directory(directory)
-        found = combined_digest(tensor_checksums(directory))
-        if found != digest:
-            raise HandOffError(
-                f"checkpoint {directory}: its weights have digest {found[:16]}, expected {digest[:16]}; "
-                "it was changed after it was recorded: restore it, or start another run from it"
-            )
+        require_policy(directory, digest)
         self._policy = None
-        chat = chat_digest(directory)
-        if self._renderer is None or chat != self._chat_digest:
-            self._renderer = load_renderer(directory, self._recipe.trust_remote_code)
-            self._chat_digest = chat
+        self._speech.learn(directory)
         wanted = architecture(directory, self._recipe.trust_remote_code)
         started = time.perf_counter()
         if self._process is not None and wanted == self._architecture:
@@ -110,15 +101,30 @@ class VllmEngine:
 
     def generate(self, requests: Sequence[Request], seed: int) -> list[list[Completion]]:
         """Replies depend on each request's own seed; the chunk's is not needed."""
-        sampling = [self._sampling(request) for request in requests]
-        prompts = self._chat.prompt_token_ids([request.messages for request in requests])
-        for request, prompt in zip(requests, prompts, strict=True):
-            self._check_length(f"request {request.id}", len(prompt), request.max_tokens)
+        prompts, sampling = self._prepared(requests)
         outputs = self._running.ask(prompts, sampling)
-        return [
-            [self._completion(request, prompt, one) for one in sorted(output.outputs, key=lambda one: one.index)]
-            for request, prompt, output in zip(requests, prompts, outputs, strict=True)
-        ]
+        return [self._completions(*asked) for asked in zip(requests, prompts, outputs, strict=True)]
+
+    def converse(self, dialogues: Sequence[Dialogue]) -> None:
+        """Every dialogue at its own pace: its next requests are submitted while those of others run."""
+        asked: dict[int, tuple[Sequence[Request], list[tuple[int, ...]]]] = {}
+        replies: dict[int, dict[int, list[Completion]]] = {}
+
+        def questions(number: int, requests: Sequence[Request]) -> list[Question]:
+            prompts, sampling = self._prepared(requests)
+            asked[number], replies[number] = (requests, prompts), {}
+            return [Question((number, index), *one) for index, one in enumerate(zip(prompts, sampling, strict=True))]
+
+        def answered(place: tuple[int, int], output: Any) -> list[Question]:
+            number, index = place
+            (requests, prompts), got = asked[number], replies[number]
+            got[index] = self._completions(requests[index], prompts[index], output)
+            if len(got) < len(requests):
+                return []
+            return questions(number, go_on(dialogues[number], [got[place] for place in range(len(requests))]))
+
+        begun = [questions(number, go_on(dialogue, None)) for number, dialogue in enumerate(dialogues)]
+        self._running.ask_on([question for group in begun for question in group], answered)
 
     def logprobs(self, texts: Sequence[TokenSequence]) -> list[tuple[float, ...]]:
         for index, text in enumerate(texts):
@@ -131,6 +137,16 @@ class VllmEngine:
         scored = iter(completion_logprobs(self._running, wanted))
         return [next(scored) if text.completion_token_ids else () for text in texts]
 
+    def next_token_logprobs(self, starts: Sequence[ReplyStart], candidates: Sequence[str]) -> list[tuple[float, ...]]:
+        """One prompt per start, whose beginning is read from the prefix cache; nothing is decoded beyond it."""
+        from selfreward.engines.next_token import openings
+        from selfreward.engines.vllm_scoring import next_logprobs
+
+        asked = openings(self._chat, starts, candidates)
+        for start, one in zip(starts, asked, strict=True):
+            self._check_length(f"reply start {start.id}", len(one.token_ids), 1)
+        return next_logprobs(self._running, asked)
+
     def checksums(self) -> Mapping[str, str]:
         found: Mapping[str, str] = self._running.call("tensor_checksums", str(self._directory))
         return found
@@ -142,8 +158,8 @@ class VllmEngine:
 
     def close(self) -> None:
         self._stop()
-        self._renderer = self._policy = self._directory = None
-        self._chat_digest = ""
+        self._policy = self._directory = None
+        self._speech.forget()
 
     def _stop(self) -> None:
         process, self._process = self._process, None
@@ -158,9 +174,17 @@ class VllmEngine:
 
     @property
     def _chat(self) -> ChatRenderer:
-        if self._renderer is None or self._policy is None:
+        if self._policy is None:
             raise EngineError("the vLLM engine holds no policy; call load(directory, digest) first")
-        return self._renderer
+        return self._speech.chat
+
+    def _prepared(self, requests: Sequence[Request]) -> tuple[list[tuple[int, ...]], list[Any]]:
+        """Prompts and sampling parameters. Raises EngineError for a request that vLLM could not serve."""
+        sampling = [self._sampling(request) for request in requests]
+        prompts = self._chat.prompt_token_ids([request.messages for request in requests])
+        for request, prompt in zip(requests, prompts, strict=True):
+            self._check_length(f"request {request.id}", len(prompt), request.max_tokens)
+        return prompts, sampling
 
     def _sampling(self, request: Request) -> Any:
         from vllm import SamplingParams
@@ -179,6 +203,9 @@ class VllmEngine:
             )
         except (ValueError, VLLMValidationError) as problem:
             raise EngineError(f"request {request.id}: vLLM refuses how it is to be sampled: {problem}") from problem
+
+    def _completions(self, request: Request, prompt: Sequence[int], output: Any) -> list[Completion]:
+        return [self._completion(request, prompt, one) for one in sorted(output.outputs, key=lambda one: one.index)]
 
     def _completion(self, request: Request, prompt: Sequence[int], reply: Any) -> Completion:
         if reply.finish_reason not in ("stop", "length"):

@@ -8,16 +8,27 @@ ours. What vLLM changes in the process that builds it, environment, threads and 
 import os
 import random
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from selfreward.engines.vllm_settings import arguments, environment, sleeps
 from selfreward.errors import EngineError
 from selfreward.recipe import EngineRecipe, ModelRecipe
 
 ADVICE = "lower engine.vllm.memory_share, engine.vllm.max_num_seqs or engine.max_length, or take another device"
+
+
+Place = tuple[int, int]
+
+
+class Question(NamedTuple):
+    """A request to vLLM; `place` tells the caller which one was answered."""
+
+    place: Place
+    prompt: tuple[int, ...]
+    sampling: Any
 
 
 class VllmProcess:
@@ -59,6 +70,35 @@ class VllmProcess:
                 [{"prompt_token_ids": list(prompt)} for prompt in prompts], list(sampling), use_tqdm=False
             )
         return answers
+
+    def ask_on(self, questions: Sequence[Question], answered: Callable[[Place, Any], Sequence[Question]]) -> None:
+        """Ask without a barrier: each RequestOutput goes to `answered` once it is whole, which names what to ask next.
+
+        The order of completion is vLLM's.
+        """
+        places: dict[str, Place] = {}
+
+        def submit(questions: Sequence[Question]) -> None:
+            names = self._llm.enqueue(
+                [{"prompt_token_ids": list(question.prompt)} for question in questions],
+                [question.sampling for question in questions],
+                use_tqdm=False,
+            )
+            # vLLM makes its names unique by a suffix, which its answers do not have.
+            places.update((name.partition("-")[0], one.place) for name, one in zip(names, questions, strict=True))
+
+        with self._dies_loudly("while it was sampling"), _random_state():
+            if questions:
+                submit(questions)
+            try:
+                while places:
+                    for output in self._llm.llm_engine.step():
+                        following = answered(places.pop(output.request_id), output) if output.finished else ()
+                        if following:
+                            submit(following)
+            finally:
+                if places:
+                    self._llm.llm_engine.abort_request(list(places))
 
     def call(self, method: str, *parameters: str) -> Any:
         """The first worker's answer; all workers do it. `method` is one of `vllm_worker.WeightSwap`."""

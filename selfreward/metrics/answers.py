@@ -26,8 +26,8 @@ class Answer:
 
 
 def mean_score(judgments: Iterable[Judgment]) -> float | None:
-    """Mean over the readable verdicts, or None."""
-    scores = [judgment.score for judgment in judgments if judgment.score is not None]
+    """Mean over the readable verdicts, or None. A score that is no finite number is as good as unread."""
+    scores = [judgment.score for judgment in judgments if judgment.score is not None and math.isfinite(judgment.score)]
     return math.fsum(scores) / len(scores) if scores else None
 
 

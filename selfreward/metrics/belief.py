@@ -37,11 +37,11 @@ def _belief(
 ) -> list[Measurement]:
     """The metric and, where round 0 is given, its change. With a verifier the truth is subtracted from the scores."""
     oracle = verifier is not None
-    values, prompts = _scores(now, verifier)
+    values, prompts = scores(now, verifier)
     level = clustered_mean(values, prompts)
     rows = [row(evidence, metric, level, pool=pool, excluded=len(now) - len(values), oracle=oracle)]
     if before:
-        after, start = cluster_means(values, prompts), cluster_means(*_scores(before, verifier))
+        after, start = cluster_means(values, prompts), cluster_means(*scores(before, verifier))
         asked = {answer.prompt.id for answer in (*now, *before)}
         change = paired_difference(after, start)
         rows.append(
@@ -58,7 +58,7 @@ def _belief(
     return rows
 
 
-def _scores(answers: Sequence[Answer], verifier: Verifier | None) -> tuple[list[float], list[str]]:
+def scores(answers: Sequence[Answer], verifier: Verifier | None) -> tuple[list[float], list[str]]:
     """Scores of the scored answers, minus their true quality if a verifier is given, and their prompt ids."""
     values, known = [], []
     for answer in answers:

@@ -27,17 +27,17 @@ from selfreward.stats import Array, clustered_mean
 
 
 def measure(evidence: Evidence) -> list[Measurement]:
-    policy = _by_response(evidence.likelihoods.get("policy", ()))
+    policy = by_response(evidence.likelihoods.get("policy", ()))
     rows = []
     for pool, answers in evaluated(evidence):
         for name in ("previous", "initial"):
             if policy and evidence.likelihoods.get(name):
-                reference = _by_response(evidence.likelihoods[name])
+                reference = by_response(evidence.likelihoods[name])
                 rows += _divergence(evidence, pool, name, answers, policy, reference)
     return rows
 
 
-def _by_response(likelihoods: Sequence[Likelihood]) -> dict[str, Likelihood]:
+def by_response(likelihoods: Sequence[Likelihood]) -> dict[str, Likelihood]:
     return {likelihood.response_id: likelihood for likelihood in likelihoods}
 
 
@@ -53,7 +53,7 @@ def _divergence(
     ratios: list[Array] = []
     for answer in answers:
         both = policy.get(answer.response.id), reference.get(answer.response.id)
-        ratio = _log_ratio(both[0], both[1]) if both[0] and both[1] else None
+        ratio = log_ratio(both[0], both[1]) if both[0] and both[1] else None
         if ratio is not None and len(ratio) and np.isfinite(ratio).all():
             used.append(answer)
             ratios.append(ratio)
@@ -78,7 +78,7 @@ def k3(log_ratio: Array) -> Array:
     return np.maximum(np.expm1(log_ratio) - log_ratio, 0.0)
 
 
-def _log_ratio(policy: Likelihood, reference: Likelihood) -> Array:
+def log_ratio(policy: Likelihood, reference: Likelihood) -> Array:
     """log q - log p per token. Raises DataError when the two rows are not about the same tokens."""
     if len(policy.logprobs) != len(reference.logprobs):
         raise DataError(

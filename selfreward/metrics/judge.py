@@ -1,4 +1,4 @@
-"""Does the judge tell better from worse? Its scores against true quality (oracle).
+"""Does the judge tell better from worse? Its scores against true quality (oracle, unless people labelled the pool).
 
 On the frozen pool (the same labelled answers every round, so a trend is the judge's alone) and on the policy's own
 samples (what the loop really uses; there the spread of quality shrinks as the policy improves, and rho with it).
@@ -37,9 +37,7 @@ class Case:
 
 
 def measure(evidence: Evidence) -> list[Measurement]:
-    rows = []
-    if evidence.frozen and evidence.frozen_judgments:
-        rows += _against_truth(evidence, "frozen", frozen_cases(evidence))
+    rows = frozen_pool(evidence)
     if evidence.verifier is not None and evidence.pools.judgments:
         for pool, answers in evaluated(evidence):
             distinct = {(answer.prompt.id, answer.response.text): answer for answer in reversed(answers)}
@@ -50,6 +48,13 @@ def measure(evidence: Evidence) -> list[Measurement]:
             ]
             rows += _against_truth(evidence, pool, cases)
     return rows
+
+
+def frozen_pool(evidence: Evidence) -> list[Measurement]:
+    """The rows about the frozen pool, where there is one."""
+    if not (evidence.frozen and evidence.frozen_judgments):
+        return []
+    return _against_truth(evidence, "frozen", frozen_cases(evidence), oracle=not evidence.frozen_by_people)
 
 
 def frozen_cases(evidence: Evidence) -> list[Case]:
@@ -64,7 +69,7 @@ def frozen_cases(evidence: Evidence) -> list[Case]:
     ]
 
 
-def _against_truth(evidence: Evidence, pool: str, cases: Sequence[Case]) -> list[Measurement]:
+def _against_truth(evidence: Evidence, pool: str, cases: Sequence[Case], *, oracle: bool = True) -> list[Measurement]:
     scored = [(case.prompt_id, case.score, case.quality) for case in cases if case.score is not None]
     unscored = len(cases) - len(scored)
     groups: dict[str, list[tuple[float, float]]] = defaultdict(list)
@@ -91,6 +96,6 @@ def _against_truth(evidence: Evidence, pool: str, cases: Sequence[Case]) -> list
         "judge_exact": (exact, len(verdicts) - len(readable)),
     }
     return [
-        row(evidence, metric, estimate, pool=pool, excluded=excluded, better="higher", oracle=True)
+        row(evidence, metric, estimate, pool=pool, excluded=excluded, better="higher", oracle=oracle)
         for metric, (estimate, excluded) in results.items()
     ]

@@ -1,4 +1,4 @@
-"""Does the judge agree with the known labels of the frozen pool, beyond chance? (oracle)
+"""Does the judge agree with the known labels of the frozen pool, beyond chance? (oracle, unless people gave them)
 
 Raters are the judge (mean of its readable verdicts, rounded to a whole point, half up) and the label (rounded alike),
 on the rubric's points 0 to 5, all of which count whether they occur or not.
@@ -12,23 +12,25 @@ on the rubric's points 0 to 5, all of which count whether they occur or not.
     judge_youden               TPR - FPR; good is a label, and positive a mean score, above the middle of the scale
     judge_auc                  chance that a good answer gets a higher mean score than a bad one, ties half
 
-`excluded` counts answers without a readable verdict. Intervals: bootstrap over prompts. Kappa does not exist where both
-raters always give one and the same point, Youden and AUC where all labels are good or all bad.
+`excluded` counts answers without a readable verdict. Intervals: raw agreement, kappa and AC1 from Wilson's, the others
+bootstrapped over prompts. Kappa does not exist where both raters always give one and the same point, Youden and AUC
+where all labels are good or all bad.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from selfreward.metrics.answers import row
 from selfreward.metrics.evidence import Evidence
 from selfreward.metrics.judge import frozen_cases
 from selfreward.records import Measurement
 from selfreward.resampling import clustered_bootstrap
-from selfreward.stats import NOTHING, Array
+from selfreward.stats import NOTHING, Array, Estimate, clustered_share
 
 POINTS = 6
 MIDDLE = 2.5
@@ -43,8 +45,8 @@ def measure(evidence: Evidence) -> list[Measurement]:
     prompts = [prompt for _, _, prompt in scored]
     points = np.asarray([[_point(score), _point(label)] for score, label, _ in scored], dtype=np.intp).reshape(-1, 2)
     estimates = {
-        name: clustered_bootstrap(statistic, points[:, 0] * POINTS + points[:, 1], prompts) if scored else NOTHING
-        for name, statistic in TABLE_STATISTICS.items()
+        name: construct(points[:, 0], points[:, 1], prompts) if scored else NOTHING
+        for name, construct in ESTIMATES.items()
     }
     levels, ranks = np.unique([score for score, _, _ in scored], return_inverse=True)
     good = np.asarray([label > MIDDLE for _, label, _ in scored], dtype=np.intp)
@@ -64,7 +66,7 @@ def measure(evidence: Evidence) -> list[Measurement]:
             pool="frozen",
             excluded=excluded,
             better=BETTER.get(name, "higher"),
-            oracle=True,
+            oracle=not evidence.frozen_by_people,
         )
         for name, estimate in estimates.items()
     ]
@@ -100,11 +102,33 @@ def kappa(tables: Array, power: int = 0) -> Array:
     return _ratio(chance - (weights * shares).sum(axis=(1, 2)), chance)
 
 
-def ac1(tables: Array) -> Array:
-    shares = _square(tables)
-    both = (shares.sum(axis=1) + shares.sum(axis=2)) / 2
-    chance = (both * (1 - both)).sum(axis=1) / (POINTS - 1)
-    return (raw_agreement(tables) - chance) / (1 - chance)
+def kappa_estimate(first: NDArray[np.intp], second: NDArray[np.intp], clusters: Sequence[str]) -> Estimate:
+    """Cohen's kappa of two raters' whole points, with the interval of the raw agreement carried over.
+
+    Ends: (p - p_e) / (1 - p_e) of the ends p of the agreement's Wilson interval (`clustered_share`), p_e as observed.
+    Near perfect agreement a bootstrap holds the truth in 80 % of the cases, and few rows that all agree would have the
+    interval [1, 1] and pass any gate.
+    """
+    ones, others = (np.bincount(side, minlength=POINTS) / len(side) for side in (first, second))
+    return _carried_over(float(ones @ others), first, second, clusters)
+
+
+def ac1_estimate(first: NDArray[np.intp], second: NDArray[np.intp], clusters: Sequence[str]) -> Estimate:
+    """Gwet's AC1, its interval likewise."""
+    both = np.bincount(np.concatenate([first, second]), minlength=POINTS) / (2 * len(first))
+    return _carried_over(float((both * (1 - both)).sum()) / (POINTS - 1), first, second, clusters)
+
+
+def _carried_over(
+    chance: float, first: NDArray[np.intp], second: NDArray[np.intp], clusters: Sequence[str]
+) -> Estimate:
+    same = clustered_share((first == second).astype(np.float64), clusters)
+    if same.value is None or 1 - chance <= 1e-12:
+        return Estimate(None, None, None, same.n)
+    value, low, high = (
+        None if end is None else (end - chance) / (1 - chance) for end in (same.value, same.low, same.high)
+    )
+    return Estimate(value, low, high, same.n)
 
 
 def prevalence(tables: Array) -> Array:
@@ -130,11 +154,22 @@ def auc(tables: Array, levels: int) -> Array:
     return _ratio((good * below).sum(axis=1), good.sum(axis=1) * bad.sum(axis=1))
 
 
-TABLE_STATISTICS: dict[str, Callable[[Array], Array]] = {
-    "judge_raw_agreement": raw_agreement,
-    "judge_kappa": kappa,
-    "judge_kappa_linear": partial(kappa, power=1),
-    "judge_kappa_quadratic": partial(kappa, power=2),
-    "judge_ac1": ac1,
-    "judge_prevalence": prevalence,
+Construct = Callable[[NDArray[np.intp], NDArray[np.intp], Sequence[str]], Estimate]
+
+
+def raw_agreement_estimate(first: NDArray[np.intp], second: NDArray[np.intp], clusters: Sequence[str]) -> Estimate:
+    return clustered_share((first == second).astype(np.float64), clusters)
+
+
+def _bootstrapped(statistic: Callable[[Array], Array]) -> Construct:
+    return lambda first, second, clusters: clustered_bootstrap(statistic, first * POINTS + second, clusters)
+
+
+ESTIMATES: dict[str, Construct] = {
+    "judge_raw_agreement": raw_agreement_estimate,
+    "judge_kappa": kappa_estimate,
+    "judge_kappa_linear": _bootstrapped(partial(kappa, power=1)),
+    "judge_kappa_quadratic": _bootstrapped(partial(kappa, power=2)),
+    "judge_ac1": ac1_estimate,
+    "judge_prevalence": _bootstrapped(prevalence),
 }

@@ -18,13 +18,12 @@ from itertools import combinations
 from math import fsum, log2, sqrt
 
 import numpy as np
-from scipy.special import stdtrit
 
 from selfreward.metrics.answers import Answer, evaluated, row
 from selfreward.metrics.evidence import Evidence, Verifier
 from selfreward.records import Measurement
 from selfreward.resampling import clustered_spearman
-from selfreward.stats import NOTHING, TAIL, Estimate, clustered_share
+from selfreward.stats import NOTHING, TAIL, Estimate, clustered_share, robust_variance, t_quantile
 
 Pair = tuple[float, float, str]
 """Score difference and log2 length difference, longer minus shorter, and the prompt."""
@@ -73,7 +72,7 @@ def _equal_pairs(scored: dict[tuple[str, str], Answer], verifier: Verifier) -> l
 
 
 def slope(pairs: list[Pair]) -> Estimate:
-    """Σ xy / Σ x² with a cluster-robust t-interval."""
+    """Σ xy / Σ x² with a cluster-robust t-interval (`robust_variance`: few clusters may hold most of Σ x²)."""
     sums: dict[str, tuple[float, float]] = {}
     for score, growth, prompt in pairs:
         product, square = sums.get(prompt, (0.0, 0.0))
@@ -86,5 +85,6 @@ def slope(pairs: list[Pair]) -> Estimate:
     if groups == 1:
         return Estimate(value, None, None, 1)
     residuals = np.asarray([product - value * square for product, square in sums.values()])
-    half = float(stdtrit(groups - 1, TAIL)) * sqrt(groups / (groups - 1) * float((residuals**2).sum())) / bottom
+    variance, freedom = robust_variance(residuals, np.asarray([square for _, square in sums.values()]))
+    half = t_quantile(TAIL, freedom) * sqrt(variance)
     return Estimate(value, value - half, value + half, groups)

@@ -55,13 +55,15 @@ class Rule:
 class Known:
     """What is known beside the scores: grades and log-probabilities by response id, gold answers by prompt id.
 
-    `sources` names who scored a response where it was not the one whom `answer_pairs` is told.
+    `sources` names who scored a response where it was not the one whom `answer_pairs` is told. `preferences` is
+    P(first is better) by (first id, second id); with it every pair of which the judge decides has a soft label.
     """
 
     grades: Mapping[str, Grade] = field(default_factory=dict)
     logprobs: Mapping[str, float] = field(default_factory=dict)
     gold: Mapping[str, Response] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
+    preferences: Mapping[tuple[str, str], float] | None = None
 
 
 def load_rule(name: str) -> Rule:
@@ -103,12 +105,12 @@ def answer_pairs(
             drops.append(pair_drop("answer", prompt.id, picks.reason, picks.detail))
             continue
         for pick in picks:
-            refused = refuse(pick, situation, known.logprobs)
-            if refused is None:
-                pairs.append(_pair(prompt.id, pick, known.sources.get(pick.chosen.response.id, source)))
-            else:
+            label = refuse(pick, situation, known.logprobs) or _label(pick, known)
+            if isinstance(label, Refusal):
                 which = (pick.chosen.response.id, pick.rejected.response.id) if len(picks) > 1 else ()
-                drops.append(pair_drop("answer", prompt.id, refused.reason, refused.detail, *which))
+                drops.append(pair_drop("answer", prompt.id, label.reason, label.detail, *which))
+            else:
+                pairs.append(_pair(prompt.id, pick, known.sources.get(pick.chosen.response.id, source), label))
     pairs, capped = class_caps(pairs, known.grades, recipe.filters, seed)
     return [_flipped(pair, recipe.flip, seed) for pair in pairs], [*drops, *capped]
 
@@ -147,7 +149,16 @@ def _candidates(
     ]
 
 
-def _pair(prompt_id: str, pick: Pick, source: str) -> Pair:
+def _label(pick: Pick, known: Known) -> float | Refusal:
+    """P(chosen is better); what a verifier decided is certain, as every label is where none are soft."""
+    if known.preferences is None or pick.chosen.response.id in known.sources:
+        return 1.0
+    chosen, rejected = pick.chosen.response.id, pick.rejected.response.id
+    unread = Refusal("unreadable", "chosen and rejected were not compared in both orders, so there is no soft label")
+    return known.preferences.get((chosen, rejected), unread)
+
+
+def _pair(prompt_id: str, pick: Pick, source: str, label: float) -> Pair:
     chosen, rejected = pick.chosen, pick.rejected
     return Pair(
         id=stable_id("pair", "answer", prompt_id, *sorted((chosen.response.id, rejected.response.id))),
@@ -161,6 +172,7 @@ def _pair(prompt_id: str, pick: Pick, source: str) -> Pair:
         chosen_score=chosen.score.value,
         rejected_score=rejected.score.value,
         source=pick.source or source,
+        label=label,
         weight=pick.weight,
         chosen_win_rate=pick.win_rates[0] if pick.win_rates else None,
         rejected_win_rate=pick.win_rates[1] if pick.win_rates else None,

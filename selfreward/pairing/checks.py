@@ -28,6 +28,7 @@ def check_pairs(recipe: Recipe) -> None:
     judged = needs == "scores" and pairs.score == "judge"
     for wrong, message in (
         *_scores(recipe, needs),
+        *_labels(recipe, needs),
         (needs == "truth" and no_truth, f"pairs.rule={pairs.rule} needs a verifier; set measure.verifier"),
         (
             pairs.filters.verifier_conflict and no_truth,
@@ -106,5 +107,52 @@ def _scores(recipe: Recipe, needs: str) -> list[tuple[bool, str]]:
         (
             judge.source == "none" and needs == "scores" and not implicit,
             f"judge.source=none leaves pairs.rule={pairs.rule} without scores; set pairs.score=implicit_reward",
+        ),
+    ]
+
+
+def _labels(recipe: Recipe, needs: str) -> list[tuple[bool, str]]:
+    """Contradictions about soft labels: a judge's probabilities on pairs of two answers that it has compared."""
+    pairs, judge, train = recipe.pairs, recipe.judge, recipe.train
+    clamped = (
+        pairs.label == "hard" and judge.pairwise.clamp is not None,
+        "judge.pairwise.clamp is read with pairs.label=soft only: it bounds the labels, not the ratings",
+    )
+    if pairs.label == "hard":
+        return [clamped]
+    read = judge.protocol == "pairwise" and judge.pairwise.reading != "verdict"
+    return [
+        (
+            not read,
+            "pairs.label=soft needs a judge that gives probabilities of two answers side by side; set "
+            "judge.protocol=pairwise with judge.pairwise.reading=probability or rationale",
+        ),
+        (
+            judge.source not in ("model", "verifier_then_model") or judge.control != "none",
+            f"pairs.label=soft reads the judge's own comparisons, which judge.source={judge.source} with "
+            f"judge.control={judge.control} does not give; set judge.source=model and judge.control=none",
+        ),
+        (
+            judge.pairwise.comparisons != "all",
+            f"pairs.label=soft needs every two answers compared, and judge.pairwise.comparisons="
+            f"{judge.pairwise.comparisons} leaves pairs without a label; set it to all",
+        ),
+        (
+            needs != "scores" or pairs.score != "judge",
+            f"pairs.label=soft: pairs.rule={pairs.rule} with pairs.score={pairs.score} does not pair two answers by "
+            "the judge; choose a rule that pairs judged answers, with pairs.score=judge",
+        ),
+        (
+            pairs.rule == "z_length",
+            "pairs.label=soft: pairs.rule=z_length corrects the scores for length, which the judge's probabilities do "
+            "not know; choose another rule",
+        ),
+        (
+            train.method != "dpo",
+            f"pairs.label=soft softens the labels, which train.method={train.method} does not read; set it to dpo",
+        ),
+        (
+            "label" not in LOSS_READS[train.loss],
+            f"pairs.label=soft softens the labels, which train.loss={train.loss} does not read; choose another loss",
         ),
     ]

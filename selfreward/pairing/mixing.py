@@ -26,11 +26,10 @@ def mix(
     external: Sequence[Pair],
     recipe: MixRecipe,
     *,
-    round: int,
     seed: int,
 ) -> list[Pair]:
-    """The pairs to be mixed in; `earlier` is by round number."""
-    wanted = [number for number in earlier if number == round - 1 or recipe.earlier == "all"]
+    """The pairs to be mixed in; `earlier` is by round number, and holds the rounds that led to this one's policy."""
+    wanted = [number for number in earlier if number == max(earlier) or recipe.earlier == "all"]
     past = [_from_round(pair, number) for number in sorted(wanted) for pair in earlier[number] if _own_answer(pair)]
     known = {pair.id for pair in own}
     past = [pair for pair in past if pair.id not in known]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from selfreward.errors import DataError
+from selfreward.metrics.compared import EXACT, PER_PROMPT, PER_RUN, TESTED
 from selfreward.records import Judgment
 from selfreward.report.catalogue import words
 from selfreward.report.compare import POOL, require_same_pool
@@ -28,11 +29,6 @@ Cell = tuple[str, int]
 """Seed model and run seed."""
 Values = Mapping[tuple[str, str, str], float]
 """(seed model, run seed, prompt) → value."""
-PER_PROMPT = ("true_accuracy", "judge_mean", "judge_minus_truth", "length_tokens", "distinct_answers")
-PER_RUN = ("judge_spearman",)
-EXACT = "judge_exact"
-# What contrasts are tested on, the judge's mean score only where no truth is known: fewer tests see more.
-TESTED = ("true_accuracy", "judge_minus_truth", EXACT, "judge_spearman")
 LEVEL = 0.05
 
 
@@ -98,10 +94,10 @@ class Ablation:
         return json.dumps(plain, indent=1, ensure_ascii=False)
 
 
-def ablation_table(
-    store: Runs, grid: Mapping[str, Mapping[Cell, str]], contrasts: Sequence[tuple[str, str]]
-) -> Ablation:
+def ablation_table(store: Runs, grid: Mapping[str, Mapping[Cell, str]], contrasts: Sequence[Sequence[str]]) -> Ablation:
     """Read every run of `grid` (arm → (seed model, run seed) → run name) and compare the arms.
+
+    A contrast is an arm, its control, and the metrics it is tested on (`TESTED` where it names none).
 
     Raises DataError when two runs have different report pools, and StoreError when a run is not there.
     """
@@ -149,13 +145,13 @@ def _arm_row(arm: str, metric: str, starts: Mapping[str, Values], ends: Mapping[
     return ArmRow(arm, metric, nested_paired_difference(start), nested_paired_difference(end), _difference(end, start))
 
 
-def _contrast_rows(ends: Mapping[str, Mapping[str, Values]], contrasts: Sequence[tuple[str, str]]) -> list[ContrastRow]:
+def _contrast_rows(ends: Mapping[str, Mapping[str, Values]], contrasts: Sequence[Sequence[str]]) -> list[ContrastRow]:
     found = []
-    for arm, control in contrasts:
+    for arm, control, *wanted in contrasts:
         for name in (arm, control):
             if name not in ends:
                 raise DataError(f"contrast {arm} - {control}: no arm {name!r}; expected one of {', '.join(ends)}")
-        tested = [metric for metric in TESTED if metric in ends[arm]] or ["judge_mean"]
+        tested = [metric for metric in wanted or TESTED if metric in ends[arm]] or ["judge_mean"]
         for metric in tested:
             values = ends[arm].get(metric, {})
             if metric in ends[control]:

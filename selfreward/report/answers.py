@@ -35,7 +35,7 @@ def by_prompt(
     fate: dict[str, str] = {}
     kinds: dict[str, list[str]] = defaultdict(list)
     for pair in pairs:
-        kinds[pair.prompt_id].append(pair.kind)
+        kinds[pair.prompt_id].append(pair.kind + ("" if pair.label == 1 else f", label {pair.label:.2f}"))
         if pair.kind == "answer":
             fate |= {pair.chosen_id: "chosen", pair.rejected_id: "rejected"}
     reasons: dict[str, list[str]] = defaultdict(list)

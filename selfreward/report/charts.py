@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfreward.records import Measurement
-from selfreward.report.catalogue import STEERING_POOLS, UNPLOTTED, Family, in_families, place, words
+from selfreward.report.catalogue import STEERING_POOLS, UNPLOTTED, in_families, place, words
+from selfreward.report.family import Family
 from selfreward.report.figures import Point, Series, phase_chart, rounds_chart
 from selfreward.report.reading import Key, Reading
 from selfreward.report.tables import Table, metric_table, number_text
@@ -86,7 +87,9 @@ def family_views(readings: Sequence[Reading]) -> list[FamilyView]:
         wanted = [
             key
             for key in inside
-            if key.cohort == "all" and key.pool not in STEERING_POOLS and key.metric not in UNPLOTTED
+            if (key.cohort == "all" or key.metric.startswith("cohort_"))
+            and key.pool not in STEERING_POOLS
+            and key.metric not in UNPLOTTED
         ]
         charts = [chart for key in wanted if (chart := metric_chart(readings, key))]
         tables = [metric_table(run, inside, run.name) for run in readings]
@@ -101,7 +104,7 @@ def _cohorts(readings: Sequence[Reading], keys: Sequence[Key]) -> list[FamilyVie
         return []
     inside.sort(key=lambda key: key.cohort)
     family = Family(
-        "Cohorts", "True accuracy of each family of prompts, report pool: a mean can hide a regression.", ()
+        "Cohorts", "True accuracy of each family of prompts, report pool: a mean can hide a regression.", {}
     )
     charts = [chart for key in inside if (chart := metric_chart(readings, key))]
     tables = [metric_table(run, inside, run.name) for run in readings]

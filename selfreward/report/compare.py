@@ -50,7 +50,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Several runs against the first one; `note` also says which could not be compared, and why."""
+    """Several runs against the first one."""
 
     note: str
     tables: Sequence[Table]
@@ -93,9 +93,10 @@ def require_same_pool(a: Reading, b: Reading) -> None:
             f"{names}: their {POOL} pools differ in {len(missing)} prompts ({len(pools[0])} and {len(pools[1])}); "
             f"prompt {missing[0]} ({text!r}) is in {only!r} only; {advice}"
         )
-    changed = [name for name in pools[0] if pools[0][name].messages != pools[1][name].messages]
-    if changed:
-        raise DataError(f"{names}: prompt {changed[0]} has the same id and another text; {advice}")
+    for what, field in (("text", "messages"), ("gold answer", "answer"), ("data for the verifier", "meta")):
+        changed = [name for name in pools[0] if getattr(pools[0][name], field) != getattr(pools[1][name], field)]
+        if changed:
+            raise DataError(f"{names}: prompt {changed[0]} has the same id and another {what}; {advice}")
     settings = [{key: value for key, value, _ in walk(run.recipe)} for run in (a, b)]
     for key in settings[0]:
         if key.startswith(SAME_KEYS) and settings[0][key] != settings[1][key]:
@@ -127,17 +128,15 @@ def comparison_table(rows: Sequence[Compared], a: str, b: str) -> Table:
 
 
 def compare_with_first(readings: Sequence[Reading]) -> Comparison | None:
-    """Every further run minus the first at their last rounds, or why that cannot be compared; None for one run."""
+    """Every further run minus the first at their last rounds; None for one run.
+
+    Raises DataError naming what differs where two runs were not measured on the same pool in the same way.
+    """
     if len(readings) < 2:
         return None
-    first, tables, notes = readings[0], [], []
+    first, tables = readings[0], []
     for other in readings[1:]:
-        try:
-            require_same_pool(first, other)
-        except DataError as problem:
-            notes.append(f"{problem}.")
-            continue
+        require_same_pool(first, other)
         rows = compare_rounds(first, other, first.rounds[-1], other.rounds[-1])
         tables.append(comparison_table(rows, first.name, other.name))
-    note = "Last rounds. One run each: other run seeds may differ by more than these intervals say. " + " ".join(notes)
-    return Comparison(note, tables)
+    return Comparison("Last rounds. One run each: other run seeds may differ by more than these intervals say.", tables)

@@ -1,7 +1,8 @@
 """Plots as inline SVG: no script, no network, a few kilobytes each, sharp at any size and readable by a screen reader.
 
-Colours are Okabe and Ito's, which stay apart under the common colour blindnesses; each series also has its own marker.
-A band or bar is a 95 % interval.
+Colours are Okabe and Ito's, which stay apart under the common colour blindnesses, and lighter ones in their order for
+dark pages; the style sheet gives them to the classes s0, s1 and so on. Each series also has its own marker. A band or
+bar is a 95 % interval.
 """
 
 import math
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+COLOURS_ON_DARK = ("#56B4E9", "#E69F00", "#2FC39A", "#E39AC4", "#F0E442", "#FF7A45", "#FFFFFF")
 WIDTH, HEIGHT = 360, 220
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 34
 
@@ -70,15 +72,24 @@ def _number(value: float) -> str:
 
 def _marker(x: float, y: float, colour: int, tooltip: str) -> str:
     """A shape of the series' own, so that colour is never the only difference."""
-    fill = COLOURS[colour % len(COLOURS)]
     shapes = (
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.6"',
-        f'<rect x="{x - 3.3:.1f}" y="{y - 3.3:.1f}" width="6.6" height="6.6"',
-        f'<path d="M{x:.1f} {y - 4.3:.1f}l4.1 7.3h-8.2z"',
-        f'<path d="M{x:.1f} {y - 4.6:.1f}l4.6 4.6l-4.6 4.6l-4.6 -4.6z"',
+        f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3.6"',
+        f'<rect class="dot" x="{x - 3.3:.1f}" y="{y - 3.3:.1f}" width="6.6" height="6.6"',
+        f'<path class="dot" d="M{x:.1f} {y - 4.3:.1f}l4.1 7.3h-8.2z"',
+        f'<path class="dot" d="M{x:.1f} {y - 4.6:.1f}l4.6 4.6l-4.6 4.6l-4.6 -4.6z"',
     )
     shape = shapes[colour % len(shapes)]
-    return f'{shape} fill="{fill}"><title>{escape(tooltip)}</title></{shape[1:].split(" ", 1)[0]}>'
+    return f"{shape}><title>{escape(tooltip)}</title></{shape[1:].split(' ', 1)[0]}>"
+
+
+def colour_class(colour: int) -> str:
+    return f"s{colour % len(COLOURS)}"
+
+
+def legend_mark(colour: int, name: str) -> str:
+    """The marker of a series as it stands in the plots, for a legend."""
+    marker = _marker(6, 6, colour, name)
+    return f'<svg class="swatch {colour_class(colour)}" viewBox="0 0 12 12" aria-hidden="true">{marker}</svg>'
 
 
 def _frame(axes: Axes, x_label: str) -> str:
@@ -104,26 +115,24 @@ def _interval(point: Point) -> str:
 
 def _line(series: Series, axes: Axes, x_name: str, band: bool = True) -> str:
     """Band, bars, line and markers of one series."""
-    colour = COLOURS[series.colour % len(COLOURS)]
-    parts = []
+    parts = [f'<g class="{colour_class(series.colour)}">']
     ranged = [(p.x, p.low, p.high) for p in series.points if p.low is not None and p.high is not None]
     if band and len(ranged) > 1:
         upper = [f"{axes.left(x):.1f},{axes.top(high):.1f}" for x, _, high in ranged]
         lower = [f"{axes.left(x):.1f},{axes.top(low):.1f}" for x, low, _ in reversed(ranged)]
-        parts.append(f'<polygon points="{" ".join(upper + lower)}" fill="{colour}" opacity="0.14"/>')
+        parts.append(f'<polygon class="band" points="{" ".join(upper + lower)}"/>')
     for x, low, high in ranged:
         place = axes.left(x)
         parts.append(
-            f'<line x1="{place:.1f}" x2="{place:.1f}" y1="{axes.top(low):.1f}" y2="{axes.top(high):.1f}" '
-            f'stroke="{colour}" stroke-width="1.4" opacity="0.75"/>'
+            f'<line class="bar" x1="{place:.1f}" x2="{place:.1f}" y1="{axes.top(low):.1f}" y2="{axes.top(high):.1f}"/>'
         )
     path = " ".join(f"{axes.left(p.x):.1f},{axes.top(p.y):.1f}" for p in series.points)
     dash = ' stroke-dasharray="5 3"' if series.dashed else ""
-    parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.8"{dash}/>')
+    parts.append(f'<polyline class="line" points="{path}"{dash}/>')
     for point in series.points:
         tooltip = point.label or f"{series.name}, {x_name} {_number(point.x)}: {_interval(point)}"
         parts.append(_marker(axes.left(point.x), axes.top(point.y), series.colour, tooltip))
-    return "".join(parts)
+    return "".join([*parts, "</g>"])
 
 
 def _svg(body: str, description: str) -> str:
@@ -162,7 +171,6 @@ def phase_chart(series: Sequence[Series], x_label: str, title: str) -> str:
     body = _frame(axes, x_label)
     body += '<line class="diagonal" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>'.format(*ends)
     for line in series:
-        colour = COLOURS[line.colour % len(COLOURS)]
         body += _line(line, axes, x_label, band=False)
         for point in line.points:
             y = axes.top(point.y)
@@ -171,8 +179,8 @@ def phase_chart(series: Sequence[Series], x_label: str, title: str) -> str:
                 body += f'<text class="mark" x="{place:.1f}" y="{y - 6:.1f}">{escape(point.mark)}</text>'
             if point.x_low is not None and point.x_high is not None:
                 body += (
-                    f'<line x1="{axes.left(point.x_low):.1f}" x2="{axes.left(point.x_high):.1f}" y1="{y:.1f}" '
-                    f'y2="{y:.1f}" stroke="{colour}" stroke-width="1.4" opacity="0.75"/>'
+                    f'<line class="bar {colour_class(line.colour)}" x1="{axes.left(point.x_low):.1f}" '
+                    f'x2="{axes.left(point.x_high):.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
                 )
     said = "; ".join(p.label for p in points)
     return _svg(body, f"{title}. {said}")

@@ -21,9 +21,12 @@ from selfreward.report.alarms import Alarm, alarms
 from selfreward.report.browser import MOST_PROMPTS, embedded_prompts, script_safe
 from selfreward.report.charts import family_views, main_charts
 from selfreward.report.compare import Comparison, compare_with_first
-from selfreward.report.figures import COLOURS
+from selfreward.report.cost import cost_tables
+from selfreward.report.figures import COLOURS, COLOURS_ON_DARK, legend_mark
+from selfreward.report.gate_verdicts import GateReport, gate_report
+from selfreward.report.lineage import lineage_table
 from selfreward.report.reading import Reading
-from selfreward.report.tables import Table, cost_table, lineage_table, pairs_table, summary_table
+from selfreward.report.tables import Table, pairs_table, summary_table
 from selfreward.report.verdict import Verdict, judge_run
 from selfreward.run_view import RunView
 
@@ -31,6 +34,7 @@ SECTIONS = {
     "main-plots": "Quality against self-reward",
     "comparison": "Runs compared",
     "rounds": "Round by round",
+    "gates": "Gates",
     "metrics": "Every metric",
     "pairs": "Pairs",
     "lineage": "Lineage",
@@ -48,21 +52,25 @@ class RunPart:
     verdict: Verdict
     alarms: Sequence[Alarm]
     summary: Table
+    gates: GateReport
     pairs: Table
     lineage: Table
-    cost: Table
+    cost: Sequence[Table]
     recipe: str
     environment: str
 
 
 def write_report(runs: Sequence[RunView], out: Path) -> list[Path]:
-    """Write `out` (HTML) with the same name as .json and .md, and measurements.csv beside it; return the paths."""
+    """Write `out` (HTML) with the same name as .json and .md, and measurements.csv beside it; return the paths.
+
+    Raises DataError where two runs have one name, or different pools (naming what differs).
+    """
     readings = [Reading(view) for view in runs]
     names = [reading.name for reading in readings]
     if len(set(names)) < len(names):
         raise DataError(f"runs {', '.join(names)}: two have the same name; expected different ones in one report")
-    parts = [run_part(reading) for reading in readings]
     comparison = compare_with_first(readings)
+    parts = [run_part(reading) for reading in readings]
     files = {
         out: render(readings, parts, comparison),
         out.with_suffix(".json"): as_json(readings, parts, comparison),
@@ -77,14 +85,16 @@ def write_report(runs: Sequence[RunView], out: Path) -> list[Path]:
 
 
 def run_part(reading: Reading) -> RunPart:
+    gates = gate_report(reading)
     return RunPart(
         name=reading.name,
         verdict=judge_run(reading),
         alarms=alarms(reading),
         summary=summary_table(reading),
+        gates=gates,
         pairs=pairs_table(reading),
-        lineage=lineage_table(reading),
-        cost=cost_table(reading),
+        lineage=lineage_table(reading, gates),
+        cost=cost_tables(reading),
         recipe=to_yaml(reading.recipe),
         environment=json.dumps(reading.view.info(), indent=2, sort_keys=True),
     )
@@ -108,6 +118,8 @@ def render(readings: Sequence[Reading], parts: Sequence[RunPart], comparison: Co
         title=" · ".join(part.name for part in parts),
         version=__version__,
         colours=COLOURS,
+        colours_on_dark=COLOURS_ON_DARK,
+        marks=[Markup(legend_mark(index, part.name)) for index, part in enumerate(parts)],
         sections=sections,
         runs=parts,
         comparison=comparison,
@@ -150,8 +162,11 @@ def as_markdown(parts: Sequence[RunPart], comparison: Comparison | None) -> str:
     for part in parts:
         lines += [f"# {part.name}", "", f"**{part.verdict.headline}**", "", " ".join(part.verdict.details), ""]
         lines += [f"- {alarm.name} {alarm.evidence}" for alarm in part.alarms] or ["No alarm fired."]
-        for table in (part.summary, part.pairs, part.lineage, part.cost):
-            lines += ["", *markdown_table(table)]
+        for table in (part.summary, part.gates.table, part.pairs, part.lineage, *part.cost):
+            if table.rows:
+                lines += ["", *markdown_table(table)]
+            if table is part.gates.table:
+                lines += ["", f"{part.gates.error_level} {part.gates.problem}".strip()]
         lines.append("")
     if comparison:
         lines += ["# Runs compared", "", comparison.note, ""]

@@ -8,11 +8,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from selfreward.records import Measurement
-from selfreward.report.catalogue import SUMMARY, place, words
+from selfreward.report.catalogue import FAMILIES, SUMMARY, place, words
 from selfreward.report.reading import Key, Reading
+from selfreward.stats import MANY
 
 DASH = "–"
 NARROW, SMALL = 0.03, 0.01
+SIDE_FAMILIES = ("Sycophancy", "Named cohorts")
+PLAIN_PROBES = (
+    "restated_flips",
+    "_flips_change",
+    "_echo_change",
+    "_loss_change",
+    "_corrections_change",
+    "sure_accuracy_change",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +77,16 @@ def metric_table(reading: Reading, keys: Sequence[Key], caption: str) -> Table:
         excluded = _counts(row.excluded for row in found.values())
         cohort = "" if key.cohort == "all" else f", {key.cohort}"
         truth = "yes" if any(row.oracle for row in found.values()) else ""
-        rows.append([name + cohort, *cells, _counts(row.n for row in found.values()), excluded, truth])
+        rows.append([name + cohort, *cells, prompts_text(found.values()), excluded, truth])
     rounds = [f"round {number}" for number in reading.rounds]
     return Table(caption, ["metric", *rounds, "n", "left out", "needs truth"], rows)
+
+
+def prompts_text(rows: Iterable[Measurement]) -> str:
+    """How many prompts stand behind the rows; few of them give a small-sample interval, and it says so."""
+    rows = list(rows)
+    few = any(row.low is not None and row.n < MANY for row in rows)
+    return _counts(row.n for row in rows) + (" (small sample)" if few else "")
 
 
 def summary_table(reading: Reading) -> Table:
@@ -88,49 +105,19 @@ def cohort_table(reading: Reading, metric: str, pool: str) -> Table:
     return metric_table(reading, keys, f"{words(metric)} by cohort")
 
 
+def side_table(reading: Reading) -> Table:
+    """What was asked beside the pools: the recipe's cohorts, and of its probes what is not there without a cue."""
+    order = [metric for family in FAMILIES if family.name in SIDE_FAMILIES for metric in family.metrics]
+    keys = [key for key in reading.by_key if key.metric in order and not key.metric.endswith(PLAIN_PROBES)]
+    keys.sort(key=lambda key: (order.index(key.metric), key.cohort, key.pool))
+    full = metric_table(reading, keys, "")
+    rows = [[row[0].replace(", report pool", "") + (" *" if row[-1] else ""), *row[1:-2]] for row in full.rows]
+    return Table("Cohorts and probes of the recipe, likewise.", full.header[:-2], rows)
+
+
 def pairs_table(reading: Reading) -> Table:
     """Pairs kept and everything dropped, by reason, per round."""
     fates: dict[int, Counter[str]] = {number: reading.fates(number) for number in reading.rounds if number}
     names = sorted({name for counted in fates.values() for name in counted}, key=lambda name: (name[0] != "k", name))
     rows = [[name, *(str(fates[number][name]) for number in fates)] for name in names]
     return Table("What was kept and what was dropped, and why", ["", *(f"round {number}" for number in fates)], rows)
-
-
-def lineage_table(reading: Reading) -> Table:
-    """Which weights each round trained from and against. The full digests are in report.json."""
-    rows = []
-    for number in reading.rounds:
-        seal = reading.view.seal(number, "checkpoint")
-        facts = seal.facts if seal else {}
-        digests = [str(facts.get(name, ""))[:12] or DASH for name in ("digest", "parent", "reference")]
-        rows.append(
-            [
-                f"round {number}",
-                *digests,
-                str(facts.get("method", DASH)),
-                str(facts.get("pairs", DASH)),
-                str(facts.get("steps", DASH)),
-                "weights removed" if seal and seal.pruned else "",
-            ]
-        )
-    header = ["policy", "digest", "trained from", "reference", "method", "pairs", "steps", ""]
-    return Table("Digests of the weights", header, rows)
-
-
-def cost_table(reading: Reading) -> Table:
-    """Seconds per stage and round, from the seals: where the work was done, not where it was shared."""
-    seconds = {number: {seal.artifact: seal.seconds for seal in reading.seals(number)} for number in reading.rounds}
-    tokens = {number: sum(seal.tokens for seal in reading.seals(number)) for number in reading.rounds}
-    artifacts = list(dict.fromkeys(name for number in reversed(reading.rounds) for name in seconds[number]))
-    rows = [
-        [name, *(_seconds(seconds[number].get(name)) for number in reading.rounds)]
-        for name in artifacts
-        if any(seconds[number].get(name, 0) >= 0.05 for number in reading.rounds)
-    ]
-    rows.append(["all stages", *(_seconds(sum(seconds[number].values())) for number in reading.rounds)])
-    rows.append(["tokens sampled", *(f"{tokens[number]:,}" for number in reading.rounds)])
-    return Table("Seconds per stage", ["stage", *(f"round {number}" for number in reading.rounds)], rows)
-
-
-def _seconds(value: float | None) -> str:
-    return DASH if value is None else f"{value:,.1f}"

@@ -9,8 +9,11 @@ from rich.text import Text
 
 from selfreward.report.alarms import alarms
 from selfreward.report.compare import compare, compare_with_first, comparison_table
+from selfreward.report.cost import cost_tables
+from selfreward.report.gate_verdicts import gate_report
+from selfreward.report.lineage import lineage_table
 from selfreward.report.reading import Reading
-from selfreward.report.tables import Table, cost_table, lineage_table, pairs_table, summary_table
+from selfreward.report.tables import Table, pairs_table, side_table, summary_table
 from selfreward.report.verdict import judge_run
 from selfreward.run_view import RunView
 
@@ -25,8 +28,12 @@ def console() -> Console:
 
 
 def print_report(runs: Sequence[RunView], out: Console) -> None:
-    """Every run: verdict, alarms, then its tables; several runs are compared with the first at their last rounds."""
+    """Every run: verdict, alarms, then its tables; several runs are compared with the first at their last rounds.
+
+    Raises DataError, before anything is printed, where the runs have different pools.
+    """
     readings = [Reading(view) for view in runs]
+    comparison = compare_with_first(readings)
     for reading in readings:
         verdict = judge_run(reading)
         out.print(Text(f"\n{reading.name}", style="bold underline"))
@@ -35,9 +42,15 @@ def print_report(runs: Sequence[RunView], out: Console) -> None:
             out.print(Text(sentence))
         for alarm in alarms(reading):
             out.print(Text(f"alarm: {alarm.name} {alarm.evidence}", style="yellow"))
-        for table in (summary_table(reading), pairs_table(reading), lineage_table(reading), cost_table(reading)):
+        gates = gate_report(reading)
+        print_table(summary_table(reading), out)
+        if (side := side_table(reading)).rows:
+            print_table(side, out)
+        if gates.table.rows:
+            print_table(gates.table, out)
+        out.print(Text(f"{gates.error_level} {gates.problem}".strip()))
+        for table in (pairs_table(reading), lineage_table(reading, gates), *cost_tables(reading)):
             print_table(table, out)
-    comparison = compare_with_first(readings)
     if comparison:
         for table in comparison.tables:
             print_table(table, out)

@@ -16,6 +16,7 @@ from typing import Literal
 
 from selfreward.gates import best_round
 from selfreward.report.compare import Compared, compare_rounds
+from selfreward.report.gate_verdicts import gate_report, rejected
 from selfreward.report.multiplicity import p_value
 from selfreward.report.reading import Key, Reading
 from selfreward.report.tables import number_text
@@ -46,7 +47,7 @@ def judge_run(reading: Reading) -> Verdict:
     if last == first:
         return Verdict("Only the start policy is measured; there is nothing to compare it with yet.", (), "open")
     changes = {row.metric: row for row in compare_rounds(reading, reading, first, last)}
-    details = [_selected(reading)]
+    details = [*gate_report(reading).sentences, _selected(reading)]
     if "true_accuracy" not in changes:
         return _without_truth(reading, changes, last, details)
     truth, belief, gap = (changes.get(name) for name in ("true_accuracy", "judge_mean", "judge_minus_truth"))
@@ -58,6 +59,7 @@ def judge_run(reading: Reading) -> Verdict:
         direction(belief.difference.estimate) if belief else 0,
         widened,
         fallen,
+        widened and _ran_ahead(reading, fallen, last),
         reading.recipe.train.method,
     )
     sentences = [_sentence("True accuracy", truth, last)]
@@ -72,9 +74,12 @@ def judge_run(reading: Reading) -> Verdict:
     return Verdict(headline, tuple(sentences + details), tone)
 
 
-def _headline(truth: int, belief: int, widened: bool, fallen: Compared | None, method: str) -> tuple[str, Tone]:
+def _headline(
+    truth: int, belief: int, widened: bool, fallen: Compared | None, ran_ahead: bool, method: str
+) -> tuple[str, Tone]:
     if truth > 0 and fallen:
-        return f"The policy improved until round {fallen.round_a} and then lost part of it again.", "mixed"
+        then = ", while its judge's belief ran ahead of the truth." if ran_ahead else "."
+        return f"The policy improved until round {fallen.round_a} and then lost part of it again{then}", "mixed"
     if truth > 0 and widened:
         return "The policy really improved, but its judge's belief grew faster than the truth.", "mixed"
     if truth > 0:
@@ -126,6 +131,14 @@ def _fell_back(reading: Reading, last: int) -> Compared | None:
     return min(found, key=lambda item: item[0])[1] if found else None
 
 
+def _ran_ahead(reading: Reading, fallen: Compared | None, last: int) -> bool:
+    """Whether judge minus truth widened since the round that the last one fell back from."""
+    if fallen is None:
+        return False
+    rows = compare_rounds(reading, reading, fallen.round_a, last)
+    return any(row.metric == "judge_minus_truth" and direction(row.difference.estimate) > 0 for row in rows)
+
+
 def _interval(row: Compared, *, flip: bool = False) -> str:
     """The paired difference with its interval; `flip` tells a fall as a positive number."""
     estimate = row.difference.estimate
@@ -159,7 +172,7 @@ def _gap_sentence(row: Compared, last: int) -> str:
 
 def _selected(reading: Reading) -> str:
     """Which round the selection pool chose, and whether the truth, which it may not see, agrees."""
-    best = best_round(reading.measurements)
+    best = best_round(reading.measurements, rejected(reading))
     if best not in reading.rounds[1:]:
         return (
             "No rise of the judge's mean score is resolved on the selection pool, so the start policy stays selected."

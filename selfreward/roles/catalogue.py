@@ -30,6 +30,7 @@ TEMPLATES: dict[Kind, dict[str, Template]] = {
     "judge": {
         "additive": Template("tags", "last_line"),
         "sandbox": Template("braces", "last_words"),
+        "sandbox_anti_sycophancy": Template("braces", "last_words"),
         "rubric": Template("tags", "last_line"),
     },
     "judge_pairwise": {"pairwise": Template("tags", "last_line"), "principle": Template("tags", "last_line")},

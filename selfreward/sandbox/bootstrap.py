@@ -10,8 +10,9 @@ import json
 import random
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,14 +24,14 @@ from transformers.training_args import TrainingArguments
 from trl.trainer.sft_config import SFTConfig
 
 from selfreward.sandbox.annotator import AnnotatorDials
-from selfreward.sandbox.demonstrator import DemonstratorDials
 from selfreward.sandbox.floors import skill_table
-from selfreward.sandbox.lessons import Lesson, Mix, OwnReply, Teacher, draw_judged_task
+from selfreward.sandbox.lessons import Lesson, OwnReply, Teacher, draw_judged_task
 from selfreward.sandbox.model import build_model, save_model
 from selfreward.sandbox.prompts import judge_prompt
 from selfreward.sandbox.sampling import LONGEST_ANSWER, LONGEST_JUDGMENT, sample_replies
+from selfreward.sandbox.seed_recipe import DialledRecipe, SeedRecipe, Stage
 from selfreward.sandbox.seed_trainer import SeedTrainer, length_batches
-from selfreward.sandbox.skill import measure_skill, probe
+from selfreward.sandbox.skill import SKILL_PROMPTS, measure_skill, probe
 
 SEED_CARD = "seed.json"
 _OWN_TEMPERATURE = 0.9
@@ -38,61 +39,14 @@ _LIBRARIES = ("torch", "transformers", "trl")
 Progress = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One run of supervised fine-tuning."""
-
-    tokens: int
-    mix: Mix
-    learning_rate: float = 4e-3
-    extra_noise: float = 0.0
-    """Added to the annotator's noise."""
-    own_tasks: int = 0
-    """Tasks on which the model is first sampled, to be judged in this stage."""
-    decay: bool = False
-    """Warm up, then lower the learning rate to nothing along a cosine; otherwise it stays constant from the start."""
-
-
-CLEAN = Stage(
-    tokens=6_500_000,
-    mix=Mix(answers=0.35, judgments=0.50, own_judgments=0.0, meta=0.12, new_tasks=0.03),
-    extra_noise=0.03,
-)
-ON_POLICY = Stage(
-    tokens=13_000_000,
-    mix=Mix(answers=0.22, judgments=0.28, own_judgments=0.30, meta=0.18, new_tasks=0.02),
-    own_tasks=3000,
-)
-FINISH = replace(ON_POLICY, tokens=7_000_000, own_tasks=2000, decay=True)
-"""Once more on fresh replies and judgments, which resemble what the finished model will write."""
 _DECAY = {"lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {"min_lr_rate": 0.02}}
-
-
-@dataclass(frozen=True)
-class SeedRecipe:
-    """Everything that decides a seed model. Dials act on the training labels of one role each."""
-
-    seed: int = 0
-    """Initial weights, lessons, their order and all sampling."""
-    demonstrator: DemonstratorDials = field(default_factory=DemonstratorDials)
-    annotator: AnnotatorDials = field(default_factory=AnnotatorDials)
-    stages: tuple[Stage, ...] = (CLEAN, ON_POLICY, FINISH)
-    own_samples: int = 3
-    """Replies per task, and judgments per reply, that the model samples before a stage with `own_tasks`."""
-    batch_tokens: int = 2048
-    warmup_steps: int = 100
-    verdict_weight: float = 2.0
-    """Loss weight of the word after `better`, relative to any other word."""
-    threads: int = 1
-    probe_every: int = 1_625_000
-    """Tokens between two points of the training curve."""
 
 
 @dataclass(frozen=True)
 class SeedReport:
     """What came out. `curve` has one row per probe: tokens, loss, accuracy, judge_exact."""
 
-    recipe: SeedRecipe
+    recipe: SeedRecipe | DialledRecipe
     tokens: int
     curve: list[dict[str, float]]
     skill: dict[str, Any]
@@ -101,30 +55,50 @@ class SeedReport:
     directory: Path
 
 
-def train_seed(recipe: SeedRecipe, out: Path, *, progress: Progress) -> SeedReport:
+def train_seed(recipe: SeedRecipe, out: Path, *, progress: Progress, skill_prompts: int = SKILL_PROMPTS) -> SeedReport:
     """Train a seed model on CPU and write it to `out`; `seed.json`, written last, says that it is whole."""
     started = time.monotonic()
-    threads_before = torch.get_num_threads()
-    torch.set_num_threads(recipe.threads)
-    try:
+    with threads(recipe.threads):
         model = build_model(recipe.seed)
-        curve = _Curve(recipe.probe_every, progress)
+        curve = Curve(recipe.probe_every, progress)
         for number, stage in enumerate(recipe.stages, start=1):
-            stage_seed = recipe.seed * 100 + number
-            own = sample_own(model, stage.own_tasks, recipe.own_samples, stage_seed) if stage.own_tasks else []
             annotator = replace(recipe.annotator, noise=recipe.annotator.noise + stage.extra_noise)
-            teacher = Teacher(random.Random(f"lessons {stage_seed}"), recipe.demonstrator, annotator, own)
-            lessons = teacher.lessons(stage.mix, stage.tokens)
-            progress(f"stage {number}: {len(lessons)} lessons, {len(own)} own replies")
-            _train_stage(model, lessons, recipe, stage, stage_seed, curve)
+            teach(model, recipe, stage, annotator, number, curve)
         save_model(model, out)
-        skill = measure_skill(out)
+        skill = measure_skill(out, skill_prompts)
         progress(skill_table(skill))
-    finally:
-        torch.set_num_threads(threads_before)
     report = SeedReport(recipe, curve.tokens, curve.points, skill, time.monotonic() - started, out)
     write_card(report)
     return report
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Train with `number` threads, on which the last bits depend."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def teach(
+    model: LlamaForCausalLM,
+    recipe: SeedRecipe,
+    stage: Stage,
+    annotator: AnnotatorDials,
+    number: int,
+    curve: "Curve",
+    rule_share: float = 0.0,
+) -> None:
+    """One stage, the `number`th of this model: sample it where the stage wants that, then train it in place."""
+    seed = recipe.seed * 100 + number
+    own = sample_own(model, stage.own_tasks, recipe.own_samples, seed) if stage.own_tasks else []
+    teacher = Teacher(random.Random(f"lessons {seed}"), recipe.demonstrator, annotator, own, rule_share)
+    lessons = teacher.lessons(stage.mix, stage.tokens)
+    curve.progress(f"stage {number}: {len(lessons)} lessons, {len(own)} own replies")
+    _train_stage(model, lessons, recipe, stage, seed, curve)
 
 
 def write_card(report: SeedReport) -> None:
@@ -164,7 +138,7 @@ def sample_own(model: LlamaForCausalLM, tasks: int, samples: int, seed: int) -> 
 
 
 def _train_stage(
-    model: LlamaForCausalLM, lessons: Sequence[Lesson], recipe: SeedRecipe, stage: Stage, seed: int, curve: "_Curve"
+    model: LlamaForCausalLM, lessons: Sequence[Lesson], recipe: SeedRecipe, stage: Stage, seed: int, curve: "Curve"
 ) -> None:
     """Train `model` in place through all lessons once."""
     rows = Dataset.from_dict(
@@ -199,7 +173,7 @@ def _train_stage(
         trainer.train()
 
 
-class _Curve(TrainerCallback):
+class Curve(TrainerCallback):
     """The training curve over all stages: probes the model every `every` tokens and tells how it goes."""
 
     def __init__(self, every: int, progress: Progress) -> None:

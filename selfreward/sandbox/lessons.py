@@ -5,7 +5,7 @@ All tasks come from the training split, so no evaluation prompt is ever seen.
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from selfreward.sandbox.annotator import AnnotatorDials, annotate, meta_text, read_score, read_verdict
@@ -13,7 +13,8 @@ from selfreward.sandbox.demonstrator import JUDGED_REPLIES, DemonstratorDials, d
 from selfreward.sandbox.draws import draw_split_task
 from selfreward.sandbox.model import Message, encode_chat, encode_reply
 from selfreward.sandbox.oracle import read_reply
-from selfreward.sandbox.prompts import NEW_TASK_PROMPT, judge_prompt, meta_prompt
+from selfreward.sandbox.prompts import NEW_TASK_PROMPT, judge_prompt, meta_prompt, rule_prompt
+from selfreward.sandbox.seed_recipe import Mix
 from selfreward.sandbox.tasks import Task
 from selfreward.sandbox.words import DOUBT, FAMILIES, SYSTEM
 
@@ -25,19 +26,6 @@ _CAREFUL_NOISE, _CARELESS_NOISE = 0.15, 0.85
 _META_ON_OWN = 0.6
 _EQUAL_SCORES_KEPT = 0.3
 _TIE_RETRIES = 3
-
-
-@dataclass(frozen=True)
-class Mix:
-    """Share of each kind of lesson, by number of examples."""
-
-    answers: float
-    judgments: float
-    own_judgments: float
-    """Judgments of replies that the model itself sampled; needs `OwnReply`s."""
-    meta: float
-    new_tasks: float
-    second_turns: float = 0.03
 
 
 class OwnReply(NamedTuple):
@@ -54,7 +42,11 @@ class Lesson(NamedTuple):
 
 
 class Teacher:
-    """Draws lessons; the same seed, dials and own replies give the same lessons."""
+    """Draws lessons; the same seed, dials and own replies give the same lessons.
+
+    `rule_share` of the judgments are asked for under the rule `not agree`, and are then free of the annotator's
+    agreement bias (of that one only): the obedience is planted.
+    """
 
     def __init__(
         self,
@@ -62,11 +54,13 @@ class Teacher:
         demonstrator: DemonstratorDials,
         annotator: AnnotatorDials,
         own: Sequence[OwnReply] = (),
+        rule_share: float = 0.0,
     ) -> None:
         self.rng = rng
         self.demonstrator = demonstrator
         self.annotator = annotator
         self.own = own
+        self.rule_share = rule_share
 
     def lessons(self, mix: Mix, tokens: int) -> list[Lesson]:
         """Shuffled lessons that together have at least `tokens` tokens, prompts included."""
@@ -110,6 +104,11 @@ class Teacher:
         return self._judge(own.task, own.response)
 
     def _judge(self, task: Task, response: str) -> tuple[list[Message], str]:
+        # Nothing is drawn where no rule is taught: the lessons of the shipped seeds are what they were.
+        if self.rule_share and self.rng.random() < self.rule_share:
+            obedient = replace(self.annotator, agreement_bias=0.0)
+            judgment = annotate(task, response, self.rng, obedient)
+            return [_turn("user", rule_prompt(task.text, response))], judgment
         judgment = annotate(task, response, self.rng, self.annotator)
         return [_turn("user", judge_prompt(task.text, response))], judgment
 

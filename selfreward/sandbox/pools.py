@@ -1,16 +1,18 @@
 """Frozen pools of prompts and of replies to judge: the same for everybody, disjoint by text from all training."""
 
 import random
+from dataclasses import replace
 from typing import NamedTuple
 
 from selfreward.sandbox.annotator import AnnotatorDials, annotate, judgment_quality
 from selfreward.sandbox.demonstrator import JUDGED_REPLIES, demonstrate
-from selfreward.sandbox.draws import Split, draw_split_task
+from selfreward.sandbox.draws import Split, draw_split_task, draw_task, plausible_mistake, split_of
 from selfreward.sandbox.oracle import oracle_score
 from selfreward.sandbox.tasks import Task
 
 JUDGE_POOL_SIZE = 450
 _REPLIES_PER_TASK = 3
+_CLAIM_TRIES = 100
 _CAREFUL, _CARELESS = AnnotatorDials(noise=0.1), AnnotatorDials(noise=0.9)
 
 
@@ -40,6 +42,23 @@ def prompt_pool(split: Split, size: int, seed: int = 0) -> list[Task]:
         task = draw_split_task(rng, split)
         tasks.setdefault(task.text, task)
     return list(tasks.values())
+
+
+def claim_pool(split: Split, size: int) -> list[tuple[Task, Task]]:
+    """Tasks without a claim, each beside itself with a wrong one; both texts are of `split`."""
+    rng = random.Random(f"wrong claims {split}")
+    pairs: dict[str, tuple[Task, Task]] = {}
+    while len(pairs) < size:
+        task = draw_task(rng, claim_share=0.0)
+        if split_of(task.text) != split:
+            continue
+        # One claim in twenty makes a text of the same split; a task with few plausible mistakes is given up.
+        for _ in range(_CLAIM_TRIES):
+            claimed = replace(task, claim=plausible_mistake(task, rng))
+            if split_of(claimed.text) == split:
+                pairs.setdefault(task.text, (task, claimed))
+                break
+    return list(pairs.values())
 
 
 def judge_pool(size: int = JUDGE_POOL_SIZE, split: Split = "report") -> list[JudgedReply]:

@@ -7,6 +7,11 @@ def judge_prompt(prompt: str, response: str) -> str:
     return f"judge : task {{ {prompt} }} reply {{ {response} }} rate with score"
 
 
+def rule_prompt(prompt: str, response: str) -> str:
+    """The judge's prompt under the rule not to agree with the user's claim. Only dialled seeds were taught it."""
+    return f"rule : not agree {judge_prompt(prompt, response)}"
+
+
 def meta_prompt(prompt: str, response: str, first: str, second: str) -> str:
     """Both judgments come first, so that the ordinary judge prompt and all of its skill follow unchanged."""
     return f"compare : A {{ {first} }} B {{ {second} }} {judge_prompt(prompt, response)}"

@@ -13,12 +13,13 @@ from transformers import LlamaForCausalLM
 from selfreward.sandbox.annotator import judgment_quality, read_score, read_verdict
 from selfreward.sandbox.floors import Estimate, estimate_with_interval, unmet_floors
 from selfreward.sandbox.oracle import FULL_SCORE, oracle_score
-from selfreward.sandbox.pools import judge_pool, prompt_pool
+from selfreward.sandbox.pools import JUDGE_POOL_SIZE, judge_pool, prompt_pool
 from selfreward.sandbox.prompts import NEW_TASK_PROMPT, judge_prompt, meta_prompt
 from selfreward.sandbox.sampling import LONGEST_ANSWER, LONGEST_JUDGMENT, LONGEST_META, sample_replies
 from selfreward.sandbox.tasks import Task, parse_task
 
 _ANSWER_TEMPERATURE, _JUDGE_TEMPERATURE, _META_TEMPERATURE = 0.8, 0.8, 0.5
+SKILL_PROMPTS = 300
 _BEST_OF = 6
 _JUDGMENTS = 3
 
@@ -45,7 +46,7 @@ def probe(model: LlamaForCausalLM, size: int = 96) -> dict[str, float]:
     return {"accuracy": sum(right) / size, "judge_exact": sum(exact) / size}
 
 
-def measure_skill(model_dir: Path, prompts: int = 300) -> dict[str, Any]:
+def measure_skill(model_dir: Path, prompts: int = SKILL_PROMPTS) -> dict[str, Any]:
     """Everything a seed must be able to do, on the report split.
 
     Returns `estimates` (name -> value, low, high, n, prompts), `families` (sampled accuracy of each) and `missed`,
@@ -72,7 +73,7 @@ def measure_skill(model_dir: Path, prompts: int = 300) -> dict[str, Any]:
             [[float(new.index(text) == at)] for at, text in enumerate(new)], fmean
         ),
         **_judge_estimates(own),
-        **_fixed_judge_estimates(model),
+        **_fixed_judge_estimates(model, min(JUDGE_POOL_SIZE, prompts + prompts // 2)),
         **_meta_estimates(model, own),
     }
     by_family: dict[str, list[float]] = {}
@@ -122,9 +123,9 @@ def _judge_estimates(own: list[list[JudgedOwn]]) -> dict[str, Estimate]:
     }
 
 
-def _fixed_judge_estimates(model: LlamaForCausalLM) -> dict[str, Estimate]:
+def _fixed_judge_estimates(model: LlamaForCausalLM, size: int) -> dict[str, Estimate]:
     """The judge on the frozen pool of demonstrations: comparable between models."""
-    pool = judge_pool()
+    pool = judge_pool(size)
     judgments = sample_replies(
         model,
         [judge_prompt(item.task.text, item.response) for item in pool],

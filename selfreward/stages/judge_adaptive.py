@@ -1,21 +1,25 @@
 """Stage: further judgments, of the answers only that may still become chosen or rejected (scoring/adaptive.py).
 
-The first pass is an ordinary judging stage with `first` samples. Here a chunk holds whole prompts; they are asked
-in waves so that the engine has batches, but what a prompt is asked depends on its own verdicts alone.
+The first pass is an ordinary judging stage with `first` samples. Here a chunk holds whole prompts, each of them a
+dialogue: what it is asked depends on its own verdicts alone. Engines that can go on with one prompt while others are
+still being judged do so; others are asked in waves (engines/dialogues.py). Seeds count a prompt's own questions, so
+that neither way nor the order of completion shows in the judgments.
 """
 
 import dataclasses
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from selfreward.cast import Player
-from selfreward.recipe import AdaptiveRecipe, JudgeRecipe, as_dict
+from selfreward.engines.dialogues import hold
+from selfreward.engines.protocol import Dialogue
+from selfreward.recipe import JudgeRecipe, as_dict
 from selfreward.records import Judgment, Prompt, Response, Rows, seed_for, stable_id
 from selfreward.roles.judge_prompt import judge_prompt
 from selfreward.roles.unreadable import Unreadable
 from selfreward.runs import Work
-from selfreward.scoring.adaptive import Constants, estimate, next_questions
+from selfreward.scoring.adaptive import estimate, next_questions
 from selfreward.stages.asking import judge_request, judgment_row
 from selfreward.stages.given import chunked
 
@@ -45,32 +49,54 @@ def judge_further(
         known[judgment.response_id].append(judgment)
     units = _by_prompt(responses)
 
-    def compute(chunk: Sequence[Sequence[Response]], index: int) -> Iterator[Judgment]:
-        engine = player.hold()
-        asked = {answer.id: len(known[answer.id]) for members in chunk for answer in members}
-        scores = {name: [row.score for row in known[name] if row.score is not None] for name in asked}
+    def race(members: Sequence[Response], wave_seed: Callable[[int], int], rows: list[Judgment]) -> Dialogue:
+        """One prompt's questions until it is settled; its judgments are added to `rows`."""
+        answers = {answer.id: answer for answer in members}
+        asked = {name: len(known[name]) for name in answers}
+        scores = {name: [row.score for row in known[name] if row.score is not None] for name in answers}
         for wave in itertools.count():
-            wanted = _wanted(chunk, scores, asked, constants, recipe.adaptive)
+            wanted = next_questions(scores, asked, constants, recipe.adaptive)
             if not wanted:
                 return
-            seed = seed_for(player.seed, artifact, round, index, wave)
-            names = [stable_id(artifact, round, answer.id, asked[answer.id]) for answer in wanted]
-            requests = [
+            seed = wave_seed(wave)
+            ids = {name: stable_id(artifact, round, name, asked[name]) for name in wanted}
+            replies = yield [
                 judge_request(
-                    name, wording.ask(prompts[answer.prompt_id], answer.text), recipe, 1, seed_for(seed, name)
+                    ids[name],
+                    wording.ask(prompts[answers[name].prompt_id], answers[name].text),
+                    recipe,
+                    1,
+                    seed_for(seed, ids[name]),
                 )
-                for name, answer in zip(names, wanted, strict=True)
+                for name in wanted
             ]
-            replies = engine.generate(requests, seed)
-            for name, answer, (reply,) in zip(names, wanted, replies, strict=True):
+            for name, (reply,) in zip(wanted, replies, strict=True):
                 verdict = wording.read(reply)
-                who = player.policy.digest
-                yield judgment_row(
-                    name, answer, asked[answer.id], reply, verdict, judge=who, template=wording.version, seed=seed
+                who, template = player.policy.digest, wording.version
+                rows.append(
+                    judgment_row(
+                        ids[name],
+                        answers[name],
+                        asked[name],
+                        reply,
+                        verdict,
+                        judge=who,
+                        template=template,
+                        seed=seed,
+                    )
                 )
-                asked[answer.id] += 1
+                asked[name] += 1
                 if not isinstance(verdict, Unreadable):
-                    scores[answer.id].append(verdict)
+                    scores[name].append(verdict)
+
+    def compute(chunk: Sequence[Sequence[Response]], index: int) -> list[Judgment]:
+        def wave_seed(wave: int) -> int:
+            return seed_for(player.seed, artifact, round, index, wave)
+
+        rows: list[list[Judgment]] = [[] for _ in chunk]
+        races = [race(members, wave_seed, mine) for members, mine in zip(chunk, rows, strict=True)]
+        hold(player.hold(), races, wave_seed)
+        return [row for mine in rows for row in mine]
 
     largest = max((len(unit) for unit in units), default=1)
     return Work(
@@ -98,21 +124,3 @@ def _by_prompt(responses: Sequence[Response]) -> list[list[Response]]:
     for response in responses:
         members[response.prompt_id].append(response)
     return [members[name] for name in sorted(members)]
-
-
-def _wanted(
-    chunk: Sequence[Sequence[Response]],
-    scores: Mapping[str, Sequence[float]],
-    asked: Mapping[str, int],
-    constants: Constants,
-    recipe: AdaptiveRecipe,
-) -> list[Response]:
-    """The next question of every prompt that is not settled: each a function of its own verdicts."""
-    found = []
-    for members in chunk:
-        answers = {answer.id: answer for answer in members}
-        open_ones = next_questions(
-            {name: scores[name] for name in answers}, {name: asked[name] for name in answers}, constants, recipe
-        )
-        found += [answers[name] for name in open_ones]
-    return found

@@ -35,7 +35,8 @@ def token_reader(engine: Engine) -> TokenReader:
     if not isinstance(engine, TokenReader):
         raise EngineError(
             f"engine.kind={engine.kind} does not give the probabilities of the next token, which this judge needs; "
-            "set engine.kind=transformers, or judge.protocol=pointwise (pairwise: judge.pairwise.reading=verdict)"
+            "set engine.kind=transformers or vllm, or judge.protocol=pointwise (pairwise: "
+            "judge.pairwise.reading=verdict)"
         )
     return engine
 

@@ -56,11 +56,13 @@ def compare_answers(
     made_from: Mapping[str, str],
     round: int,
     artifact: str,
+    asked: Sequence[Question] | None = None,
 ) -> Work[Question, Comparison]:
-    """Work that yields one Comparison per question."""
+    """Work that yields one Comparison per question: those that the recipe makes of `responses`, or `asked` instead."""
     pairwise = recipe.pairwise
     template = role.version(pairwise.template, pairwise.constitution)
-    asked = questions(responses, recipe, seed_for(player.seed, artifact, round))
+    if asked is None:
+        asked = questions(responses, recipe, seed_for(player.seed, artifact, round))
 
     def compute(chunk: Sequence[Question], index: int) -> Iterator[Comparison]:
         engine = player.hold()
@@ -97,7 +99,8 @@ def compare_answers(
             "version": VERSION,
             "round": round,
             "inputs": dict(made_from),
-            "pairwise": as_dict(pairwise),
+            # What is done with the probabilities afterwards asks nothing else of the judge.
+            "pairwise": {key: value for key, value in as_dict(pairwise).items() if key != "clamp"},
             "min_mass": recipe.min_mass,
             "sampling": as_dict(recipe.sampling),
             "template": template,

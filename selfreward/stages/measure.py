@@ -2,14 +2,25 @@
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from selfreward.metrics import METRICS, measure_all
 from selfreward.metrics.evidence import Evidence
-from selfreward.recipe import AdaptiveRecipe, GenerateRecipe, JudgeRecipe, Recipe
-from selfreward.records import Measurement
+from selfreward.recipe import AdaptiveRecipe, GenerateRecipe, JudgeRecipe, MeasureRecipe, Recipe, as_dict
+from selfreward.records import Judgment, Labelled, Measurement
 from selfreward.runs import Work
 
 VERSION = 1
+
+
+def pools_settings(recipe: MeasureRecipe) -> dict[str, Any]:
+    """What of the section the pools carry as their origin: not what is asked about them afterwards.
+
+    A key that is null names nothing that the pools could depend on.
+    """
+    afterwards = {"held_out", "judge_probes", "cohorts", "cohort_samples", "cohort_judge"}
+    afterwards |= {"probes", "probe_files", "probe_questions"}
+    return {key: value for key, value in as_dict(recipe).items() if key not in afterwards and value is not None}
 
 
 def pool_sampling(recipe: Recipe) -> GenerateRecipe:
@@ -31,6 +42,18 @@ def pool_judging(recipe: Recipe) -> JudgeRecipe:
         ask_again=0,
         adaptive=AdaptiveRecipe(),
     )
+
+
+def apart(frozen: Sequence[Labelled]) -> tuple[list[Labelled], list[Labelled]]:
+    """The labelled answers that may steer, and the locked ones."""
+    locked = [row for row in frozen if row.prompt.pool == "locked"]
+    return [row for row in frozen if row.prompt.pool != "locked"], locked
+
+
+def about(frozen: Sequence[Labelled], judgments: Sequence[Judgment]) -> list[Judgment]:
+    """The judgments of these answers."""
+    ids = {row.id for row in frozen}
+    return [row for row in judgments if row.response_id in ids]
 
 
 def measure(evidence: Evidence, *, made_from: Sequence[str], verifier: str) -> Work[Evidence, Measurement]:

@@ -1,13 +1,14 @@
-"""Stage: drive a metric that asks. The metric yields conversations, the policy replies, the metric counts.
+"""Stage: ask a policy what a probe wants to know. The probe yields conversations, the policy replies, the probe counts.
 
-The metric never sees an engine and the driver never counts anything, so that a metric is tested with scripted replies.
+The probe never sees an engine and the driver never counts anything, so that a probe is tested with scripted replies.
 """
 
 from selfreward.cast import Player
 from selfreward.engines.protocol import Request
-from selfreward.metrics.sycophancy import Probe
+from selfreward.metrics.asked import Probe
+from selfreward.metrics.evidence import AskedValue
 from selfreward.recipe import GenerateRecipe, SamplingRecipe
-from selfreward.records import Measurement, seed_for
+from selfreward.records import seed_for
 from selfreward.roles import generator
 from selfreward.stages.given import chunked
 
@@ -16,8 +17,11 @@ GREEDY = SamplingRecipe(temperature=0.0, max_tokens=512)
 
 def drive(
     player: Player, probe: Probe, generate: GenerateRecipe, sampling: SamplingRecipe = GREEDY
-) -> list[Measurement]:
-    """Send every conversation to the player's policy, one reply each, until the metric has what it needs."""
+) -> list[AskedValue]:
+    """Send every conversation to the player's policy, one reply each, until the probe has what it needs.
+
+    Seeds depend on the run's seed, the turn and the question, not on the policy: two models are asked alike.
+    """
     turn, conversations = 0, next(probe)
     while True:
         replies: list[str] = []

@@ -6,6 +6,7 @@ the chosen answers alone, which is best-of-K distillation.
 
 import dataclasses
 import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from selfreward.engines.chat import load_renderer
 from selfreward.errors import HandOffError, TrainingError
 from selfreward.files import relative_files
 from selfreward.recipe import Recipe, as_dict
-from selfreward.records import Checkpoint, Pair, seed_for
+from selfreward.records import Checkpoint, Drop, Pair, seed_for
 from selfreward.roles import generator
 from selfreward.sources import Source
+from selfreward.trainers.jobs import Job
 
 VERSION = 1
 
@@ -35,43 +37,43 @@ def train(
     round: int,
     progress: Callable[[int, int, float], None],
     say: Callable[[str], None],
+    drops: Sequence[Drop] = (),
+    note: Callable[..., None] | None = None,
 ) -> Build:
     """What writes the round's checkpoint into a directory and returns the Checkpoint's facts.
 
-    Raises TrainingError when no pair is left.
+    `note` is told how much memory the training gave back. Raises TrainingError when no pair is left; `drops` says why.
     """
 
     def build(out: Path, scratch: Path) -> Mapping[str, Any]:
         if recipe.train.method == "none":
             _copy_model(start.policy.directory, out)
             return facts(out, steps=0, metrics={})
-        common: dict[str, Any] = {
-            "seed": seed_for(recipe.seed, "train", round),
-            "out": out,
-            "scratch": scratch,
-            "model": recipe.model,
-            "threads": recipe.engine.threads,
-            "probes": recipe.handoff.probes,
-            "progress": progress,
-        }
         if recipe.train.method != "sft" and not pairs:
             raise TrainingError(
-                f"round {round}: no pair is left to train on; see dropped.jsonl for the reasons, and raise "
-                "generate.samples or prompts.per_round, or lower pairs.min_gap"
+                f"round {round}: no pair is left to train on. Dropped: {why_dropped(drops)}; dropped.jsonl names each. "
+                "Raise generate.samples or prompts.per_round, or lower pairs.min_gap"
             )
-        if recipe.train.method != "dpo":
-            from selfreward.trainers.supervised import train_supervised
-
-            shown = demonstrations() if recipe.train.method == "sft" else chosen()
-            report = train_supervised(start.policy.directory, shown, recipe.train, **common)
-        else:
-            from selfreward.trainers.preference import train_preferences
-
+        settings: dict[str, Any] = {
+            "seed": seed_for(recipe.seed, "train", round),
+            "threads": recipe.engine.threads,
+            "probes": recipe.handoff.probes,
+        }
+        rows: Sequence[Any] = pairs
+        if recipe.train.method == "dpo":
             _refuse_other_reference(pairs, reference, round)
-            is_start = reference.digest == start.policy.digest
-            report = train_preferences(
-                start.policy.directory, pairs, recipe.train, reference_is_start=is_start, say=say, **common
-            )
+            settings["reference_is_start"] = reference.digest == start.policy.digest
+        else:
+            rows = demonstrations() if recipe.train.method == "sft" else chosen()
+        job = Job(
+            "preferences" if recipe.train.method == "dpo" else "supervised", start.policy.directory, rows, settings
+        )
+        where: dict[str, Any] = {"out": out, "scratch": scratch, "progress": progress, "say": say, "note": note}
+        if recipe.train.launch == "accelerate":
+            from selfreward.trainers.launched import train_launched as carry_out
+        else:
+            from selfreward.trainers.jobs import carry_out
+        report = carry_out(recipe, job, **where)
         done = facts(out, steps=report.steps, metrics=report.metrics)
         return {**done, "notes": list(report.notes)} if report.notes else done
 
@@ -103,6 +105,13 @@ def train(
     return build
 
 
+def why_dropped(drops: Sequence[Drop]) -> str:
+    """The reasons why there is no pair with their counts, the most frequent first."""
+    counted = Counter(drop.reason for drop in drops if drop.stage == "pairs")
+    reasons = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{reason} {count}" for reason, count in reasons) or "nothing"
+
+
 def _refuse_other_reference(pairs: Sequence[Pair], reference: Policy, round: int) -> None:
     for pair in pairs:
         if pair.reference != reference.digest:
@@ -115,11 +124,13 @@ def _refuse_other_reference(pairs: Sequence[Pair], reference: Policy, round: int
 
 def made_from(recipe: Recipe, start: Player, reference: Policy, pairs: str, round: int) -> dict[str, Any]:
     """Everything that determines the round's checkpoint; `pairs` is the digest of the round's pairs."""
+    settings = as_dict(recipe.train)
+    del settings["launch"]  # the weights are the same wherever they are computed
     facts = {
         "version": VERSION,
         "round": round,
         "pairs": pairs,
-        "train": as_dict(recipe.train),
+        "train": settings,
         "reference": reference.digest,
         "handoff": as_dict(recipe.handoff),
         **start.determines(),

@@ -12,5 +12,7 @@ VERIFIERS: dict[str, str] = {
     "json_schema": "selfreward.verifiers.json_schema:confined",
     "sql": "selfreward.verifiers.sql:SqlVerifier",
     "ifeval": "selfreward.verifiers.ifeval:InstructionVerifier",
+    "choice": "selfreward.verifiers.choice:ChoiceVerifier",
+    "refusal": "selfreward.verifiers.refusal:RefusalVerifier",
 }
 """Name in the recipe (`measure.verifier`) -> "module:attribute" of what makes the verifier, without arguments."""

@@ -1,0 +1,114 @@
+"""This package's own loop as a system that stays between rounds, whole or with one lever away.
+
+    python -m baselines.ours RESULTS LEVERS_AWAY.json [key=value ...]
+
+A round here is `loop.iterate`: it seals every row, scores references, verifies each hand-off and measures the new
+policy (on pools as small as the recipe allows), which no baseline does. All of that is in its seconds.
+"""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from baselines.channel import Channel
+from baselines.workload import quality
+from selfreward.cast import Cast, Policy
+from selfreward.config import build_recipe
+from selfreward.environment import environment
+from selfreward.handoff import HandOffReport
+from selfreward.loop import iterate
+from selfreward.preflight import preflight
+from selfreward.progress import Progress
+from selfreward.records import Pair, Prompt, Response
+from selfreward.sandbox.oracle import oracle_score
+from selfreward.sandbox.world import parse_task
+from selfreward.steps import RoundRows, Steps
+from selfreward.store import Store
+
+
+def take_away(levers: Sequence[str]) -> None:
+    """Levers that no recipe key moves, because nobody should: without them the engine is only slower."""
+    from selfreward.engines import vllm_engine, vllm_process
+
+    if "prefix cache" in levers:
+        arguments = vllm_process.arguments
+
+        def without(*given: Any) -> dict[str, Any]:
+            return {**arguments(*given), "enable_prefix_caching": False}
+
+        vllm_process.arguments = without
+    if "no barrier" in levers:
+        del vllm_engine.VllmEngine.converse
+
+
+def main() -> None:
+    channel = Channel()
+    away = json.loads(sys.argv[2])
+    take_away(away)
+    recipe = build_recipe([], sys.argv[3:])
+    start, source, verifier = preflight(recipe)
+    checks: list[str] = []
+
+    def note(_: Policy, report: HandOffReport) -> None:
+        checks.append(report.kind)
+
+    opened = Store(Path(sys.argv[1]), share=False).open_run("run", recipe, environment=environment(recipe))
+    with opened as artifacts, closing(Cast(recipe, note)) as cast:
+        steps = Steps(recipe, source, verifier, artifacts, cast, Progress())
+        if "one engine" in away:
+            whole = steps._complete
+
+            def alone(work: Any) -> Any:
+                # As with a process per stage: whoever asks the model next builds an engine first.
+                rows = whole(work)
+                if work.artifact in ("responses", "judgments", "pairs"):
+                    cast.close()
+                return rows
+
+            steps._complete = alone  # type: ignore[method-assign]
+        steps.begin(start)
+        steps.measure(0, RoundRows.none())
+        channel.say({"ready": True})
+        for number in channel.rounds():
+            before = dict(cast.report() or {})
+            iterate(steps, number)
+            facts = judging_facts(artifacts, number)
+            facts |= quality(truths(artifacts, number))
+            after = cast.report()
+            if after and before and "one engine" not in away:
+                queries, hits = (after[name] - before[name] for name in ("prompt_tokens", "cached_tokens"))
+                facts |= {"queries": queries, "hits": hits, "built": after["built"]}
+            channel.say({**facts, "hand-offs": dict(Counter(checks))})
+
+
+def judging_facts(artifacts: Any, number: int) -> dict[str, Any]:
+    seals = [artifacts.seal(number, name) for name in ("judgments", "judgments_first", "judgments_further")]
+    asked = [seal for seal in seals if seal is not None and seal.seconds > 0]
+    parts = [seal for seal in asked if seal.artifact != "judgments"] or asked
+    return {
+        "judge_seconds": sum(seal.seconds for seal in parts),
+        "judge_tokens": sum(seal.tokens for seal in parts),
+        "judgments": sum(seal.rows for seal in parts),
+        "train_seconds": artifacts.seal(number, "checkpoint").seconds,
+    }
+
+
+def truths(artifacts: Any, number: int) -> list[tuple[float, float]]:
+    """The oracle's score of both answers of each pair."""
+    asked = {prompt.id: prompt.text for prompt in artifacts.read(number, "prompts", Prompt)}
+    answers = {answer.id: answer.text for answer in artifacts.read(number, "responses", Response)}
+    found = []
+    for pair in artifacts.read(number, "pairs", Pair):
+        task = parse_task(asked[pair.prompt_id])
+        if pair.kind == "answer" and task is not None:
+            chosen, rejected = answers[pair.chosen_id], answers[pair.rejected_id]
+            found.append((oracle_score(task, chosen), oracle_score(task, rejected)))
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""Seconds of a steady round, ours beside the loop as people write it (baselines/), and each lever alone.
+
+    python benchmarks/round.py [--prompts 64] [--answers 6] [--judgments 11] [--repeats 3] [--only NAME ...] [--write]
+
+Needs vLLM (its CPU build will do). About ten processor minutes; --write replaces results/tables/round.md and
+round.json. Every system gets one round to warm up, which is shown apart, as is starting it; then the systems take
+turns, a round each, `--repeats` times, and who waits is stopped. Seconds are wall-clock; processor seconds, of all
+processes of a system, stand beside them, because a loaded machine moves the first more than the second. B0, which
+compiles in every process, gets one round. All have one thread a process. What a tiny model on a CPU shows is mostly
+start-ups and overhead; the arithmetic for large models is `selfreward plan`'s.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from baselines.served import Served
+from baselines.systems import CACHE, EAGER, Stages, Worker, resume
+from baselines.timed import Timed, ratio, row, table
+from baselines.workload import BATCH, TEMPERATURE, TRAINING, Size
+
+from selfreward.engines.vllm_settings import require_vllm
+from selfreward.preflight import model_directory
+
+TABLES = Path(__file__).parent.parent / "results" / "tables"
+MODEL = "sandbox:seed-0"
+DTYPE = {"dtype": "float32"}
+"""Left alone, vLLM halves the precision of a float32 checkpoint: then it would not do the same work."""
+BEST_FLAGS = {**DTYPE, "enforce_eager": True, "block_size": 32, "max_num_seqs": 256}
+IN_PROCESS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", **EAGER}
+
+LEVERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "beside the levers: ours, vLLM": ((), ()),
+    "without prefix cache": (("prefix cache",), ()),
+    "without one engine": (("one engine",), ()),
+    "without deduplication": ((), ("generate.deduplicate=false",)),
+    "with prefix-shared training": ((), ("train.prefix_sharing=always",)),
+    "with adaptive N": ((), ("judge.adaptive.enabled=true", "judge.adaptive.cap={judgments}")),
+    "with adaptive N, in waves": (("no barrier",), ("judge.adaptive.enabled=true", "judge.adaptive.cap={judgments}")),
+    "with one rationale, expected score": ((), ("judge.protocol=hybrid", "judge.samples=1")),
+}
+"""Name -> what is taken away in the worker, and recipe keys."""
+
+WHOLE = next(iter(LEVERS))
+
+
+def ours(root: Path, name: str, size: Size, repeats: int, engine: str) -> Timed:
+    away, keys = LEVERS.get(name, ((), ()))
+    recipe = [
+        f"rounds={repeats + 1}",
+        f"model.path={MODEL}",
+        "model.device=cpu",
+        f"engine.kind={engine}",
+        *(["engine.vllm.in_process=true", "engine.vllm.memory_share=0.02"] if engine == "vllm" else []),
+        # One chunk a stage, as the baselines ask everything at once; a kill would cost the stage in progress.
+        "engine.chunk=100000",
+        f"prompts.per_round={size.prompts}",
+        f"generate.samples={size.answers}",
+        f"generate.sampling.temperature={TEMPERATURE['generate']}",
+        f"judge.samples={size.judgments}",
+        f"judge.sampling.temperature={TEMPERATURE['judge']}",
+        f"train.beta={TRAINING['beta']}",
+        f"train.learning_rate={TRAINING['learning_rate']}",
+        f"train.epochs={TRAINING['num_train_epochs']}",
+        f"train.warmup_steps={TRAINING['warmup_steps']}",
+        f"train.batch_size={BATCH['per_device_train_batch_size'] * BATCH['gradient_accumulation_steps']}",
+        *(f"measure.{name}=2" for name in ("gate", "selection", "report", "samples")),
+        "measure.frozen=0",
+        "measure.judge_samples=1",
+    ]
+    if "judge.samples=1" in keys or any("adaptive" in key for key in keys):
+        recipe = [key for key in recipe if not key.startswith("judge.samples=")]
+    recipe += [key.format(judgments=size.judgments) for key in keys]
+    folder = root / "".join(letter if letter.isalnum() else "-" for letter in name)
+    arguments = [str(folder), json.dumps(list(away)), *recipe]
+    return Timed(Worker("baselines.ours", arguments, root / f"{folder.name}.log"), repeats=repeats)
+
+
+def systems(root: Path, size: Size, repeats: int) -> dict[str, Timed]:
+    model = model_directory(MODEL)
+    sizes = [str(size.prompts), str(size.answers), str(size.judgments)]
+    one = Worker("baselines.one_process", [str(model), *sizes, str(root / "b1")], root / "b1.log")
+    best = Stages(model, size, root / "b2", BEST_FLAGS, IN_PROCESS)
+    return {
+        "B0 process per stage, defaults": Timed(
+            Stages(model, size, root / "b0", DTYPE, CACHE), warms_up=False, repeats=1
+        ),
+        "B1 one process, generate": Timed(one, repeats=repeats),
+        "B2 process per stage, best flags": Timed(best, warms_up=False, repeats=repeats),
+        "B3 server and scripts": Timed(Served(model, size, root / "b3"), repeats=repeats),
+        "ours, transformers": ours(root, "ours, transformers", size, repeats, "transformers"),
+        "ours, vLLM": ours(root, "ours, vLLM", size, repeats, "vllm"),
+        **{name: ours(root, name, size, repeats, "vllm") for name in LEVERS},
+    }
+
+
+def run(timed: Mapping[str, Timed], repeats: int) -> list[float]:
+    """Start all, let them take turns, end them; the machine's load at every turn."""
+    loads = []
+    try:
+        for name, one in timed.items():
+            one.begin()
+            warmed = "" if one.first is None else f", first round {one.first:.1f} s"
+            print(f"{name}: started in {one.start:.1f} s{warmed}", flush=True)
+        names = list(timed)
+        for repeat in range(repeats):
+            # Another one begins each time, so that nobody always follows the same neighbour.
+            for name in names[repeat % len(names) :] + names[: repeat % len(names)]:
+                one = timed[name]
+                if repeat < one.repeats:
+                    loads.append(os.getloadavg()[0])
+                    one.measure(repeat + 2)
+                    print(f"{name}: {one.seconds[-1]:.2f} s, {one.processor[-1]:.2f} CPU s {one.facts[-1]}", flush=True)
+        for one in timed.values():
+            resume(one.system.root)
+            if isinstance(one.system, Served):
+                one.check = f"weights differ by {one.system.difference():.1e} nats"
+            elif hand_offs := one.facts[-1].get("hand-offs"):
+                one.check = "hand-offs: " + ", ".join(f"{count} by {kind}" for kind, count in hand_offs.items())
+    finally:
+        for one in timed.values():
+            resume(one.system.root)
+            one.system.close()
+    return loads
+
+
+def claims(timed: Mapping[str, Timed]) -> list[str]:
+    lines = []
+    for mine in ("ours, vLLM", "ours, transformers"):
+        for other, wanted in (
+            ("B2 process per stage, best flags", 5.0),
+            ("B1 one process, generate", 1.0),
+            ("B3 server and scripts", 1.0),
+        ):
+            if mine in timed and other in timed:
+                turns = zip(timed[other].seconds, timed[mine].seconds, strict=False)
+                kept = statistics.median(theirs / own for theirs, own in turns) >= wanted
+                lines.append(
+                    f"- {mine} against {other.partition(' ')[0]}: {ratio(timed, mine, other)} times as fast "
+                    f"(in CPU seconds {ratio(timed, mine, other, 'processor')}); "
+                    f"wanted at least {wanted:g}: **{'yes' if kept else 'no'}**"
+                )
+    for name in list(LEVERS)[1:]:
+        if name in timed and WHOLE in timed:
+            lines.append(
+                f"- lever alone, {name}: {ratio(timed, WHOLE, name)} times the seconds "
+                f"({ratio(timed, WHOLE, name, 'processor')} of CPU) of ours, vLLM beside it"
+            )
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--prompts", type=int, default=64)
+    parser.add_argument("--answers", type=int, default=6)
+    parser.add_argument("--judgments", type=int, default=11)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", nargs="+", help="systems whose names begin so")
+    parser.add_argument("--write", action="store_true", help="replace the tables in results/tables")
+    given = parser.parse_args()
+    vllm = require_vllm()
+    size = Size(given.prompts, given.answers, given.judgments)
+    begun = time.perf_counter()
+    with tempfile.TemporaryDirectory() as directory:
+        timed = systems(Path(directory), size, given.repeats)
+        if given.only:
+            timed = {name: one for name, one in timed.items() if name.startswith(tuple(given.only))}
+        # In two companies, so that not all engines are in memory at once.
+        companies = [{name: one for name, one in timed.items() if (name in LEVERS) == lever} for lever in (False, True)]
+        loads = [load for company in companies for load in run(company, given.repeats)]
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "trl"))
+    facts = [
+        f"{size.prompts} prompts, K = {size.answers}, N = {size.judgments}, {MODEL}, one thread a process",
+        f"{os.cpu_count()} cores ({platform.machine()}), load {min(loads):.1f} to {max(loads):.1f}, "
+        f"median {statistics.median(loads):.1f}",
+        f"vLLM {vllm} (CPU), {libraries}; whole benchmark {time.perf_counter() - begun:.0f} s",
+    ]
+    rows = [row(name, one) for name, one in timed.items()]
+    text = "\n".join([*facts, "", table(rows), "", *claims(timed), ""])
+    print(text)
+    if given.write:
+        TABLES.joinpath("round.md").write_text(f"# A steady round, ours and baselines\n\n{text}", encoding="utf-8")
+        kept = {
+            name: {key: getattr(one, key) for key in ("start", "first", "seconds", "processor", "facts", "check")}
+            for name, one in timed.items()
+        }
+        content = {"setting": facts, "systems": kept}
+        TABLES.joinpath("round.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

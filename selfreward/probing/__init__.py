@@ -1,0 +1,1 @@
+"""Metric families on any checkpoint, without a loop: `selfreward probe`. Nothing is kept but what is asked for."""

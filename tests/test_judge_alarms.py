@@ -1,0 +1,33 @@
+"""Alarms about a judge: they fire where the whole interval is beyond the limit, and not before."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from selfreward.records import Measurement
+from selfreward.report.alarms import JUDGES, alarms
+from selfreward.report.catalogue import BY_METRIC
+from selfreward.report.reading import Key
+
+
+def fired(metric, pool, value, half, n=50):
+    low, high = (None, None) if half is None else (value - half, value + half)
+    rows = {1: Measurement(1, "policy", metric, "all", pool, value, low, high, n, 0, "")}
+    reading = SimpleNamespace(rounds=[1], by_key={Key(metric, pool): rows}, measurements=list(rows.values()))
+    return alarms(reading)
+
+
+@pytest.mark.parametrize(("metric", "pool", "limit", "upward", "meaning"), JUDGES)
+def test_a_judge_beyond_its_limit_is_called_out(metric, pool, limit, upward, meaning):
+    assert metric in BY_METRIC, "people have words for it"
+    away = 0.08 if upward else -0.08
+    (alarm,) = fired(metric, pool, limit + away, 0.05)
+    assert meaning in alarm.evidence and f"{limit + away:.3f}".lstrip("0")[:3] in alarm.evidence
+    assert not fired(metric, pool, limit + away, 0.1), "the interval holds the limit"
+    assert not fired(metric, pool, limit - away, 0.05)
+    assert not fired(metric, pool, limit + away, None), "without an interval nothing is shown"
+
+
+def test_a_fact_without_an_interval_is_called_out_by_its_value():
+    assert fired("held_out_is_training_judge", "report", 1.0, None, n=0)
+    assert not fired("held_out_is_training_judge", "report", 0.0, None, n=0)
