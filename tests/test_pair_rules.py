@@ -192,6 +192,48 @@ def test_every_loser_has_its_turn():
     assert drawn == {f"loser {i}" for i in range(4)}
 
 
+# --- best against the sweet spot --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("table", "rejected"),
+    [
+        ([5.0, *[4.0] * 14, 3.0, 0.0], 3.0),  # mu 3.76, sigma 1.00: mu - 2 sigma = 1.76
+        ([5.0, *[4.0] * 14, 0.0, 0.0], 0.0),  # mu 3.59, sigma 1.33: .92
+        ([5.0, *[4.0] * 14, 2.0, 0.0], 2.0),  # mu 3.71, sigma 1.07: 1.57
+        ([3.0, 2.0, 1.0, 0.0], 0.0),  # no score of so few lies two deviations below
+        ([5.0, 4.0], 4.0),
+    ],
+)
+def test_the_rejected_score_is_the_one_nearest_to_two_deviations_below_the_mean(table, rejected):
+    (pick,) = choose("sweet_spot", [candidate(f"c{i}", score) for i, score in enumerate(table)])
+    assert (pick.chosen.score.value, pick.rejected.score.value) == (max(table), rejected)
+
+
+@given(
+    st.lists(st.integers(0, 10).map(lambda half: half / 2), min_size=2, max_size=24),
+    st.floats(0.1, 9),
+    st.floats(-5, 5),
+)
+def test_the_sweet_spot_by_statistics_and_under_affine_maps(values, factor, shift):
+    rows = [candidate(f"c{i}", value) for i, value in enumerate(values)]
+    merged = [candidate(f"m{value}", value, copies=float(n)) for value, n in Counter(values).items()]
+    moved = [dataclasses.replace(one, score=counted(factor * one.score.value + shift)) for one in rows]
+    picks = choose("sweet_spot", rows)
+    if len(set(values)) == 1:
+        assert picks.reason == choose("sweet_spot", merged).reason == "tie"
+        return
+    (pick,) = picks
+    mean, deviation = statistics.fmean(values), statistics.pstdev(values)
+    distances = {value: abs(value - (mean - 2 * deviation)) for value in set(values) - {max(values)}}
+    assert pick.chosen.score.value == max(values)
+    assert distances[pick.rejected.score.value] == pytest.approx(min(distances.values()), abs=1e-7)
+    assert choose("sweet_spot", merged)[0].rejected.score == pick.rejected.score, "copies count as samples do"
+    assert names(choose("sweet_spot", moved)) == names(picks)
+    if len(values) <= 5:
+        assert pick.rejected.score.value == min(values), "of so few, best against worst"
+
+
 # --- self-consistency -------------------------------------------------------------------------------------------------
 
 

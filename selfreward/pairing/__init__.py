@@ -7,6 +7,7 @@ better than another; `answers.py` decides who is a candidate and `filters.py` wh
 PAIR_RULES: dict[str, str] = {
     "best_vs_worst": "selfreward.pairing.best_vs_worst:choose",
     "best_vs_random": "selfreward.pairing.best_vs_random:choose",
+    "sweet_spot": "selfreward.pairing.sweet_spot:choose",
     "length_tiers": "selfreward.pairing.length_tiers:choose",
     "z_length": "selfreward.pairing.z_length:choose",
     "self_consistency": "selfreward.pairing.self_consistency:choose",
