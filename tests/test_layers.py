@@ -23,6 +23,7 @@ LAYERS: list[dict[str, list[str]]] = [
     {"engine protocol": ["engines.protocol"]},
     {
         "store": ["files", "seals", "chunks", "directories", "sharing", "run_view", "runs", "store"],
+        "recomputation": ["recomputation"],
         "stats": ["stats", "resampling", "prediction_powered"],
         "roles": ["roles"],
         "prompt files": ["pools_file", "pairs_file", "anchors_file", "probes"],

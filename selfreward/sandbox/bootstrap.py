@@ -23,6 +23,7 @@ from transformers import LlamaForCausalLM, TrainerCallback, TrainerControl, Trai
 from transformers.training_args import TrainingArguments
 from trl.trainer.sft_config import SFTConfig
 
+from selfreward.recomputation import RECOMPUTATION
 from selfreward.sandbox.annotator import AnnotatorDials
 from selfreward.sandbox.floors import skill_table
 from selfreward.sandbox.lessons import Lesson, OwnReply, Teacher, draw_judged_task
@@ -149,6 +150,9 @@ def _train_stage(
     )
     lengths = [len(lesson.prompt_ids) + len(lesson.completion_ids) for lesson in lessons]
     batches = length_batches(lengths, recipe.batch_tokens, random.Random(f"order {seed}"))
+    named: dict[str, Any] = {"lr_scheduler_type": "constant", RECOMPUTATION: False}
+    if stage.decay:
+        named |= {**_DECAY, "warmup_steps": recipe.warmup_steps}
     with tempfile.TemporaryDirectory() as scratch:
         arguments = SFTConfig(
             output_dir=scratch,
@@ -161,12 +165,11 @@ def _train_stage(
             seed=seed,
             use_cpu=True,
             bf16=False,
-            activation_checkpointing=False,
             save_strategy="no",
             logging_strategy="no",
             report_to="none",
             disable_tqdm=True,
-            **({**_DECAY, "warmup_steps": recipe.warmup_steps} if stage.decay else {"lr_scheduler_type": "constant"}),
+            **named,
         )
         trainer = SeedTrainer(model, arguments, rows, batches, recipe.verdict_weight, curve)
         curve.begin_stage([sum(lengths[index] for index in batch) for batch in batches], trainer.losses)

@@ -4,7 +4,6 @@ A saved step is whole when `whole.json` stands in it, which is written last and 
 that was killed while being written, or while being deleted, is recognised and ignored.
 """
 
-import dataclasses
 import json
 import logging
 import os
@@ -19,12 +18,13 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback, TrainingArguments
+from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
 from transformers.utils import logging as transformers_logging
 
 from selfreward.engines.chat import load_renderer
 from selfreward.errors import DataError, StoreError, TrainingError
 from selfreward.recipe import ModelRecipe, TrainRecipe
+from selfreward.recomputation import RECOMPUTATION
 from selfreward.trainers import full_precision
 from selfreward.trainers.adapters import merged
 
@@ -32,11 +32,6 @@ Progress = Callable[[int, int, float], None]
 """Called after every step with step, number of steps, loss."""
 
 MARKER = "whole.json"
-_RECOMPUTING = (
-    "activation_checkpointing"
-    if any(field.name == "activation_checkpointing" for field in dataclasses.fields(TrainingArguments))
-    else "gradient_checkpointing"
-)
 
 
 def be_quiet() -> None:
@@ -106,8 +101,7 @@ def arguments(recipe: TrainRecipe, model: ModelRecipe, scratch: Path, seed: int,
         "weight_decay": recipe.weight_decay,
         "max_grad_norm": recipe.max_grad_norm,
         "max_length": None,
-        # TRL's default is to compute activations twice. transformers 5.19, which vLLM 0.32 wants, has the older name.
-        _RECOMPUTING: False,
+        RECOMPUTATION: False,
         "bf16": model.dtype == "bfloat16",
         "fp16": model.dtype == "float16",
         "use_cpu": device_name(model) == "cpu",
