@@ -13,11 +13,12 @@ from pathlib import Path
 from selfreward.cast import Cast, Policy
 from selfreward.environment import environment
 from selfreward.handoff import HandOffReport
+from selfreward.measuring import RoundRows
 from selfreward.preflight import preflight
 from selfreward.progress import Progress
 from selfreward.recipe import Recipe
 from selfreward.runs import Run
-from selfreward.steps import RoundRows, Steps
+from selfreward.steps import Steps
 from selfreward.store import Store
 from selfreward.trackers import tracking
 

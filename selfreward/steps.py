@@ -5,13 +5,14 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from selfreward.cast import Cast, Policy
 from selfreward.checkpoints import chat_digest
 from selfreward.gates import best_round, decision, judge_round, refuse_oracle_rules, require_readable
 from selfreward.judging import Judging
-from selfreward.metrics.evidence import Evidence, PoolRows, Verifier
+from selfreward.measuring import Measuring, RoundRows
+from selfreward.metrics.evidence import Verifier
 from selfreward.pairing.judgments import judgment_pairs
 from selfreward.preferences import Preferences
 from selfreward.progress import Progress, Stage
@@ -19,8 +20,6 @@ from selfreward.recipe import Recipe, as_dict
 from selfreward.records import (
     Drop,
     Judgment,
-    Labelled,
-    Likelihood,
     Measurement,
     MetaJudgment,
     Pair,
@@ -32,30 +31,11 @@ from selfreward.records import (
 from selfreward.runs import Row, Run, Work
 from selfreward.scoring.battles import hold_battles
 from selfreward.scoring.pointwise import distinct
-from selfreward.scrutiny import Scrutiny
-from selfreward.side_steps import SideSteps
 from selfreward.sources import Source
-from selfreward.stages import compare, judge, likelihoods, measure, pair, respond, train, verify, write
+from selfreward.stages import compare, judge, pair, respond, train, verify, write
 from selfreward.stages.given import given
 from selfreward.stages.train import Build
 from selfreward.trackers import Tracking
-
-
-@dataclass(frozen=True)
-class RoundRows:
-    """The sealed rows that made a round's policy."""
-
-    prompts: Rows[Prompt]
-    responses: Rows[Response]
-    judgments: Rows[Judgment]
-    metas: Rows[MetaJudgment]
-    pairs: Rows[Pair]
-    drops: Rows[Drop]
-
-    @classmethod
-    def none(cls) -> Self:
-        """Round 0: nothing made the start policy."""
-        return cls(Rows([]), Rows([]), Rows([]), Rows([]), Rows([]), Rows([]))
 
 
 @dataclass
@@ -67,30 +47,19 @@ class Steps:
     cast: Cast
     progress: Progress
     told: Tracking = field(default_factory=Tracking)
-    pools: Rows[Prompt] = field(default_factory=lambda: Rows([]))
-    frozen: Rows[Labelled] = field(default_factory=lambda: Rows([]))
-    initial: PoolRows | None = None
-    initial_digest: str = ""
-    pool_rows: list[tuple[PoolRows, str]] = field(default_factory=list)
-    frozen_judgments: list[Rows[Judgment]] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
     rejected: set[int] = field(default_factory=set)
-    scrutiny: Scrutiny = field(init=False)
-    side: SideSteps = field(init=False)
+    measuring: Measuring = field(init=False)
 
     def __post_init__(self) -> None:
-        self.scrutiny = Scrutiny(self.recipe, self.cast, self._complete, self.progress.say)
-        self.side = SideSteps(self.recipe, self.cast, self._complete)
+        self.measuring = Measuring(self.recipe, self.verifier, self.cast, self._complete, self.progress.say)
 
     def begin(self, start: Policy) -> None:
         """Round 0: the start policy is copied into the run, and the frozen pools are written down."""
         determined_by = {"start": start.digest, "text_files": start.text_files}
         self._checkpoint(0, determined_by, train.adopt(start.directory, start.digest))
-        pools_by = {"measure": measure.pools_settings(self.recipe.measure)}
-        self.pools = self._complete(given(0, "pools", Prompt, self.source.pools(), pools_by))
-        self.frozen = self._complete(given(0, "frozen", Labelled, self.source.frozen(), pools_by))
-        self.side.begin(self.pools)
+        self.measuring.begin(self.source)
 
     def prompts(self, number: int) -> tuple[Rows[Prompt], list[Drop]]:
         """The round's prompts: drawn, and a share written by the model itself; with what was refused and why."""
@@ -108,7 +77,7 @@ class Steps:
             written, drops = write.select(
                 replies,
                 drawn,
-                [*self.pools, *self.side.prompts],
+                self.measuring.prompts(),
                 recipe.writer,
                 wanted,
                 overlap_words=self.source.overlap_words,
@@ -248,104 +217,12 @@ class Steps:
             self._checkpoint(number, determined_by, build_alone)
 
     def measure(self, number: int, rows: RoundRows) -> None:
-        """The policy's samples on the frozen pools, their scores and likelihoods, then every metric."""
-        recipe = self.recipe
-        policy = self.cast.policies[number]
-        judging = Judging(measure.pool_judging(recipe), self.cast, self._complete, number, number + 1)
-        asking = measure.pool_sampling(recipe)
-        prompts = _by_id(self.pools)
-        sampling = respond.respond(
-            self.cast.player(policy), self.pools, asking, round=number, artifact="eval_responses"
-        )
-        responses = self._complete(sampling)
-        inputs = {"pools": self.pools.digest, "responses": responses.digest}
-
-        def score(prompts: Mapping[str, Prompt], answers: Sequence[Response], artifact: str, **made_from: str) -> Any:
-            return judging.judge(prompts, answers, made_from, artifact)
-
-        judgments = score(prompts, distinct(responses), "eval_judgments", **inputs)
-        frozen_judgments = score(
-            {row.prompt.id: row.prompt for row in self.frozen},
-            [row.response for row in self.frozen],
-            "frozen_judgments",
-            frozen=self.frozen.digest,
-        )
-        pool_rows = PoolRows(self.pools, responses, judgments)
-        steering, locked = measure.apart(self.frozen)
-        scrutiny = self.scrutiny.ask(number, pool_rows, judging, steering, rows.judgments)
-        side = self.side.measure(number, policy)
-        likelihood_rows = self._likelihoods(number, prompts, responses, inputs) if number else {}
-        self.initial = self.initial or pool_rows
-        start = self.cast.start_of(number)
-        previous, previous_digest = self.pool_rows[start] if number else (None, "")
-        earlier_judgments = [self.frozen_judgments[0], self.frozen_judgments[start]] if number else []
-        evidence = Evidence(
-            round=number,
-            policy=policy.digest,
-            pools=pool_rows,
-            initial=self.initial,
-            frozen=steering,
-            frozen_judgments=measure.about(steering, frozen_judgments),
-            likelihoods=likelihood_rows,
-            round_prompts=rows.prompts,
-            round_responses=rows.responses,
-            round_judgments=rows.judgments,
-            round_meta=rows.metas,
-            round_pairs=rows.pairs,
-            round_drops=rows.drops,
-            training=self._facts(number)["metrics"],
-            verifier=self.verifier,
-            previous=previous,
-            frozen_judgments_previous=measure.about(steering, earlier_judgments[-1]) if earlier_judgments else (),
-            frozen_judgments_initial=measure.about(steering, earlier_judgments[0]) if earlier_judgments else (),
-            locked=locked,
-            locked_judgments=measure.about(locked, frozen_judgments),
-            **scrutiny.fields,
-            **side.fields,
-        )
-        self.initial_digest = self.initial_digest or judgments.digest
-        sealed = [responses, judgments, self.frozen, frozen_judgments, *likelihood_rows.values()]
-        sealed += [rows.prompts, rows.responses, rows.judgments, rows.metas, rows.pairs, rows.drops]
-        sealed += earlier_judgments
-        digests = [*(part.digest for part in sealed), self.initial_digest, previous_digest, policy.digest]
-        digests += [*scrutiny.digests, *side.digests, *(digest for _, digest in self.pool_rows)]
-        work = measure.measure(evidence, made_from=digests, verifier=recipe.measure.verifier)
-        measured = self._complete(work)
+        """Everything that is measured of the round's policy, told to the tracker and kept for the gates."""
+        facts = self._facts(number)["metrics"]
+        measured = self.measuring.measure(number, rows, facts)
         self.measurements += measured
-        self.told.round(number, measured, self._facts(number)["metrics"])
-        refuse_oracle_rules(recipe.gates, self.measurements, number)
-        self.pool_rows.append((pool_rows, judgments.digest))
-        self.frozen_judgments.append(frozen_judgments)
-
-    def _likelihoods(
-        self, number: int, prompts: Mapping[str, Prompt], responses: Sequence[Response], inputs: Mapping[str, str]
-    ) -> dict[str, Rows[Likelihood]]:
-        """The policy's own answers under itself, the policy it was trained from and the start policy.
-
-        On the report pool, and on the gate pool where a rule of the gates asks for a KL there.
-        """
-        gated = {rule.pool for rule in self.recipe.gates.rules if rule.metric.startswith("kl_")}
-        asked = {"report", *(gated & {"gate"})}
-        answers = [response for response in responses if prompts[response.prompt_id].pool in asked]
-        made_from = {**inputs, "asked": ",".join(sorted(asked))} if len(asked) > 1 else inputs
-        policies = self.cast.policies
-        found = {}
-        for name, policy in {
-            "policy": policies[number],
-            "previous": policies[self.cast.start_of(number)],
-            "initial": policies[0],
-        }.items():
-            work = likelihoods.likelihoods(
-                self.cast.player(policy),
-                prompts,
-                answers,
-                self.recipe.generate,
-                made_from=made_from,
-                round=number,
-                artifact=f"likelihoods_{name}",
-            )
-            found[name] = self._complete(work)
-        return found
+        self.told.round(number, measured, facts)
+        refuse_oracle_rules(self.recipe.gates, self.measurements, number)
 
     def verdict(self, number: int) -> str:
         """The gates' word on the round: go on, stop, or roll back, which sets where the next round starts.

@@ -42,7 +42,7 @@ LAYERS: list[dict[str, list[str]]] = [
     {"trainers": ["trainers"]},
     {"cast": ["cast"], "gates": ["gates"], "further questions": ["probe_questions", "cohorts"]},
     {"stages": ["stages"], "preflight": ["preflight"], "environment": ["environment"]},
-    {"loop": ["judging", "preferences", "scrutiny", "side_steps", "steps", "loop"]},
+    {"loop": ["judging", "preferences", "measuring", "scrutiny", "side_steps", "steps", "loop"]},
     {
         "report": ["report"],
         "ablate": ["ablate"],

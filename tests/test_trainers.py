@@ -267,7 +267,7 @@ def test_killed_processes_end_where_an_uninterrupted_one_does(start, pairs, tmp_
         assert child.stdout is not None
         for lines, _ in enumerate(child.stdout, start=1):
             if kills < 5 and lines >= source.randint(1, 4):
-                time.sleep(source.uniform(0, 0.15))
+                time.sleep(source.uniform(0, 0.03))
                 child.send_signal(signal.SIGKILL)
                 kills += 1
                 break

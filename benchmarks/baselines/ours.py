@@ -21,12 +21,13 @@ from selfreward.config import build_recipe
 from selfreward.environment import environment
 from selfreward.handoff import HandOffReport
 from selfreward.loop import iterate
+from selfreward.measuring import RoundRows
 from selfreward.preflight import preflight
 from selfreward.progress import Progress
 from selfreward.records import Pair, Prompt, Response
 from selfreward.sandbox.oracle import oracle_score
 from selfreward.sandbox.world import parse_task
-from selfreward.steps import RoundRows, Steps
+from selfreward.steps import Steps
 from selfreward.store import Store
 
 

@@ -123,6 +123,8 @@ class ServedEngine:
                 reasoning = "\n".join(part for part in (answer.reasoning.strip(), thought) if part)
                 return Completion(text, reasoning, (), "stop" if answer.finished else "length")
             if answer.status in (401, 403, 404) and not self._counts.replies:
+                # Here, not where it is caught: until then this thread would ask the next question.
+                self._server.ended.set()
                 self._refused(answer)
             if not answer.again:
                 break
