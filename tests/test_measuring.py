@@ -1,0 +1,76 @@
+"""What a round is measured against, what must not be trained on, and that a rejected round is no start for another."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfreward.cast import Cast
+from selfreward.config import build_recipe, load_recipe
+from selfreward.environment import environment
+from selfreward.loop import run
+from selfreward.measuring import Measuring
+from selfreward.progress import Progress
+from selfreward.records import Measurement, Prompt, Rows
+from selfreward.runs import Work
+from selfreward.sources import open_source
+from selfreward.steps import Steps
+from selfreward.store import Store
+
+SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
+SMALL = ("meta.enabled=false", "prompts.writer.share=0", "prompts.per_round=16", "train.learning_rate=2e-3")
+
+
+def test_previous_is_the_round_before_and_initial_is_round_0(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run(load_recipe(SMOKE, SMALL), store, "moved", Progress(style="silent"))
+    view = store.existing("moved")
+    for metric in ("judge_tau", "self_judged_win_rate", "kl_{}_k3_token"):
+        named = metric if "{}" in metric else metric + "_{}"
+        values = [
+            {
+                row.metric: row.value
+                for row in view.read(number, "measurements", Measurement)
+                if row.pool in ("report", "frozen") and row.cohort == "all"
+            }
+            for number in (1, 2)
+        ]
+        first, second = ((found[named.format("previous")], found[named.format("initial")]) for found in values)
+        assert first[0] == first[1] is not None, f"{metric}: before round 1 there is round 0 only"
+        assert second[0] != second[1], f"{metric}: before round 2 there are two policies, and they differ"
+
+
+def test_prompts_of_cohorts_are_among_those_that_are_measured_on() -> None:
+    cohorts: dict[str, Any] = {"measure": {"cohorts": {"letters": {"source": "own:arithmetic"}}}}
+    recipe = build_recipe([cohorts])
+
+    def complete(work: Work[Any, Prompt]) -> Rows[Prompt]:
+        return Rows([row for index, chunk in enumerate(work.chunks) for row in work.compute(chunk, index)])
+
+    measuring = Measuring(recipe, None, Cast(recipe, lambda *_: None), complete, lambda _: None)
+    measuring.begin(open_source(recipe))
+    pools = {prompt.id for prompt in measuring.pools}
+    beside = [prompt for prompt in measuring.prompts() if prompt.id not in pools]
+    assert len(pools) == 500 and beside and {prompt.cohort for prompt in beside} == {"letters"}
+
+
+def row(number: int, metric: str, value: float, pool: str) -> Measurement:
+    return Measurement(number, "p", metric, "all", pool, value, value - 0.01, value + 0.01, 100, 0, "")
+
+
+@pytest.mark.parametrize(("action", "start"), [("rollback", 0), ("warn", 2)])
+def test_a_round_that_was_rolled_back_is_no_start_for_a_later_one(tmp_path: Path, action: str, start: int) -> None:
+    recipe = load_recipe(SMOKE, [f"gates.rules=[{{metric: length_tokens, above: 0.5, action: {action}}}]", "rounds=3"])
+    with Store(tmp_path).open_run("gated", recipe, environment=environment(recipe)) as artifacts:
+        cast = Cast(recipe, lambda *_: None)
+        steps = Steps(recipe, open_source(recipe), None, artifacts, cast, Progress(style="silent"))
+        # The judge likes every round better than the one before, which the gate does not let count.
+        for number in range(3):
+            steps.measurements += [
+                row(number, "judge_mean", 3.0 + number, "selection"),
+                row(number, "judge_mean_change", float(number), "selection"),
+                row(number, "length_tokens", 9.0, "gate"),
+            ]
+        for number in (1, 2):
+            steps.verdict(number)
+        assert cast.start_of(3) == start
