@@ -174,7 +174,7 @@ def main() -> None:
             timed = {name: one for name, one in timed.items() if name.startswith(tuple(given.only))}
         # In two companies, so that not all engines are in memory at once.
         companies = [{name: one for name, one in timed.items() if (name in LEVERS) == lever} for lever in (False, True)]
-        loads = [load for company in companies for load in run(company, given.repeats)]
+        loads = [load for company in companies for load in (run(company, given.repeats) if company else [])]
     libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "trl"))
     facts = [
         f"{size.prompts} prompts, K = {size.answers}, N = {size.judgments}, {MODEL}, one thread a process",
