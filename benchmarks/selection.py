@@ -8,8 +8,7 @@ both on the report pool, which no rule reads. The same noise is in every rule's 
 good by a little), so differences between rules are what counts. Intervals are t-intervals over runs; runs of one arm or
 seed model are not independent, so an interval over arms and the means by seed model stand beside them. The gates of
 recipes/gated.yaml are replayed on the sealed measurements with all rounds planned; in the runs nothing acted, so that
-every round could be chosen. `--also` reads the finished runs of grids that other commands make, for the rules that need
-their measurements only. Rules in selection_rules.py were explored; gates.best_round is the stated one.
+every round could be chosen. `--also` reads the finished runs of grids that other commands make.
 """
 
 import argparse
@@ -19,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from selection_runs import LATEST, RunStudy, measured_run, study_run
+from selection_runs import HELD_OUT, HIGHEST, OWN, RunStudy, measured_run, study_run
 
 from selfreward.ablate import Grid, ablate, load_grid, require_all
 from selfreward.config import load_recipe
@@ -32,15 +31,19 @@ from selfreward.store import Store
 
 ROOT = Path(__file__).parent.parent
 RULES = {
-    "selected": "the stated rule (`gates.best_round`, selection pool)",
-    "selected, gated": "the same, without the rounds that the gates would stop or roll back",
-    "selected on twice the prompts": "the same on the gate and selection pools together",
-    "selected by round 0's judge": "the same, with one judge for all rounds, one greedy reading",
-    LATEST: "of the same candidates the latest that is as good",
+    OWN: "`gates.best_round`, `select_by: judge`",
+    f"{OWN}, gated": "the same, without the rounds that the gates would stop or roll back",
+    HELD_OUT: "`gates.best_round`, `select_by: held_out`",
+    f"{HELD_OUT}, gated": "the same, without the rounds that the gates would stop or roll back",
+    HIGHEST: "of the same candidates the one of the highest gain, not the latest that is as good",
     "last": "always the last round",
     "first": "always the first trained round",
     "start": "always the start policy",
 }
+
+
+SHOWN = (OWN, HELD_OUT, f"{HELD_OUT}, gated")
+"""The rules that the table by arm shows."""
 
 
 def over_runs(values: Sequence[float]) -> Estimate:
@@ -56,22 +59,26 @@ def mean_text(values: Sequence[float]) -> str:
 
 
 def regret_table(runs: Sequence[RunStudy], caption: str) -> Table:
-    """One row per rule; `selected minus this` below 0 means that the stated rule is the better one."""
+    """One row per rule; a stated rule minus this one below 0 means that the stated one is better."""
     models = sorted({run.model for run in runs})
+    rules = [rule for rule in RULES if rule in runs[0].regret]
+    stated = [rule for rule in (OWN, HELD_OUT) if rule in rules]
     rows = []
-    for rule in (rule for rule in RULES if rule in runs[0].regret):
+    for rule in rules:
         mean = over_runs([run.regret[rule] for run in runs])
-        less = [run.regret["selected"] - run.regret[rule] for run in runs]
-        over_arms = clustered_mean(less, [run.arm for run in runs])
-        versus = (
-            [DASH, DASH] if rule == "selected" else [text(found, signed=True) for found in (over_runs(less), over_arms)]
-        )
+        versus = []
+        for mine in stated:
+            less = [run.regret[mine] - run.regret[rule] for run in runs]
+            over_arms = clustered_mean(less, [run.arm for run in runs])
+            same = rule == mine
+            versus += [DASH, DASH] if same else [text(found, signed=True) for found in (over_runs(less), over_arms)]
         by_model = ", ".join(
             number_text(over_runs([r.regret[rule] for r in runs if r.model == m]).value) for m in models
         )
         best = f"{sum(run.regret[rule] == 0 for run in runs)} of {len(runs)}"
         rows.append([f"{rule}: {RULES[rule]}", text(mean), *versus, best, by_model])
-    header = ["rule", "regret", "selected minus this, over runs", "over arms", "chose the best"]
+    compared = [heading for mine in stated for heading in (f"{mine} minus this, over runs", "over arms")]
+    header = ["rule", "regret", *compared, "chose the best"]
     return Table(caption, [*header, f"regret by seed model ({', '.join(models)})"], rows)
 
 
@@ -93,26 +100,16 @@ def arm_table(runs: Sequence[RunStudy]) -> Table:
     rows = []
     for arm, mine in arms.items():
         path = " → ".join(f"{sum(run.truth[n] for run in mine) / len(mine):.3f}" for n in range(len(mine[0].truth)))
-        chosen = ["/".join(str(run.chosen[rule]) for run in mine) for rule in ("selected", "selected, gated")]
+        chosen = ["/".join(str(run.chosen[rule]) for run in mine) for rule in SHOWN]
         best = "/".join(str(run.truth.index(max(run.truth))) for run in mine)
-        regrets = [mean_text([run.regret[rule] for run in mine]) for rule in ("selected", "last", "first")]
+        regrets = [mean_text([run.regret[rule] for run in mine]) for rule in (*SHOWN, "last", "first")]
         fell = sum(bool(run.fell) for run in mine)
         gates = Counter(metric for run in mine for metric, rounds in run.fired.items() if rounds)
         fired = ", ".join(f"{metric} {count}" for metric, count in gates.items()) or "none"
         rows.append([arm, str(len(mine)), path, best, *chosen, *regrets, str(fell), fired])
-    header = [
-        "arm",
-        "runs",
-        "true accuracy by round",
-        "best in hindsight",
-        "selected",
-        "gated",
-        "regret: selected",
-        "last",
-    ]
-    return Table(
-        "By arm; rounds of each run in the order of the seed models", [*header, "first", "fell", "gates"], rows
-    )
+    header = ["arm", "runs", "true accuracy by round", "best in hindsight", *SHOWN]
+    header += [f"regret: {SHOWN[0]}", *SHOWN[1:], "last", "first", "fell", "gates"]
+    return Table("By arm; rounds of each run in the order of the seed models", header, rows)
 
 
 def gate_table(runs: Sequence[RunStudy]) -> Table:
@@ -147,8 +144,7 @@ def main() -> None:
     grids = [load_grid(path) for path in asked.grid]
     for grid in grids:
         require_all(ablate(grid, asked.results, asked.jobs, Progress()))
-    anchors = asked.results / ".cache" / "anchored"
-    runs = [study_run(Reading(store.existing(name)), arm, model, gates, anchors) for arm, model, name in cells(grids)]
+    runs = [study_run(Reading(store.existing(name)), arm, model, gates) for arm, model, name in cells(grids)]
     others: dict[tuple[str, int], RunStudy] = {}
     for arm, model, name in cells([load_grid(path) for path in asked.also]):
         if not (asked.results / name).exists():

@@ -1,17 +1,16 @@
 """One run, for selection.py: its truth by round, which round each rule takes, where the truth fell, what gates say."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from selection_rules import anchored_round, latest_within_error, round_by_scores
-
-from selfreward.gates import best_round, judge_round
+from selfreward.gates import SELECTION_METRICS, SELECTION_POOL, best_round, judge_round
 from selfreward.recipe import GatesRecipe
+from selfreward.records import Measurement
 from selfreward.report.compare import compare_rounds
 from selfreward.report.reading import Key, Reading
 
 METRIC, POOL = "true_accuracy", "report"
-LATEST = "latest within one standard error"
+OWN, HELD_OUT, HIGHEST = "own judge", "held-out judge", "highest by the own judge"
 
 
 @dataclass(frozen=True)
@@ -28,42 +27,44 @@ class RunStudy:
     fired: dict[str, tuple[int, ...]]
 
 
-def study_run(reading: Reading, arm: str, model: str, gates: GatesRecipe, anchors: Path) -> RunStudy:
-    rows = reading.by_key[Key(METRIC, POOL)]
-    truth = tuple(float(rows[number].value or 0.0) for number in reading.rounds)
+def study_run(reading: Reading, arm: str, model: str, gates: GatesRecipe) -> RunStudy:
+    """A run whose gate pool was read as `gates` needs it."""
     fired, rejected = replay(reading, gates)
-    chosen = {
-        "selected, gated": best_round(reading.measurements, rejected),
-        "selected on twice the prompts": round_by_scores(two_pools(reading)),
-        "selected by round 0's judge": anchored_round(reading, anchors),
-        **measured_rules(reading),
-    }
-    regret = {rule: max(truth) - truth[number] for rule, number in chosen.items()}
-    return RunStudy(reading.name, arm, model, truth, chosen, regret, fallen_rounds(reading), fired)
-
-
-def measured_rules(reading: Reading) -> dict[str, int]:
-    """The rules that need nothing but the sealed measurements."""
-    rows = reading.measurements
-    simple = {"last": reading.rounds[-1], "first": reading.rounds[1], "start": 0}
-    return {"selected": best_round(rows), LATEST: latest_within_error(rows), **simple}
+    return _study(reading, arm, model, rejected, fallen_rounds(reading), fired)
 
 
 def measured_run(reading: Reading, arm: str, model: str) -> RunStudy:
-    """A run of another grid: by its measurements alone."""
-    rows, chosen = reading.by_key[Key(METRIC, POOL)], measured_rules(reading)
+    """A run of another grid: what is chosen, without gates and falls."""
+    return _study(reading, arm, model, None, (), {})
+
+
+def _study(
+    reading: Reading,
+    arm: str,
+    model: str,
+    rejected: set[int] | None,
+    fell: tuple[int, ...],
+    fired: dict[str, tuple[int, ...]],
+) -> RunStudy:
+    rows, measured = reading.by_key[Key(METRIC, POOL)], reading.measurements
     truth = tuple(float(rows[number].value or 0.0) for number in reading.rounds)
+    chosen = {}
+    for rule, by in {OWN: "judge", HELD_OUT: "held_out"}.items():
+        if Key(SELECTION_METRICS[by][0], SELECTION_POOL) in reading.by_key:
+            chosen[rule] = best_round(measured, select_by=by)
+            if rejected is not None:
+                chosen[f"{rule}, gated"] = best_round(measured, rejected, select_by=by)
+    chosen |= {HIGHEST: highest(measured), "last": reading.rounds[-1], "first": reading.rounds[1], "start": 0}
     regret = {rule: max(truth) - truth[number] for rule, number in chosen.items()}
-    return RunStudy(reading.name, arm, model, truth, chosen, regret, (), {})
+    return RunStudy(reading.name, arm, model, truth, chosen, regret, fell, fired)
 
 
-def two_pools(reading: Reading) -> dict[int, dict[str, float]]:
-    """Round → prompt of the gate or selection pool → the judge's mean score."""
-    pools = ("gate", "selection")
-    return {
-        n: {k: v for pool in pools for k, v in reading.per_prompt(n, pool)["judge_mean"].items()}
-        for n in reading.rounds
-    }
+def highest(measurements: Sequence[Measurement]) -> int:
+    """The rule's candidate of the highest gain by the own judge, the first of equals."""
+    metric, unchanged = SELECTION_METRICS["judge"]
+    rows = [row for row in measurements if (row.metric, row.pool, row.cohort) == (metric, SELECTION_POOL, "all")]
+    gains = [(row.value, -row.round) for row in rows if row.value is not None and (row.low or 0.0) > unchanged]
+    return -max(gains)[1] if gains else 0
 
 
 def replay(reading: Reading, gates: GatesRecipe) -> tuple[dict[str, tuple[int, ...]], set[int]]:

@@ -39,7 +39,8 @@ from selfreward.sandbox.seed_cache import known_directory
 from selfreward.sandbox.seed_names import SeedName, is_seed_name, parse_seed_name
 
 MODEL = "{model}"
-KEYS = {"base", "arms", "models", "seeds", "contrasts"}
+OPTIONAL = {"contrasts", "overrides"}
+KEYS = {"base", "arms", "models", "seeds"} | OPTIONAL
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Grid:
     name: str
     base: Path
     arms: Mapping[str, tuple[str, ...]]
+    """Each with the grid's own overrides first, so that an arm has the last word."""
     models: tuple[str, ...]
     seeds: tuple[int, ...]
     contrasts: tuple[tuple[str, ...], ...]
@@ -99,13 +101,14 @@ def load_grid(path: Path) -> Grid:
         raise RecipeError(f"grid {path}: cannot be read ({problem.strerror})") from problem
     except (YAMLError, OmegaConfBaseException) as problem:
         raise RecipeError(f"grid {path}: not valid YAML: {problem}") from problem
-    if not isinstance(raw, dict) or not KEYS - {"contrasts"} <= set(raw) <= KEYS:
+    if not isinstance(raw, dict) or not KEYS - OPTIONAL <= set(raw) <= KEYS:
         found = ", ".join(sorted(raw)) if isinstance(raw, dict) else type(raw).__name__
         raise RecipeError(f"grid {path}: found {found}; expected the keys {', '.join(sorted(KEYS))}")
+    shared = tuple(map(str, raw.get("overrides") or ()))
     grid = Grid(
         name=path.stem,
         base=(path.parent / str(raw["base"])).resolve(),
-        arms={str(arm): tuple(map(str, overrides or ())) for arm, overrides in raw["arms"].items()},
+        arms={str(arm): (*shared, *map(str, overrides or ())) for arm, overrides in raw["arms"].items()},
         models=tuple(map(str, raw["models"])),
         seeds=tuple(map(int, raw["seeds"])),
         contrasts=tuple(tuple(map(str, contrast)) for contrast in raw.get("contrasts") or ()),

@@ -79,7 +79,7 @@ def resolve_round(view: RunView, wanted: str) -> int:
         return trained[-1]
     if wanted == "best":
         rows, recipe = [row for number in trained for row in measurements(view, number)], view.recipe()
-        return best_round(rows, rejected_rounds(recipe.gates, recipe.rounds, rows))
+        return best_round(rows, rejected_rounds(recipe.gates, recipe.rounds, rows), recipe.gates.select_by)
     if wanted.isdecimal() and int(wanted) in trained:
         return int(wanted)
     there = ", ".join(map(str, trained))

@@ -27,37 +27,44 @@ from selfreward.records import Judgment, Measurement
 from selfreward.stats import t_quantile
 
 SELECTION_POOL = "selection"
-SELECTION_METRIC = "judge_mean"
-CHANGE_METRIC = "judge_mean_change"
+SELECTION_METRICS = {"judge": ("judge_mean_change", 0.0), "held_out": ("held_out_win_rate_initial", 0.5)}
+"""`gates.select_by` → the metric by which rounds are compared, and what it is where nothing changed."""
 
 
-def best_round(measurements: Iterable[Measurement], rejected: Collection[int] = ()) -> int:
-    """The round whose policy a user should take, by the judge's mean score on the selection pool.
+def best_round(
+    measurements: Iterable[Measurement],
+    rejected: Collection[int] = (),
+    select_by: Literal["judge", "held_out"] = "judge",
+) -> int:
+    """The round whose policy a user should take, by what a judge says of the selection pool.
 
-    Rule: a round is a candidate when the lower bound of its paired change against round 0 (`judge_mean_change`) is
-    above 0; round 0 always is. Of the candidates the one with the highest mean score wins, and the earlier one of two
-    equals. So a later round must earn its place, and a run that resolves nothing keeps its start policy. Rounds that
-    the gates stopped or rolled back (`rejected_rounds`) are no candidates.
+    Each round is compared with round 0: by the paired change of its own judge's mean score, or by the share of pairs
+    that it wins by the held-out judge (`select_by`). Rule: a round is a candidate when the lower 95 % bound shows a
+    gain; round 0 always is. Of the candidates the latest is taken that is within one standard error of the highest (the
+    one-standard-error rule of Breiman et al., 1984, with more training in place of fewer leaves: the highest of several
+    noisy means is mostly luck, while training mostly goes on helping). So a run that resolves nothing keeps its start
+    policy. Rounds that the gates stopped or rolled back (`rejected_rounds`) are no candidates.
 
-    Assumption: every policy is scored by its own judge, so the rule trusts the judge to have stayed the same judge. It
-    cannot see a judge that became generous; `judge_minus_truth` is there for that where truth is known.
-    Edge cases: without any row of the metric the answer is round 0; a round with a missing value or change is skipped.
+    Assumption: under `judge` every policy is scored by its own judge, so the rule trusts the judge to have stayed the
+    same judge. It cannot see one that became generous or that likes the wrong thing; the held-out judge can.
+    Edge cases: without any row of the metric the answer is round 0; a round with a missing value or bound is skipped.
 
     Raises GateError when a row that the rule would read is labelled `oracle`.
     """
-    measurements = [row for row in measurements if row.round == 0 or row.round not in rejected]
-    means = _steering(measurements, SELECTION_METRIC)
-    changes = _steering(measurements, CHANGE_METRIC)
-    candidates = [(row.value, -row.round) for row in means.values() if row.value is not None and row.round == 0]
-    for number, change in changes.items():
-        mean = means.get(number)
-        if number > 0 and change.low is not None and change.low > 0 and mean is not None and mean.value is not None:
-            candidates.append((mean.value, -number))
-    return -max(candidates)[1] if candidates else 0
+    metric, unchanged = SELECTION_METRICS[select_by]
+    gains = []
+    for row in _steering((row for row in measurements if row.round > 0 and row.round not in rejected), metric):
+        if row.value is not None and row.low is not None and row.high is not None and row.low > unchanged:
+            error = (row.high - row.low) / 2 / t_quantile(0.975, max(1, row.n - 1))
+            gains.append((row.value, error, row.round))
+    if not gains:
+        return 0
+    highest, error, _ = max(gains, key=lambda gain: (gain[0], gain[2]))
+    return max(number for value, _, number in gains if value >= highest - error)
 
 
-def _steering(measurements: Sequence[Measurement], metric: str) -> dict[int, Measurement]:
-    """Round → the row of `metric` over all cohorts of the selection pool; an oracle-labelled one is refused."""
+def _steering(measurements: Iterable[Measurement], metric: str) -> list[Measurement]:
+    """The rows of `metric` over all cohorts of the selection pool; an oracle-labelled one is refused."""
     rows = [m for m in measurements if (m.metric, m.pool, m.cohort) == (metric, SELECTION_POOL, "all")]
     for row in rows:
         if row.oracle:
@@ -65,7 +72,7 @@ def _steering(measurements: Sequence[Measurement], metric: str) -> dict[int, Mea
                 f"round {row.round}: {metric} on the {row.pool} pool is labelled as oracle knowledge; expected a "
                 "measurement that a user would have; choose the best round by a metric without truth"
             )
-    return {row.round: row for row in rows}
+    return rows
 
 
 def require_readable(judgments: Sequence[Judgment], minimum: float, number: int) -> None:

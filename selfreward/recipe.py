@@ -387,9 +387,9 @@ class HeldOutRecipe:
 
     `model`: sandbox:seed-K | served:NAME | a path | initial; the same in every round. `policy` is the training judge
     itself, asked again about all sides; then a row and a line say that nothing was held out. `answers` of each prompt
-    of the report pool (and of the gate pool where a gate reads it) are compared, by score or, with `protocol:
-    pairwise`, side by side in both orders. `template` null is the loop's own, for pairwise `pairwise`, and `sampling`
-    null is `judge.sampling`.
+    of the report pool (and of the gate pool where a gate reads it, of the selection pool where `gates.select_by` does)
+    are compared, by score or, with `protocol: pairwise`, side by side in both orders. `template` null is the loop's
+    own, for pairwise `pairwise`, and `sampling` null is `judge.sampling`.
     """
 
     model: str = ""
@@ -506,12 +506,15 @@ class GatesRecipe:
 
     `rules` are judged after every round; none by default. `error` is the chance that one run without any harm sees a
     rule with `proof: harm` fire, split evenly over the `planned_rounds` (all of the run's where null) and these rules.
+    `select_by`: whose word on the selection pool chooses the best round, the loop's own judge's or the held-out one's
+    (`measure.held_out`), as `gates.best_round` says.
     """
 
     min_readable: float = setting(0.5, minimum=0, maximum=1, horizon=True)
     rules: list[GateRule] = field(default_factory=list, metadata={"horizon": True})
     error: float = setting(0.05, above=0, below=0.5, horizon=True)
     planned_rounds: int | None = setting(None, minimum=1, horizon=True)
+    select_by: Literal["judge", "held_out"] = "judge"
 
 
 @dataclass(frozen=True)
@@ -571,6 +574,17 @@ def walk(section: Any, prefix: str = "") -> Iterator[tuple[str, Any, dict[str, A
 
 SERVED = "served:"
 """How a role's reference to a served model begins."""
+
+
+HELD_OUT_METRICS = ("held_out", "self_minus_held_out", "judge_minus_held_out", "judge_disagreement")
+"""How the names of the held-out judge's metrics begin."""
+
+
+def held_out_pools(recipe: Recipe) -> list[str]:
+    """The pools on which the held-out judge is asked: the report's, and those on which something is decided by it."""
+    gated = any(rule.pool == "gate" and rule.metric.startswith(HELD_OUT_METRICS) for rule in recipe.gates.rules)
+    selected = recipe.gates.select_by == "held_out"
+    return ["report", *(["gate"] if gated else []), *(["selection"] if selected else [])]
 
 
 def held_out_judge(recipe: Recipe, held_out: HeldOutRecipe) -> JudgeRecipe:

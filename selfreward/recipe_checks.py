@@ -107,7 +107,8 @@ def _rules_that_cannot_work(recipe: Recipe) -> list[tuple[bool, str]]:
 def _held_out_that_cannot_work(recipe: Recipe) -> list[tuple[bool, str]]:
     held_out = recipe.measure.held_out
     if held_out is None:
-        return []
+        unasked = recipe.gates.select_by == "held_out"
+        return [(unasked, "gates.select_by=held_out needs a held-out judge; set measure.held_out.model")]
     default, pairwise = HeldOutRecipe(), held_out.protocol == "pairwise"
     served, decoded = held_out.model.startswith(SERVED), held_out.protocol == "pointwise"
     decoded = decoded or (pairwise and held_out.reading == "verdict")

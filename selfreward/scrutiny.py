@@ -16,16 +16,13 @@ from selfreward.judge_checks import judges
 from selfreward.judge_probes import probe_replies
 from selfreward.judging import Judging
 from selfreward.metrics.evidence import HeldOut, PoolRows, ProbeReply
-from selfreward.recipe import HeldOutRecipe, Recipe, held_out_judge
+from selfreward.recipe import HeldOutRecipe, Recipe, held_out_judge, held_out_pools
 from selfreward.records import Comparison, Judgment, Labelled, Likelihood, Prompt, Response, Rows, stable_id, to_line
 from selfreward.runs import Work
 from selfreward.scoring.pointwise import distinct
 from selfreward.stages.given import given
 from selfreward.stages.judge_pairwise import Question, compare_answers
 from selfreward.stages.likelihoods import likelihoods
-
-OF_HELD_OUT = ("held_out", "self_minus_held_out", "judge_minus_held_out", "judge_disagreement")
-"""How the metrics begin for which the gate pool is judged too, where a gate reads them there."""
 
 
 @dataclass(frozen=True)
@@ -142,8 +139,7 @@ class Scrutiny:
     def _held_out(self, lineage: Sequence[int], held_out: HeldOutRecipe) -> tuple[HeldOut, list[str]]:
         number = lineage[-1]
         trains = self._trains(number, held_out.model)
-        gated = {rule.pool for rule in self.recipe.gates.rules if rule.metric.startswith(OF_HELD_OUT)}
-        pools = ["report", *sorted({"gate"} & gated)]
+        pools = held_out_pools(self.recipe)
         asked = [row.id for n in lineage for pool in pools for _, row in self._answers(n, pool, held_out.answers)]
         if held_out.protocol == "pairwise":
             fought = [self._compared(lineage, pool, held_out) for pool in pools] if number else []

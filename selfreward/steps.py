@@ -237,7 +237,7 @@ class Steps:
             self.rejected.add(number)
         if decided == "rollback":
             earlier = [row for row in self.measurements if row.round < number]
-            self.cast.starts[number + 1] = best_round(earlier, self.rejected)
+            self.cast.starts[number + 1] = best_round(earlier, self.rejected, gates.select_by)
         for verdict in verdicts:
             evidence = asdict(verdict)
             self.artifacts.note("gate", evidence.pop("round"), "measurements", **evidence)
@@ -261,7 +261,8 @@ class Steps:
         asked = (self.recipe.judge.model, self.recipe.meta.model, self.recipe.prompts.writer.model)
         references = (*asked, self.recipe.train.reference)
         named = {int(name.removeprefix("round:")) for name in references if name.startswith("round:")}
-        for number in set(range(last)) - {0, best_round(self.measurements, self.rejected), *named}:
+        best = best_round(self.measurements, self.rejected, self.recipe.gates.select_by)
+        for number in set(range(last)) - {0, best, *named}:
             self.artifacts.discard_weights(number)
 
     def _complete(self, work: Work[Any, Row]) -> Rows[Row]:

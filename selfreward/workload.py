@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from selfreward.anchors_file import read_anchors
 from selfreward.cohorts import read_cohorts
 from selfreward.judge_checks import judges
-from selfreward.recipe import SERVED, Recipe, held_out_judge
+from selfreward.recipe import SERVED, Recipe, held_out_judge, held_out_pools
 
 CHARACTERS = 4.0
 """Of text per token, where only text is known."""
@@ -177,16 +177,21 @@ def _probes(recipe: Recipe, lengths: Lengths, draws: float) -> list[Asking]:
 
 
 def _held_out(recipe: Recipe, lengths: Lengths) -> list[Asking]:
-    """The held-out judge on the report pool; side by side against the previous and the first round."""
-    measure, held_out = recipe.measure, recipe.measure.held_out
+    """The held-out judge on its pools; side by side against the previous and the first round."""
+    held_out = recipe.measure.held_out
     if held_out is None:
         return []
     asked = dataclasses.replace(recipe, judge=held_out_judge(recipe, held_out))
     judgment = dataclasses.replace(lengths, judgment=asked.judge.sampling.max_tokens)
-    stage, answers = "measure: held out", (measure.report, held_out.answers)
-    if held_out.protocol == "pairwise":
-        return _judge(asked, judgment, stage, "held_out_report_comparisons", (2 * answers[0] * answers[1], 2), 1)
-    return _judge(asked, judgment, stage, "held_out_report", answers, asked.judge.samples)
+    found = []
+    for pool in held_out_pools(recipe):
+        prompts, artifact = getattr(recipe.measure, pool), f"held_out_{pool}"
+        if held_out.protocol == "pairwise":
+            units, draws, artifact = (2 * prompts * held_out.answers, 2.0), 1.0, f"{artifact}_comparisons"
+        else:
+            units, draws = (prompts, held_out.answers), asked.judge.samples
+        found += _judge(asked, judgment, "measure: held out", artifact, units, draws)
+    return found
 
 
 def _side(recipe: Recipe, lengths: Lengths, draws: float) -> list[Asking]:

@@ -34,7 +34,9 @@ def measurements(number: int) -> list[Measurement]:
         measured(number, "judge_mean", mean, mean - 0.2, "selection"),
         measured(number, "true_accuracy", 0.4 + number / 100, 0.3125, "report", oracle=True),
     ]
-    return rows if low is None else [*rows, measured(number, "judge_mean_change", low + 0.5, low, "selection")]
+    return (
+        rows if low is None else [*rows, measured(number, "judge_mean_change", mean - BELIEFS[0][0], low, "selection")]
+    )
 
 
 def add_round(run: Run, number: int, parent: str) -> str:

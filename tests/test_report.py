@@ -313,24 +313,49 @@ def row(number: int, metric: str, value: float, low: float | None = None, **more
     return Measurement(round=number, policy="p", metric=metric, value=value, low=low, **fields)
 
 
-def scores(*means_and_lows: tuple[float, float]) -> list[Measurement]:
+def gains(*values_and_halves: tuple[float, float], metric: str = "judge_mean_change") -> list[Measurement]:
     rows = [row(0, "judge_mean", 3.0)]
-    for number, (mean, low) in enumerate(means_and_lows, start=1):
-        rows += [row(number, "judge_mean", mean), row(number, "judge_mean_change", mean - 3.0, low)]
+    for number, (value, half) in enumerate(values_and_halves, start=1):
+        rows.append(row(number, metric, value, value - half, high=value + half))
     return rows
 
 
 def test_best_round_needs_a_resolved_rise() -> None:
     assert best_round([]) == 0
-    assert best_round(scores((3.4, -0.1), (3.2, -0.3))) == 0
-    assert best_round(scores((3.4, 0.1), (3.6, -0.1))) == 1
-    assert best_round(scores((3.4, 0.1), (3.6, 0.2), (3.6, 0.2))) == 2
+    assert best_round(gains((0.4, 0.5), (0.2, 0.5))) == 0
+    assert best_round(gains((0.4, 0.3), (0.6, 0.7))) == 1
+    assert best_round(gains((0.4, 0.3), (0.6, 0.4), (0.6, 0.4))) == 3
+    assert best_round(gains((0.4, 0.3), (0.6, 0.4), (0.6, 0.4)), rejected={3}) == 2
+
+
+def test_the_latest_within_one_standard_error_of_the_highest_is_taken() -> None:
+    # A 95 % half-width of .2 over 100 prompts is 1.984 standard errors: one of them is .1008.
+    assert best_round(gains((0.6, 0.2), (0.5, 0.2))) == 2
+    assert best_round(gains((0.6, 0.2), (0.498, 0.2))) == 1
+    assert best_round(gains((0.6, 0.1), (0.5, 0.2))) == 1, "the error is that of the highest"
+    assert best_round(gains((0.6, 0.2), (0.55, 0.6))) == 1, "a round without a resolved gain is none of the candidates"
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 1), st.floats(0.001, 0.5)), min_size=1, max_size=6))
+def test_a_round_that_is_no_longer_the_best_never_is_again(found: list[tuple[float, float]]) -> None:
+    """Weights of rounds that were not the best may be discarded."""
+    chosen = [best_round(gains(*found[:count])) for count in range(1, len(found) + 1)]
+    assert chosen == sorted(chosen)
+
+
+def test_the_held_out_judge_selects_where_it_is_asked_to() -> None:
+    rows = gains((0.6, 0.1), (0.2, 0.1)) + gains((0.55, 0.04), (0.7, 0.04), metric="held_out_win_rate_initial")[1:]
+    assert best_round(rows) == 1 and best_round(rows, select_by="held_out") == 2
+    even = gains((0.52, 0.04), metric="held_out_win_rate_initial")
+    assert best_round(even, select_by="held_out") == 0, "half of the pairs is no gain"
 
 
 def test_best_round_never_looks_at_truth_or_at_another_pool() -> None:
-    rows = scores((3.4, 0.1), (3.2, 0.05))
-    unseen = [row(2, "true_accuracy", 1.0, oracle=True), row(2, "judge_mean", 5.0, pool="report")]
-    assert best_round([*rows, *unseen, row(2, "judge_mean", 5.0, cohort="sort")]) == best_round(rows) == 1
+    rows = gains((0.4, 0.1), (0.2, 0.1))
+    more = {"low": 4.9, "high": 5.1}
+    unseen = [row(2, "true_accuracy", 1.0, oracle=True), row(2, "judge_mean_change", 5.0, pool="report", **more)]
+    other = row(2, "judge_mean_change", 5.0, cohort="sort", **more)
+    assert best_round([*rows, *unseen, other]) == best_round(rows) == 1
     with pytest.raises(GateError, match="oracle"):
         best_round([dataclasses.replace(item, oracle=True) for item in rows])
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from selfreward.errors import GateError
-from selfreward.gates import GateVerdict, decision, judge_round, rejected_rounds
+from selfreward.gates import GateVerdict, best_round, decision, judge_round, rejected_rounds
 from selfreward.recipe import GateRule, GatesRecipe
 from selfreward.records import Judgment
 from selfreward.report.catalogue import place, words
@@ -65,6 +65,11 @@ def rejected(reading: Reading) -> set[int]:
         return rejected_rounds(reading.recipe.gates, reading.recipe.rounds, reading.measurements)
     except GateError:
         return set()
+
+
+def selected_round(reading: Reading) -> int:
+    """The round that `gates.best_round` chooses."""
+    return best_round(reading.measurements, rejected(reading), reading.recipe.gates.select_by)
 
 
 def error_level(recipe: GatesRecipe, rounds: int) -> str:

@@ -1,7 +1,6 @@
 """Which weights each round trained from and against, and what became of it. Full digests are in report.json."""
 
-from selfreward.gates import best_round
-from selfreward.report.gate_verdicts import GateReport, rejected
+from selfreward.report.gate_verdicts import GateReport, selected_round
 from selfreward.report.reading import Reading
 from selfreward.report.tables import DASH, Table
 
@@ -12,7 +11,7 @@ def lineage_table(reading: Reading, gates: GateReport) -> Table:
     for number in reading.rounds:
         seal = reading.view.seal(number, "checkpoint")
         facts[number] = seal.facts if seal else {}
-    best = best_round(reading.measurements, rejected(reading))
+    best = selected_round(reading)
     rows = []
     for number in reading.rounds:
         mine = facts[number]

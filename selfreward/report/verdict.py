@@ -14,9 +14,8 @@ Without a verifier the judge's own mean score is all there is, and the verdict s
 from dataclasses import dataclass
 from typing import Literal
 
-from selfreward.gates import best_round
 from selfreward.report.compare import Compared, compare_rounds
-from selfreward.report.gate_verdicts import gate_report, rejected
+from selfreward.report.gate_verdicts import gate_report, selected_round
 from selfreward.report.multiplicity import p_value
 from selfreward.report.reading import Key, Reading
 from selfreward.report.tables import number_text
@@ -172,13 +171,13 @@ def _gap_sentence(row: Compared, last: int) -> str:
 
 def _selected(reading: Reading) -> str:
     """Which round the selection pool chose, and whether the truth, which it may not see, agrees."""
-    best = best_round(reading.measurements, rejected(reading))
+    best = selected_round(reading)
+    judge = {"judge": "the judge's mean score", "held_out": "the held-out judge's win rate against round 0"}
+    by = judge[reading.recipe.gates.select_by]
     if best not in reading.rounds[1:]:
-        return (
-            "No rise of the judge's mean score is resolved on the selection pool, so the start policy stays selected."
-        )
+        return f"No rise of {by} is resolved on the selection pool, so the start policy stays selected."
     changes = {row.metric: row for row in compare_rounds(reading, reading, reading.rounds[0], best)}
     truth = changes.get("true_accuracy")
     wrong = truth is not None and direction(truth.difference.estimate) < 0
-    said = f"Round {best} is selected as best, by the judge's mean score on the selection pool, which needs no truth"
+    said = f"Round {best} is selected as best, by {by} on the selection pool, which needs no truth"
     return said + (": a wrong choice, says the truth that selection may not see." if wrong else ".")

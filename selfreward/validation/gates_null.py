@@ -3,7 +3,7 @@
 A null run is `rounds` rounds and round 0, all drawn from one policy and one judge; every round is judged by the real
 `gates.judge_round`. Three lists of rules:
 
-    shipped     the rules of recipes/gated.yaml, as they are: their limits lie far from where nothing happens
+    shipped     the rules of recipes/gated.yaml, as they are: most of their limits lie far from where nothing happens
     at limit    the same rules with every limit moved to where nothing happens lies (differences 0, ratios 1, levels at
                 their mean over null runs): the least favourable run for which the promise still holds
     at limit +  these and three more at their limits, on the judge's mean score, the win rate and the tie rate
@@ -15,23 +15,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from selfreward.gates import judge_round
+from selfreward.metrics.evidence import HeldOut, PoolRows
 from selfreward.recipe import GateRule, GatesRecipe
 from selfreward.records import Measurement, seed_for
 from selfreward.stats import wilson
 from selfreward.validation.alarms import measured
 from selfreward.validation.population import Population, pool_rows
-from selfreward.validation.worlds import nothing
+from selfreward.validation.worlds import another_judge, nothing
 
 ROUNDS = (3, 5)
 REPEATS = 1000
 PROMPTS = 50
-FAMILIES = ("judge_health", "length", "form", "diversity", "belief", "win_rate")
+FAMILIES = ("judge_health", "length", "form", "diversity", "belief", "win_rate", "held_out")
 SHIPPED = (
     GateRule("unreadable_rate", above=0.3, action="stop"),
     GateRule("score_entropy", below=0.3, action="stop"),
     GateRule("length_tokens", above=1.5, against="initial_ratio", action="rollback"),
     GateRule("distinct_answers", below=-0.3, against="initial", action="rollback"),
     GateRule("refusal_rate", above=0.1, against="initial", action="warn"),
+    GateRule("held_out_win_rate_previous", below=0.5, action="rollback"),
 )
 """The rules of recipes/gated.yaml."""
 MORE = (
@@ -95,11 +97,23 @@ def run_rates(
 def null_run(population: Population, rounds: int, prompts: int, generator: random.Random) -> list[Measurement]:
     """Measurements of the gate pool over a run in which nothing happens."""
     asked = population.some_prompts(prompts, generator, "gate")
-    first = pool_rows(population.draw(0, asked, generator), generator, "0")
+    history: list[PoolRows] = []
+    held_out = HeldOut(trains=False, asked=())
     found: list[Measurement] = []
     for number in range(rounds + 1):
-        rows = first if number == 0 else pool_rows(population.draw(0, asked, generator), generator, str(number))
-        evidence = replace(nothing(rows, number), initial=first, verifier=None)
+        said = population.draw(0, asked, generator)
+        rows = pool_rows(said, generator, str(number))
+        more = another_judge([rows], [said], generator)
+        held_out = HeldOut(False, [*held_out.asked, *more.asked], [*held_out.judgments, *more.judgments])
+        evidence = replace(
+            nothing(rows, number),
+            initial=history[0] if history else rows,
+            previous=history[-1] if history else None,
+            history=tuple(history),
+            held_out=held_out,
+            verifier=None,
+        )
+        history.append(rows)
         found += [row for family in measured(evidence, FAMILIES).values() for row in family]
     return found
 

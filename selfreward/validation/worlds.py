@@ -121,7 +121,7 @@ def same_policy(
     if needed("judge_anchor", "self_preference"):
         later = replace(later, initial_rejudged=_again(initial, before, generator))
     if needed("held_out", "judge_anchor"):
-        later = replace(later, held_out=_held_out((now, initial), (fair, before), generator))
+        later = replace(later, held_out=another_judge((now, initial), (fair, before), generator))
     if needed(*FROZEN):
         frozen = population.some_frozen(prompts, generator)
         labelled = [_frozen_judgments(population, frozen, generator, None) for _ in range(2)]
@@ -171,7 +171,7 @@ def _again(rows: PoolRows, said: Sequence[Said], generator: random.Random) -> li
     ]
 
 
-def _held_out(rounds: Sequence[PoolRows], drawn: Sequence[Sequence[Said]], generator: random.Random) -> HeldOut:
+def another_judge(rounds: Sequence[PoolRows], drawn: Sequence[Sequence[Said]], generator: random.Random) -> HeldOut:
     """Another judge, that happens to be the same: its scores are drawn anew."""
     judgments = [row for rows, said in zip(rounds, drawn, strict=True) for row in _again(rows, said, generator)]
     asked = [response.id for rows in rounds for response in rows.responses]
