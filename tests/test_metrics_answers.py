@@ -77,8 +77,11 @@ def test_belief_of_a_truthful_judge_is_the_truth():
     qualities = varied(30)
     found = measured(evidence(rows(qualities, truthful), initial=rows(qualities, truthful)))
     assert found["judge_mean"].value == found["true_quality"].value
-    for metric in ("judge_minus_truth", "judge_minus_truth_change", "judge_mean_change"):
-        assert (found[metric].value, found[metric].low, found[metric].high) == (0, 0, 0)
+    gap = found["judge_minus_truth"]
+    assert (gap.value, gap.low, gap.high) == (0, 0, 0)
+    for metric in ("judge_minus_truth_change", "judge_mean_change"):
+        # No prompt moved: 30 of them leave room for one that would.
+        assert found[metric].value == 0 and 0 < found[metric].high == -found[metric].low < 0.1
 
 
 def test_a_judge_that_is_pleased_widens_the_gap():

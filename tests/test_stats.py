@@ -261,6 +261,24 @@ def test_the_order_of_rows_changes_no_share_mean_or_bootstrap(order):
     assert clustered_mean(values[index], shuffled).value == clustered_mean(values, clusters).value
 
 
+def test_a_move_that_few_clusters_show_leaves_room_for_one_that_none_shows():
+    names = [f"p{index:02d}" for index in range(50)]
+    still = dict.fromkeys(names, 0.5)
+    t = reference.t.ppf(0.975, 49)
+    nothing = paired_difference(still, still)
+    assert (nothing.value, nothing.low) == (0.0, pytest.approx(-t / math.sqrt(50 * 49)))
+    # As many as moved, and how far one may: at least by 1, or by what was seen.
+    for moved, by in ((3, 0.2), (3, 4.0), (40, 0.2)):
+        after = still | dict.fromkeys(names[:moved], 0.5 + by)
+        found = paired_difference(after, still)
+        plain = clustered_mean([after[name] - 0.5 for name in names], names)
+        unseen = t * max(1.0, by) * math.sqrt(math.exp(-moved / 8) / (50 * 49))
+        assert found.high - found.value == pytest.approx(math.hypot(plain.high - plain.value, unseen))
+    everywhere = paired_difference({name: index / 50 for index, name in enumerate(names, 1)}, dict.fromkeys(names, 0.0))
+    plain = clustered_mean([index / 50 for index in range(1, 51)], names)
+    assert everywhere.high - everywhere.low == pytest.approx(plain.high - plain.low, rel=2e-3)
+
+
 def test_paired_difference_sees_through_the_prompts_and_counts_common_ones():
     rng = np.random.default_rng(2)
     hardness = rng.normal(0, 10, 100)
