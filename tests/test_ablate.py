@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from selfreward.ablate import ablate, load_grid, require_all
+from selfreward.config import load_recipe
 from selfreward.errors import RecipeError, SelfRewardError
 from selfreward.progress import Progress
 from selfreward.report.ablation import ablation_table
@@ -40,6 +41,18 @@ def test_a_grid_runs_every_cell_and_a_second_time_none(tmp_path: Path) -> None:
     assert starts == again and sum(starts) > 0
     table = ablation_table(store, grid.runs(), grid.contrasts)
     assert {row.arm for row in table.arms} == {"own", "none"}
+
+
+def test_what_all_arms_share_stands_once_and_an_arm_has_the_last_word(tmp_path: Path) -> None:
+    path = grid_file(tmp_path, arms="  own: []\n  hot: [rounds=3, train.beta=0.1]", seeds="[0]")
+    path.write_text(path.read_text() + "overrides: [rounds=4, train.nll=0]\n")
+    grid = load_grid(path)
+    keys = {cell.arm: load_recipe(grid.base, cell.overrides) for cell in grid.cells()}
+    assert {arm: (recipe.rounds, recipe.train.nll) for arm, recipe in keys.items()} == {"own": (4, 0), "hot": (3, 0)}
+    assert keys["hot"].train.beta == 0.1 != keys["own"].train.beta
+    path.write_text(path.read_text() + "extra: 1\n")
+    with pytest.raises(RecipeError, match="expected the keys arms, base, contrasts, models, overrides, seeds"):
+        load_grid(path)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from selfreward.checkpoints import weights_digest
 from selfreward.config import build_recipe, load_recipe
 from selfreward.engines.served import served_digest
 from selfreward.errors import RecipeError
+from selfreward.export import resolve_round
 from selfreward.loop import run
 from selfreward.metrics.evidence import ProbeReply
 from selfreward.preflight import model_directory
@@ -21,6 +22,7 @@ from selfreward.records import Comparison, Judgment, Likelihood, Measurement, Re
 from selfreward.runs import RunView
 from selfreward.sandbox.pools import prompt_pool
 from selfreward.store import Store
+from selfreward.workload import measuring, recipe_lengths
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 SMALL = (
@@ -175,6 +177,31 @@ def test_a_gate_on_it_has_the_gate_pool_judged_too(results: Path) -> None:
     assert view.seal(1, "held_out_gate") is not None
     # Nothing was trained: equal policies, but other samples.
     assert rows_of(view, 1)["held_out_win_rate_initial", "gate"].n == 4
+
+
+def test_it_selects_the_round_on_the_selection_pool(results: Path) -> None:
+    view, _ = go(results, "selected", OTHER, "gates.select_by=held_out", "rounds=1", "train.method=none")
+    assert view.seal(1, "held_out_selection") is not None and view.seal(1, "held_out_gate") is None
+    row = rows_of(view, 1)["held_out_win_rate_initial", "selection"]
+    assert row.n == 4 and not row.oracle
+    assert resolve_round(view, "best") == int((row.low or 0.0) > 0.5)
+    with pytest.raises(
+        RecipeError, match=r"gates.select_by=held_out needs a held-out judge; set measure.held_out.model"
+    ):
+        load_recipe(SMOKE, ["gates.select_by=held_out"])
+
+
+def test_the_plan_counts_the_pools_that_are_judged() -> None:
+    def asked(*overrides: str) -> dict[str, float]:
+        recipe = load_recipe(SMOKE, [*SMALL, OTHER, *overrides])
+        found = measuring(recipe, recipe_lengths(recipe))
+        return {one.artifact: one.questions for one in found if "held_out" in one.artifact}
+
+    rule = "gates.rules=[{metric: held_out_win_rate_initial, below: 0.01, action: warn}]"
+    # Prompts, two answers to each, three readings of an answer.
+    assert asked() == {"held_out_report": 6 * 2 * 3}
+    more = {"held_out_gate": 4 * 2 * 3, "held_out_selection": 4 * 2 * 3}
+    assert asked(rule, "gates.select_by=held_out") == asked() | more
 
 
 def test_a_pairwise_judge_sees_both_orders(results: Path, tmp_path: Path) -> None:
