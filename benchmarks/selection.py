@@ -23,6 +23,7 @@ from selection_runs import HELD_OUT, HIGHEST, OWN, RunStudy, measured_run, study
 from selfreward.ablate import Grid, ablate, load_grid, require_all
 from selfreward.config import load_recipe
 from selfreward.progress import Progress
+from selfreward.recipe import held_out_pools
 from selfreward.report.html import markdown_table
 from selfreward.report.reading import Reading
 from selfreward.report.tables import DASH, Table, number_text
@@ -58,10 +59,15 @@ def mean_text(values: Sequence[float]) -> str:
     return number_text(over_runs(values).value)
 
 
+def shared_rules(runs: Sequence[RunStudy]) -> list[str]:
+    """The rules that every run can be judged by: not each has a held-out judge."""
+    return [rule for rule in RULES if all(rule in run.regret for run in runs)]
+
+
 def regret_table(runs: Sequence[RunStudy], caption: str) -> Table:
     """One row per rule; a stated rule minus this one below 0 means that the stated one is better."""
     models = sorted({run.model for run in runs})
-    rules = [rule for rule in RULES if rule in runs[0].regret]
+    rules = shared_rules(runs)
     stated = [rule for rule in (OWN, HELD_OUT) if rule in rules]
     rows = []
     for rule in rules:
@@ -83,7 +89,7 @@ def regret_table(runs: Sequence[RunStudy], caption: str) -> Table:
 
 
 def short_arm_table(runs: Sequence[RunStudy], caption: str) -> Table:
-    rules = [rule for rule in RULES if rule in runs[0].regret]
+    rules = shared_rules(runs)
     rows = []
     for arm in dict.fromkeys(run.arm for run in runs):
         mine = [run for run in runs if run.arm == arm]
@@ -97,18 +103,18 @@ def arm_table(runs: Sequence[RunStudy]) -> Table:
     arms: dict[str, list[RunStudy]] = defaultdict(list)
     for run in runs:
         arms[run.arm].append(run)
-    rows = []
+    rows, shown = [], [rule for rule in SHOWN if rule in shared_rules(runs)]
     for arm, mine in arms.items():
         path = " → ".join(f"{sum(run.truth[n] for run in mine) / len(mine):.3f}" for n in range(len(mine[0].truth)))
-        chosen = ["/".join(str(run.chosen[rule]) for run in mine) for rule in SHOWN]
+        chosen = ["/".join(str(run.chosen[rule]) for run in mine) for rule in shown]
         best = "/".join(str(run.truth.index(max(run.truth))) for run in mine)
-        regrets = [mean_text([run.regret[rule] for run in mine]) for rule in (*SHOWN, "last", "first")]
+        regrets = [mean_text([run.regret[rule] for run in mine]) for rule in (*shown, "last", "first")]
         fell = sum(bool(run.fell) for run in mine)
         gates = Counter(metric for run in mine for metric, rounds in run.fired.items() if rounds)
         fired = ", ".join(f"{metric} {count}" for metric, count in gates.items()) or "none"
         rows.append([arm, str(len(mine)), path, best, *chosen, *regrets, str(fell), fired])
-    header = ["arm", "runs", "true accuracy by round", "best in hindsight", *SHOWN]
-    header += [f"regret: {SHOWN[0]}", *SHOWN[1:], "last", "first", "fell", "gates"]
+    header = ["arm", "runs", "true accuracy by round", "best in hindsight", *shown]
+    header += [f"regret: {shown[0]}", *shown[1:], "last", "first", "fell", "gates"]
     return Table("By arm; rounds of each run in the order of the seed models", header, rows)
 
 
@@ -142,6 +148,12 @@ def main() -> None:
     asked = options.parse_args()
     store, gates = Store(asked.results), load_recipe(ROOT / "recipes" / "gated.yaml").gates
     grids = [load_grid(path) for path in asked.grid]
+    for grid in grids:
+        for cell in {cell.arm: cell for cell in grid.cells()}.values():
+            if "gate" not in held_out_pools(load_recipe(grid.base, cell.overrides)):
+                options.error(
+                    f"{grid.name}: in arm {cell.arm} no held-out judge reads the gate pool, as gated.yaml asks"
+                )
     for grid in grids:
         require_all(ablate(grid, asked.results, asked.jobs, Progress()))
     runs = [study_run(Reading(store.existing(name)), arm, model, gates) for arm, model, name in cells(grids)]

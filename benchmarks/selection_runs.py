@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from selfreward.gates import SELECTION_METRICS, SELECTION_POOL, best_round, judge_round
+from selfreward.gates import SELECTION_POOL, SELECTIONS, best_round, judge_round, resolved_gains
 from selfreward.recipe import GatesRecipe
 from selfreward.records import Measurement
 from selfreward.report.compare import compare_rounds
@@ -49,8 +50,9 @@ def _study(
     rows, measured = reading.by_key[Key(METRIC, POOL)], reading.measurements
     truth = tuple(float(rows[number].value or 0.0) for number in reading.rounds)
     chosen = {}
-    for rule, by in {OWN: "judge", HELD_OUT: "held_out"}.items():
-        if Key(SELECTION_METRICS[by][0], SELECTION_POOL) in reading.by_key:
+    judges: dict[str, Literal["judge", "held_out"]] = {OWN: "judge", HELD_OUT: "held_out"}
+    for rule, by in judges.items():
+        if Key(SELECTIONS[by].metric, SELECTION_POOL) in reading.by_key:
             chosen[rule] = best_round(measured, select_by=by)
             if rejected is not None:
                 chosen[f"{rule}, gated"] = best_round(measured, rejected, select_by=by)
@@ -61,10 +63,8 @@ def _study(
 
 def highest(measurements: Sequence[Measurement]) -> int:
     """The rule's candidate of the highest gain by the own judge, the first of equals."""
-    metric, unchanged = SELECTION_METRICS["judge"]
-    rows = [row for row in measurements if (row.metric, row.pool, row.cohort) == (metric, SELECTION_POOL, "all")]
-    gains = [(row.value, -row.round) for row in rows if row.value is not None and (row.low or 0.0) > unchanged]
-    return -max(gains)[1] if gains else 0
+    gains = resolved_gains(measurements, (), "judge")
+    return max(gains, key=lambda gain: (gain.value, -gain.round)).round if gains else 0
 
 
 def replay(reading: Reading, gates: GatesRecipe) -> tuple[dict[str, tuple[int, ...]], set[int]]:

@@ -12,7 +12,7 @@ from typing import Any
 from selfreward import __version__
 from selfreward.errors import StoreError
 from selfreward.files import on_disk
-from selfreward.gates import best_round, rejected_rounds
+from selfreward.gates import SELECTIONS, best_round, rejected_rounds
 from selfreward.handoff import HANDOFF_FILE
 from selfreward.recipe import to_yaml
 from selfreward.records import Measurement
@@ -25,7 +25,6 @@ CAVEATS = (
     "otherwise: a higher judge mean can be a more generous judge. Rows marked oracle are against known truth.",
     "Intervals are 95 %, clustered by prompt, of this one run; they hold neither the spread between run seeds nor that "
     "between start models.",
-    "The best round is chosen on the selection pool by the run's own judge; the report pool was not used to choose.",
     "Nothing here measures safety. Evaluate the model for the use that you have in mind.",
 )
 
@@ -96,6 +95,8 @@ def measurements(view: RunView, number: int) -> list[Measurement]:
 def model_card(view: RunView, number: int) -> str:
     """README.md of the exported directory, in the hub's form."""
     recipe = view.recipe()
+    by = SELECTIONS[recipe.gates.select_by].said
+    chosen = f"The best round is chosen on the selection pool by {by}; the report pool was not used to choose."
     sections = [
         "---\nlibrary_name: transformers\npipeline_tag: text-generation\ntags:\n- selfreward\n- dpo\n---",
         f"# {view.name}, round {number}",
@@ -104,7 +105,7 @@ def model_card(view: RunView, number: int) -> str:
         "## Lineage\n\n"
         + _table(("round", "method", "pairs", "steps", "policy", "trained from", "reference"), _lineage(view, number)),
         "## Measured\n\n" + _measured(measurements(view, number)),
-        "## Read this before you trust the numbers\n\n" + "\n".join(f"- {caveat}" for caveat in CAVEATS),
+        "## Read this before you trust the numbers\n\n" + "\n".join(f"- {caveat}" for caveat in (*CAVEATS, chosen)),
         f"## Recipe\n\n```yaml\n{to_yaml(recipe).strip()}\n```",
     ]
     return "\n\n".join(sections) + "\n"

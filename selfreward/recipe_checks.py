@@ -115,6 +115,11 @@ def _held_out_that_cannot_work(recipe: Recipe) -> list[tuple[bool, str]]:
     key, known = "measure.held_out", ", ".join(recipe.served) or "none"
     return [
         (
+            recipe.gates.select_by == "held_out" and held_out.model in ("policy", recipe.judge.model),
+            f"gates.select_by=held_out asks a judge that is not trained here, but {key}.model is {held_out.model!r}, "
+            "which is the loop's own; name another model",
+        ),
+        (
             not held_out.model,
             f"key '{key}.model' is missing; name another judge than the loop's: sandbox:seed-K, served:NAME or a path",
         ),

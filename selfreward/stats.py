@@ -20,8 +20,8 @@ MANY = 50
 """From so many clusters on, simulated intervals hold the truth in 93 to 97 %; fewer are called a small sample."""
 SPARSE = 1.5
 """Clusters that must differ from the rest until their design effect is believed by 1 - 1/e (`clustered_share`)."""
-UNSEEN = 8
-"""Clusters that must have moved until a move that none shows counts 1/e (`paired_difference`); by simulation."""
+UNSEEN = 10
+"""Clusters that must have moved until a move that none of them shows counts 1/e (`paired_difference`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +148,10 @@ def paired_difference(after: Mapping[str, float], before: Mapping[str, float]) -
     """Mean of after minus before over the clusters that both have, with a t-interval over the differences.
 
     Where hardly any cluster moved, the few that did say nothing of how far one can: none of 50 prompts turned from all
-    wrong to all right, yet one in fifty may. With D clusters that moved, exp(-D / 8) of one more that moves by the most
-    that was seen, at least by 1 (the whole range of a share, a point of a score), is counted in the variance. It is
-    nothing where most clusters move; where none does, n clusters give ± t / sqrt(n (n - 1)) instead of no width.
+    wrong to all right, yet one in fifty may. So where D of n clusters moved, exp(-D / 10) of one more counts in the
+    variance, for the share (n - D) / n that did not; it moves by the most that was seen, at least by 1 (the whole range
+    of a share, a point of a score). Where every cluster moved nothing is added, and where none did the interval is
+    ± t / sqrt(n (n - 1)) instead of no width. Found by simulation (`selfreward validate`, "paired difference").
     """
     common = sorted(after.keys() & before.keys())
     differences = [after[name] - before[name] for name in common]
@@ -160,7 +161,8 @@ def paired_difference(after: Mapping[str, float], before: Mapping[str, float]) -
     groups, critical = len(common), t_quantile(TAIL, len(common) - 1)
     moved = sum(difference != 0 for difference in differences)
     reach = max(1.0, *(abs(difference) for difference in differences))
-    unseen = critical * reach * math.sqrt(math.exp(-moved / UNSEEN) / (groups * (groups - 1)))
+    still = (groups - moved) / groups
+    unseen = critical * reach * math.sqrt(still * math.exp(-moved / UNSEEN) / (groups * (groups - 1)))
     half = math.hypot((found.high - found.low) / 2, unseen)
     return Estimate(found.value, found.value - half, found.value + half, groups)
 

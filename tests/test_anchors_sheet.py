@@ -60,7 +60,7 @@ def test_a_sheet_survives_spreadsheets(tmp_path, delimiter, ends):
         assert found.labels == {f"r{number}": number % 6 for number in range(len(NASTY))} and found.empty == 0
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(st.characters(codec="utf-8")))
 def test_no_cell_is_a_formula_and_every_text_comes_back(text):
     assert restored(neutralised(text)) == text
@@ -69,7 +69,7 @@ def test_no_cell_is_a_formula_and_every_text_comes_back(text):
 
 
 def test_any_text_is_recognised_after_a_round_trip(tmp_path):
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=20), min_size=1, max_size=4))
     def round_trip(texts):
         key = key_of(*(row(number, text) for number, text in enumerate(texts)))

@@ -11,14 +11,15 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from selfreward.checkpoints import weights_digest
 from selfreward.errors import StoreError
-from selfreward.export import export, resolve_round
+from selfreward.export import export, model_card, resolve_round
 from selfreward.handoff import HANDOFF_FILE
-from selfreward.recipe import Recipe
+from selfreward.recipe import GatesRecipe, HeldOutRecipe, MeasureRecipe, Recipe
 from selfreward.records import Checkpoint, Measurement
 from selfreward.runs import Run, Work
 from selfreward.sandbox.model import build_model, save_model
 from selfreward.store import Store
 
+OTHER = HeldOutRecipe(model="sandbox:seed-1")
 BELIEFS = {0: (2.0, None), 1: (3.0, 0.5), 2: (3.5, 0.2), 3: (4.0, -0.1)}
 """Round -> judge mean on the selection pool, and the lower end of its paired change; round 2 is the best."""
 
@@ -32,6 +33,7 @@ def measurements(number: int) -> list[Measurement]:
     mean, low = BELIEFS[number]
     rows = [
         measured(number, "judge_mean", mean, mean - 0.2, "selection"),
+        measured(number, "held_out_win_rate_initial", 1.15 - number / 5, 1.1 - number / 5, "selection"),
         measured(number, "true_accuracy", 0.4 + number / 100, 0.3125, "report", oracle=True),
     ]
     return (
@@ -58,13 +60,17 @@ def add_round(run: Run, number: int, parent: str) -> str:
     return str(seal.facts["digest"])
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    opened = Store(tmp_path / "results").open_run("tiny", Recipe(), environment={})
+def make_run(results: Path, recipe: Recipe) -> Run:
+    opened = Store(results).open_run("tiny", recipe, environment={})
     digest = ""
     for number in BELIEFS:
         digest = add_round(opened, number, digest)
     return opened
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return make_run(tmp_path / "results", Recipe())
 
 
 def test_best_last_and_a_number_name_rounds(run: Run) -> None:
@@ -72,6 +78,17 @@ def test_best_last_and_a_number_name_rounds(run: Run) -> None:
     for wrong in ("7", "-1", "worst", ""):
         with pytest.raises(StoreError, match=r"expected best, last or one of 0, 1, 2, 3"):
             resolve_round(run, wrong)
+
+
+def test_where_the_held_out_judge_selects_its_choice_is_exported_and_the_card_says_so(run: Run, tmp_path: Path) -> None:
+    other = make_run(
+        tmp_path / "other", Recipe(gates=GatesRecipe(select_by="held_out"), measure=MeasureRecipe(held_out=OTHER))
+    )
+    # Its win rate falls by .2 from round to round, and is at a half in the last.
+    assert resolve_round(other, "best") == 1
+    told = {name: model_card(one, 1) for name, one in (("own", run), ("other", other))}
+    assert "on the selection pool by the judge's mean score" in told["own"]
+    assert "on the selection pool by the held-out judge's win rate" in told["other"]
 
 
 def test_a_run_without_a_checkpoint_has_no_round(tmp_path: Path) -> None:

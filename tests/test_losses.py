@@ -136,7 +136,7 @@ def trainer_of(start: Path, scratch: Path, pairs, recipe=SHORT, **options):
     return preference_trainer(policy, tokenizer, pairs, recipe, settings, session.SessionCallback(None)), tokenizer
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 10_000), st.integers(1, 6))
 def test_padding_never_changes_a_log_probability(start, seed, count):
     model, tokenizer = session.load_start(start, CPU)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from selfreward.cast import Cast
+from selfreward.cast import Cast, Policy
 from selfreward.config import build_recipe, load_recipe
 from selfreward.environment import environment
 from selfreward.loop import run
@@ -74,3 +74,29 @@ def test_a_round_that_was_rolled_back_is_no_start_for_a_later_one(tmp_path: Path
         for number in (1, 2):
             steps.verdict(number)
         assert cast.start_of(3) == start
+
+
+@pytest.mark.parametrize(("select_by", "best"), [("judge", 2), ("held_out", 1)])
+def test_the_judge_that_selects_says_where_a_rollback_starts_and_which_weights_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, select_by: str, best: int
+) -> None:
+    keys = ["gates.rules=[{metric: length_tokens, above: 9.5, action: rollback}]", "keep.checkpoints=needed"]
+    keys += ["rounds=4", f"gates.select_by={select_by}", "measure.held_out.model=sandbox:seed-1"]
+    recipe = load_recipe(SMOKE, keys)
+    with Store(tmp_path).open_run("two", recipe, environment=environment(recipe)) as artifacts:
+        cast = Cast(recipe, lambda *_: None)
+        steps = Steps(recipe, open_source(recipe), None, artifacts, cast, Progress(style="silent"))
+        for number, (own, other) in enumerate([(0.0, 0.5), (0.2, 0.8), (0.9, 0.6), (1.5, 0.9)]):
+            cast.policies.append(Policy(number, str(number), tmp_path))
+            steps.measurements += [
+                row(number, "judge_mean_change", own, "selection"),
+                row(number, "held_out_win_rate_initial", other, "selection"),
+                row(number, "length_tokens", 9.0 + (number == 3), "gate"),
+            ]
+            if number:
+                steps.verdict(number)
+        assert cast.start_of(4) == best
+        discarded: list[int] = []
+        monkeypatch.setattr(artifacts, "discard_weights", discarded.append)
+        steps.discard_unneeded_checkpoints()
+        assert discarded == [3 - best]

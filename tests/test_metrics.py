@@ -130,7 +130,7 @@ def test_without_truth_exactly_the_oracle_rows_are_missing():
     assert oracle.isdisjoint((row.metric, row.pool) for row in known)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 10**6))
 def test_the_order_of_rows_on_disk_changes_nothing(seed):
     given, rng = whole(), random.Random(seed)

@@ -100,7 +100,7 @@ def test_ead_takes_the_expected_repetition_of_longer_texts_out():
     assert adjusted == pytest.approx([1.0, 1.0], abs=0.01)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.text("ab ", max_size=12), min_size=1, max_size=5))
 def test_ngram_measures_are_their_definition(texts):
     """A second implementation, term by term."""
@@ -115,7 +115,7 @@ def test_ngram_measures_are_their_definition(texts):
     assert distinct_ngrams(texts) == (pytest.approx(expected[0]), pytest.approx(expected[1]))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10**6), st.integers(2, 30))
 def test_the_fast_jackknife_of_ngrams_is_the_plain_one(seed, count):
     texts = independent(count, 2, seed)

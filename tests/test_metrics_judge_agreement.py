@@ -36,7 +36,7 @@ def found(given, module, pool="frozen"):
     return {row.metric: row for row in module.measure(given) if row.pool == pool}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=4, max_size=40))
 def test_kappas_and_auc_are_scikit_learns(table):
     labels, scores = (list(side) for side in zip(*table, strict=True))
@@ -104,7 +104,7 @@ def test_unread_verdicts_are_excluded_and_one_label_has_no_auc():
     assert found(evidence(), judge_agreement) == {}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=3, max_size=30))
 def test_tau_is_scipys(table):
     one, other = zip(*table, strict=True)

@@ -53,7 +53,7 @@ def test_all_labels_are_the_clustered_mean_whatever_the_judge_says():
     assert powered.slope == 0.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.integers(10, 60), st.floats(0, 1))
 def test_the_papers_own_formula_gives_the_same(seed, count, slope):
     """PPI++ writes n labelled rows apart from M others: slope' = slope · N/M, variance f'²/M + var(y - f')/n."""

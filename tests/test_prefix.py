@@ -125,7 +125,7 @@ def test_in_double_precision_nothing_is_left_of_the_difference(family):
 tokens = st.lists(st.integers(20, 60), min_size=1, max_size=9).map(tuple)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(tokens, tokens, tokens), min_size=1, max_size=4))
 def test_a_packed_row_holds_each_prompt_once_and_sees_only_its_own_branch(texts):
     base = random_pairs(1)[0]

@@ -276,7 +276,6 @@ def test_ablation_pairs_arms_by_model_seed_and_prompt(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.floats(-1, 1), min_size=3, max_size=30).filter(lambda values: np.std(values) > 1e-3))
-@settings(deadline=None)
 def test_p_values_of_one_run_are_those_of_the_t_test(values: list[float]) -> None:
     difference = nested_paired_difference({("m", "r", str(index)): value for index, value in enumerate(values)})
     expected = max(1e-12, scipy_stats.ttest_1samp(values, 0).pvalue)
@@ -284,7 +283,7 @@ def test_p_values_of_one_run_are_those_of_the_t_test(values: list[float]) -> Non
 
 
 @given(st.integers(2, 5), st.integers(2, 20), st.floats(-1, 1), st.integers(0, 2**20))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_p_value_below_five_percent_means_resolved(models: int, prompts: int, shift: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     table = {(str(m), "r", str(p)): shift + rng.normal() for m in range(models) for p in range(prompts)}

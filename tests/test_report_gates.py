@@ -5,6 +5,7 @@ import html
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -12,7 +13,7 @@ from run_factory import Story, recipe_of, write_run
 
 from selfreward.export import resolve_round
 from selfreward.gates import best_round, judge_round, rejected_rounds
-from selfreward.recipe import GateRule, GatesRecipe, to_yaml
+from selfreward.recipe import GateRule, GatesRecipe, HeldOutRecipe, to_yaml
 from selfreward.records import Judgment
 from selfreward.report.gate_verdicts import gate_report
 from selfreward.report.html import write_report
@@ -37,9 +38,11 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> RunView:
     return write_run(Store(tmp_path_factory.mktemp("results"), share=False), "pleaser", PLEASER)
 
 
-def with_rules(plain: RunView, *rules: GateRule, **more: float) -> Reading:
+def with_rules(plain: RunView, *rules: GateRule, **more: Any) -> Reading:
     """The same run under these rules, which are no part of a run's identity."""
-    recipe = dataclasses.replace(plain.recipe(), gates=GatesRecipe(rules=list(rules), **more))
+    recipe = plain.recipe()
+    asked = dataclasses.replace(recipe.measure, held_out=HeldOutRecipe(model="sandbox:seed-1"))
+    recipe = dataclasses.replace(recipe, measure=asked, gates=GatesRecipe(rules=list(rules), **more))
     (plain.path / "recipe.yaml").write_text(to_yaml(recipe))
     return Reading(plain)
 
@@ -74,6 +77,18 @@ def test_the_planned_error_level_is_stated(plain: RunView) -> None:
     said = gate_report(with_rules(plain, FIRES, error=0.1, planned_rounds=5)).error_level
     assert "at most 10.0%" in said and "5 planned rounds × 1 rules: 0.02 each" in said
     assert gate_report(with_rules(plain)).error_level.startswith("No rules.")
+
+
+def test_the_judge_that_selects_is_the_one_the_report_goes_by(plain: RunView) -> None:
+    """No held-out judge was asked, so under it no round has a resolved gain; the own judge prefers round 2."""
+    for by, best, said in (
+        ("judge", 2, "by the judge's mean score"),
+        ("held_out", 0, "No rise of the held-out judge's"),
+    ):
+        reading = with_rules(plain, select_by=by)
+        became = [row[-1] for row in lineage_table(reading, gate_report(reading)).rows]
+        assert became.index("selected as best") == best
+        assert said in " ".join(judge_run(reading).details)
 
 
 def test_a_round_that_was_rolled_back_is_seen_in_the_lineage_and_is_not_the_best(plain: RunView) -> None:

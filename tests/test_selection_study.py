@@ -1,6 +1,8 @@
 """The study of selection: planted runs whose best round, falls and gates are known."""
 
+import dataclasses
 import importlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +19,8 @@ from selfreward.store import Store
 PEAKED = Story((0.3, 0.8, 0.4))
 FOOLED = Story((0.3, 0.8, 0.4), (0, 0, 4.5))
 RISING = Story((0.3, 0.5, 0.8))
+# By one pool's prompts the last two rounds are within an error of each other, the first of them ahead.
+LEVEL = Story((0.3, 0.8, 0.75))
 GATES = GatesRecipe(rules=[GateRule("score_at_max", above=0.75, action="rollback")])
 
 
@@ -33,7 +37,7 @@ def runs(study: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     directory = tmp_path_factory.mktemp("results")
     store = Store(directory, share=False)
     found = {}
-    for name, story in {"peaked": PEAKED, "fooled": FOOLED, "rising": RISING}.items():
+    for name, story in {"peaked": PEAKED, "fooled": FOOLED, "rising": RISING, "level": LEVEL}.items():
         view = write_run(store, name, story)
         found[name] = study.study_run(Reading(view), name, "seed-0", GATES)
     return found
@@ -52,12 +56,30 @@ def test_regret_is_what_the_chosen_round_lacks_to_the_best_one(runs) -> None:
     assert rising.chosen["own judge"] == 2 and rising.regret["last"] == 0 and rising.fired["score_at_max"] == ()
 
 
+def test_of_two_rounds_that_are_as_good_the_later_is_taken(runs) -> None:
+    level = runs["level"]
+    assert (level.chosen["highest by the own judge"], level.chosen["own judge"]) == (1, 2)
+
+
+def test_a_rule_that_not_every_run_can_be_judged_by_is_in_no_table(study: ModuleType, runs) -> None:
+    asked = dataclasses.replace(
+        runs["fooled"],
+        chosen={**runs["fooled"].chosen, "held-out judge": 1},
+        regret={**runs["fooled"].regret, "held-out judge": 0.0},
+    )
+    for both in ([asked, runs["peaked"]], [runs["peaked"], asked]):
+        text = json.dumps([dataclasses.asdict(table) for table in study.tables(both, both)])
+        assert "held-out" not in text and "own judge, gated" in text
+    alone = study.tables([asked], [])
+    assert any("held-out judge minus this" in heading for heading in alone[0].header)
+
+
 def test_falls_are_found_where_they_were_planted(runs) -> None:
     assert [runs[name].fell for name in ("peaked", "fooled", "rising")] == [(2,), (2,), ()]
 
 
 def test_the_tables_count_runs(study: ModuleType, runs) -> None:
-    every = list(runs.values())
+    every = [runs[name] for name in ("peaked", "fooled", "rising")]
     rows = {row[0].split(":")[0]: row for row in study.regret_table(every, "").rows}
     assert [rows[rule][4] for rule in ("own judge", "own judge, gated", "last")] == ["2 of 3", "3 of 3", "1 of 3"]
     mean = sum(run.regret["last"] for run in every) / 3

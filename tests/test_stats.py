@@ -272,11 +272,17 @@ def test_a_move_that_few_clusters_show_leaves_room_for_one_that_none_shows():
         after = still | dict.fromkeys(names[:moved], 0.5 + by)
         found = paired_difference(after, still)
         plain = clustered_mean([after[name] - 0.5 for name in names], names)
-        unseen = t * max(1.0, by) * math.sqrt(math.exp(-moved / 8) / (50 * 49))
+        unseen = t * max(1.0, by) * math.sqrt((1 - moved / 50) * math.exp(-moved / 10) / (50 * 49))
         assert found.high - found.value == pytest.approx(math.hypot(plain.high - plain.value, unseen))
-    everywhere = paired_difference({name: index / 50 for index, name in enumerate(names, 1)}, dict.fromkeys(names, 0.0))
-    plain = clustered_mean([index / 50 for index in range(1, 51)], names)
-    assert everywhere.high - everywhere.low == pytest.approx(plain.high - plain.low, rel=2e-3)
+
+
+@pytest.mark.parametrize("count", [5, 50])
+def test_where_every_cluster_moved_a_paired_difference_is_a_plain_mean(count):
+    before = {f"p{index:02d}": 0.0 for index in range(count)}
+    after = {name: 0.01 + index / 1000 for index, name in enumerate(before)}
+    plain = clustered_mean(list(after.values()), list(after))
+    found = paired_difference(after, before)
+    assert (found.low, found.high) == (pytest.approx(plain.low), pytest.approx(plain.high))
 
 
 def test_paired_difference_sees_through_the_prompts_and_counts_common_ones():

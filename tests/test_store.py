@@ -168,7 +168,7 @@ def test_a_chunk_whose_bytes_changed_is_computed_again(interrupted: tuple[Path, 
         assert survivors(tmp_path / "edited") == kept
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.floats(0, 1), st.floats(0, 1), st.binary(max_size=40))
 def test_whatever_a_crash_leaves_the_finished_bytes_are_the_same(
     interrupted: tuple[Path, bytes], tmp_path_factory: pytest.TempPathFactory, part: float, journal: float, junk: bytes

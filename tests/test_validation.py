@@ -16,7 +16,7 @@ from selfreward.cli import app
 from selfreward.config import load_recipe
 from selfreward.gates import judge_round
 from selfreward.metrics import METRICS
-from selfreward.recipe import GateRule, GatesRecipe
+from selfreward.recipe import HELD_OUT_METRICS, GateRule, GatesRecipe
 from selfreward.records import Labelled, Measurement
 from selfreward.report.tables import prompts_text
 from selfreward.stats import Estimate
@@ -233,6 +233,16 @@ def test_the_shipped_list_is_the_recipes():
     recipe = load_recipe(REPOSITORY / "recipes" / "gated.yaml")
     assert tuple(recipe.gates.rules) == gates_null.SHIPPED
     assert recipe.gates.error == GatesRecipe().error
+
+
+def test_the_held_out_judges_metrics_begin_as_the_recipe_knows_them():
+    """By their names it is known on which pools that judge is asked for a gate."""
+    rounds = same_policy(POPULATION, 20, random.Random(0))
+    without = replace(rounds.now, held_out=None)
+    names = [
+        {row.metric for family in measured(evidence).values() for row in family} for evidence in (rounds.now, without)
+    ]
+    assert names[0] - names[1] and all(name.startswith(HELD_OUT_METRICS) for name in names[0] - names[1])
 
 
 def test_null_runs_keep_their_error_and_a_harmed_run_does_not(monkeypatch):

@@ -120,14 +120,14 @@ def test_numbers_are_compared_without_their_last_digits(database):
 
 
 @given(st.text(max_size=80))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_text_crashes_the_verifier(database, text):
     truth = SqlVerifier().check(asked(database), text)
     assert not truth.correct or text
 
 
 @given(st.permutations(["'Ada'", "'Bob'", "'Bob'"]))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rows_are_a_multiset(database, names):
     verifier = SqlVerifier()
     union = " UNION ALL ".join(f"SELECT {name}" for name in names)

@@ -51,7 +51,8 @@ def measure(evidence: Evidence) -> list[Measurement]:
     one = Estimate(float(held_out.trains), None, None, 0)
     rows = [row(evidence, "held_out_is_training_judge", one, pool="report", better="lower")]
     if held_out.comparisons is not None:
-        rows.append(_flips(evidence, held_out.comparisons))
+        read = {prompt.id for prompt in evidence.pools.prompts if prompt.pool == "report"}
+        rows.append(_flips(evidence, [one for one in held_out.comparisons if one.prompt_id in read]))
     if evidence.round == 0:
         return rows
     now = asked_answers(evidence.pools, held_out, f"the pools of round {evidence.round}")

@@ -14,6 +14,7 @@ Without a verifier the judge's own mean score is all there is, and the verdict s
 from dataclasses import dataclass
 from typing import Literal
 
+from selfreward.gates import SELECTIONS
 from selfreward.report.compare import Compared, compare_rounds
 from selfreward.report.gate_verdicts import gate_report, selected_round
 from selfreward.report.multiplicity import p_value
@@ -172,8 +173,7 @@ def _gap_sentence(row: Compared, last: int) -> str:
 def _selected(reading: Reading) -> str:
     """Which round the selection pool chose, and whether the truth, which it may not see, agrees."""
     best = selected_round(reading)
-    judge = {"judge": "the judge's mean score", "held_out": "the held-out judge's win rate against round 0"}
-    by = judge[reading.recipe.gates.select_by]
+    by = SELECTIONS[reading.recipe.gates.select_by].said
     if best not in reading.rounds[1:]:
         return f"No rise of {by} is resolved on the selection pool, so the start policy stays selected."
     changes = {row.metric: row for row in compare_rounds(reading, reading, reading.rounds[0], best)}
