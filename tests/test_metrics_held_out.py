@@ -172,3 +172,19 @@ def test_equal_texts_are_a_tie_that_nobody_is_asked_about():
     same = renamed(PoolRows(now.prompts, [*now.responses], []), "then")
     found = measured(now, same, sides(now, same, lambda first, second: 1.0))
     assert (found[RATE].value, found[RATE].excluded, found["held_out_flip_rate"].n) == (0.5, 0, 0)
+
+
+def test_flips_are_counted_on_the_report_pool_alone():
+    """Half of the prompts choose the round; there the judge goes by the slot, elsewhere it does not."""
+    now, then = side("now", 0), side("then", 1)
+    selecting = {prompt.id for prompt in now.prompts[::2]}
+    pools = [dataclasses.replace(p, pool="selection" if p.id in selecting else "report") for p in now.prompts]
+    now, then = (dataclasses.replace(rows, prompts=pools) for rows in (now, then))
+
+    def prefers(first, second):
+        return 0.9 if first.prompt_id in selecting or is_now(first) else 0.1
+
+    given = dataclasses.replace(evidence(now, initial=then, number=1), held_out=sides(now, then, prefers))
+    found = {(row.metric, row.pool): row for row in metric.measure(given)}
+    assert found["held_out_flip_rate", "report"].value == 0 and found["held_out_flip_rate", "report"].n == 30
+    assert found[RATE, "selection"].value == pytest.approx(0.5) and found[RATE, "report"].value > 0.9

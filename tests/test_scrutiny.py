@@ -189,6 +189,9 @@ def test_it_selects_the_round_on_the_selection_pool(results: Path) -> None:
         RecipeError, match=r"gates.select_by=held_out needs a held-out judge; set measure.held_out.model"
     ):
         load_recipe(SMOKE, ["gates.select_by=held_out"])
+    for own in ("measure.held_out.model=policy", "judge.model=sandbox:seed-1"):
+        with pytest.raises(RecipeError, match=r"asks a judge that is not trained here.*name another model"):
+            load_recipe(SMOKE, ["gates.select_by=held_out", OTHER, own])
 
 
 def test_the_plan_counts_the_pools_that_are_judged() -> None:
