@@ -251,6 +251,12 @@ def test_null_runs_keep_their_error_and_a_harmed_run_does_not(monkeypatch):
     assert [(rate.rules, rate.rounds) for rate in rates] == [("shipped", 3), ("at limit", 3), ("at limit +", 3)]
     assert all(rate.low <= rate.gates_error for rate in rates)
     run = gates_null.null_run(POPULATION, 3, 30, random.Random(0))
+    rate = {(one.metric, one.round): one.value for one in run if one.metric.startswith("held_out_win_rate_")}
+    found = {
+        name: [rate[f"held_out_win_rate_{name}", number] for number in (1, 2, 3)] for name in ("previous", "initial")
+    }
+    assert found["previous"][0] == found["initial"][0]
+    assert all(found["previous"][n] != found["initial"][n] for n in (1, 2)), "the round before is not round 0"
     harmed = [
         replace(one, value=90.0, low=89.0, high=91.0) if (one.metric, one.round) == ("length_tokens", 2) else one
         for one in run
