@@ -1,9 +1,11 @@
 """Sandbox models by name: what is refused at once, what ships, and what is trained once and kept."""
 
 import json
+import random
 import subprocess
 import sys
 from dataclasses import fields, replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,11 @@ from selfreward.errors import RecipeError
 from selfreward.preflight import SANDBOX_SEEDS, model_directory, preflight, shape_directory
 from selfreward.progress import Progress
 from selfreward.sandbox.annotator import AnnotatorDials
+from selfreward.sandbox.demonstrator import DemonstratorDials
+from selfreward.sandbox.lessons import Teacher
 from selfreward.sandbox.seed_cache import cache_directory, known_directory, recipe_of, seed_directory
 from selfreward.sandbox.seed_names import LARGEST, SeedName, parse_seed_name, read_dials
-from selfreward.sandbox.seed_recipe import DialledRecipe, SeedRecipe, with_budget
+from selfreward.sandbox.seed_recipe import CLEAN, SEED_VERSION, DialledRecipe, SeedRecipe, with_budget
 from selfreward.store import Store
 
 CHILD = Path(__file__).parent / "seed_child.py"
@@ -29,6 +33,16 @@ SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SELFREWARD_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "seeds"
+
+
+def test_lessons_of_this_version_are_these() -> None:
+    """The cache knows lessons by SEED_VERSION alone: whoever changes them raises it and puts the new digest here."""
+    drawn = []
+    for annotator in (AnnotatorDials(), AnnotatorDials(noise=0.2, length_bias=0.8, agreement_bias=0.7)):
+        teacher = Teacher(random.Random(5), DemonstratorDials(), annotator, rule_share=0.2)
+        drawn += teacher.lessons(CLEAN.mix, 20_000)
+    digest = sha256(json.dumps(drawn).encode()).hexdigest()
+    assert (SEED_VERSION, digest[:16]) == (1, "0e92d39419866e09")
 
 
 def test_a_name_has_one_spelling_however_it_is_written() -> None:

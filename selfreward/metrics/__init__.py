@@ -44,6 +44,16 @@ METRICS: dict[str, str] = {
     "cohorts": "selfreward.metrics.cohorts:measure",
 }
 
+VERSIONS: dict[str, int] = {}
+"""Metric → version, 1 where none stands. Raise it when a metric's numbers change for equal rows: measurements are known
+by the names and versions of their metrics, and not by where the files lie.
+"""
+
+
+def fingerprint() -> dict[str, int]:
+    """Every metric's name and version."""
+    return {name: VERSIONS.get(name, 1) for name in sorted(METRICS)}
+
 
 def measure_all(evidence: Evidence) -> list[Measurement]:
     """Every metric's rows, in the order of `METRICS`. A metric without its evidence gives no rows."""

@@ -1,14 +1,14 @@
 """Where sandbox models lie: some ship with the package, any other is trained when it is first wanted, and kept.
 
 The cache is $SELFREWARD_CACHE, else $XDG_CACHE_HOME/selfreward, else ~/.cache/selfreward. An entry's name ends in a
-digest of everything that determines the model: the recipe, the words and code of the lessons, the versions of the
+digest of everything that determines the model: the recipe, the version of world and lessons, the versions of the
 libraries, and what it goes on from. It is trained in a directory beside, under a lock, and gets its name by one
 rename, so it is whole or not there; a second process that wants it waits. Deleting the cache costs time only.
 """
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from hashlib import sha256
 from importlib.metadata import version
@@ -17,15 +17,11 @@ from typing import Any
 
 from selfreward.files import digest_file, fsync_directory, make_durable, on_disk, remove
 from selfreward.sandbox.seed_names import SeedName
-from selfreward.sandbox.seed_recipe import DialledRecipe, SeedRecipe
+from selfreward.sandbox.seed_recipe import SEED_VERSION, DialledRecipe, SeedRecipe
 from selfreward.sharing import locked
 
 SHIPPED = Path(__file__).parent / "seeds"
 LIBRARIES = ("torch", "transformers", "trl")
-_LESSON_CODE = (
-    *("words", "tasks", "draws", "oracle", "annotator", "demonstrator", "prompts", "lessons", "sampling"),
-    *("model", "seed_trainer", "bootstrap", "dialled"),
-)
 Say = Callable[[str], None]
 Train = Callable[[SeedRecipe | DialledRecipe, Path | None, Path, Say], None]
 """Recipe, the plain seed that a dialled one goes on from, where to write, who is told."""
@@ -117,14 +113,10 @@ def _digest(name: SeedName, recipe: SeedRecipe | DialledRecipe) -> str:
     made_from: dict[str, Any] = {
         "recipe": asdict(recipe),
         "libraries": {library: version(library) for library in LIBRARIES},
-        "lessons": _digest_of_files([Path(__file__).parent / f"{module}.py" for module in _LESSON_CODE]),
+        "version": SEED_VERSION,
     }
     if isinstance(recipe, DialledRecipe):
         start = _place(replace(name, dials=()), recipe.start)
         shipped = start.parent == SHIPPED
         made_from["start"] = digest_file(start / "model.safetensors") if shipped else start.name
     return sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
-
-
-def _digest_of_files(paths: Sequence[Path]) -> str:
-    return sha256("".join(digest_file(path) for path in paths).encode()).hexdigest()

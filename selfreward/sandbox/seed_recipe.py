@@ -9,6 +9,11 @@ from math import ceil
 from selfreward.sandbox.annotator import AnnotatorDials
 from selfreward.sandbox.demonstrator import DemonstratorDials
 
+SEED_VERSION = 1
+"""Of the world, the lessons and how they are taught. Raise it when one of them changes: a cached seed is known by it
+and not by the text of our files, which may move. tests/test_seed_cache.py holds the lessons against it.
+"""
+
 
 @dataclass(frozen=True)
 class Mix:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from selfreward.metrics import METRICS, measure_all
+from selfreward.metrics import fingerprint, measure_all
 from selfreward.metrics.evidence import Evidence
 from selfreward.recipe import AdaptiveRecipe, GenerateRecipe, JudgeRecipe, MeasureRecipe, Recipe, as_dict
 from selfreward.records import Judgment, Labelled, Measurement
@@ -71,7 +71,7 @@ def measure(evidence: Evidence, *, made_from: Sequence[str], verifier: str) -> W
             "round": evidence.round,
             "inputs": list(made_from),
             "verifier": verifier,
-            "metrics": dict(sorted(METRICS.items())),
+            "metrics": fingerprint(),
         },
         chunks=[[evidence]],
         compute=compute,
