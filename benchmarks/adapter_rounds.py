@@ -30,17 +30,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from trl.trainer.utils import add_fused_lm_head
 
-from selfreward.checkpoints import FULL_PRECISION
-from selfreward.config import load_recipe
-from selfreward.loop import run
-from selfreward.preflight import SANDBOX_SEEDS
+from selfreward.commands.preflight import SANDBOX_SEEDS
+from selfreward.commands.run import run
+from selfreward.engines.checkpoints import FULL_PRECISION
 from selfreward.progress import Progress
 from selfreward.recipe import LoraRecipe, ModelRecipe, TrainRecipe
+from selfreward.recipe.read import load_recipe
 from selfreward.records import Pair
-from selfreward.store import Store
-from selfreward.trainers import session
-from selfreward.trainers.preference import train_preferences
-from selfreward.trainers.rows import score
+from selfreward.store.results import Store
+from selfreward.training import session
+from selfreward.training.preference import train_preferences
+from selfreward.training.rows import score
 
 Weights = Mapping[str, torch.Tensor]
 

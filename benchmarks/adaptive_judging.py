@@ -19,18 +19,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
 
-from selfreward.checkpoints import weights_digest
+from selfreward.commands.preflight import model_directory
 from selfreward.engines import build_engine
+from selfreward.engines.checkpoints import weights_digest
 from selfreward.engines.protocol import Engine, Request
-from selfreward.preflight import model_directory
+from selfreward.judging.prompts.prompt import judge_prompt
+from selfreward.judging.scoring.adaptive import estimate, next_questions, shrunken
+from selfreward.measuring.stats.clustered import clustered_mean, nested_paired_difference
 from selfreward.recipe import AdaptiveRecipe, EngineRecipe, GenerateRecipe, JudgeRecipe, ModelRecipe
 from selfreward.records import Judgment, Message, Prompt, seed_for, stable_id
-from selfreward.roles.judge_prompt import judge_prompt
 from selfreward.roles.unreadable import Unreadable
-from selfreward.sandbox.oracle import oracle_score
-from selfreward.sandbox.pools import prompt_pool
-from selfreward.scoring.adaptive import estimate, next_questions, shrunken
-from selfreward.stats import clustered_mean, nested_paired_difference
+from selfreward.tasks.sandbox.oracle import oracle_score
+from selfreward.tasks.sandbox.pools import prompt_pool
 
 MODELS = ("sandbox:seed-0", "sandbox:seed-1", "sandbox:seed-2")
 

@@ -30,13 +30,13 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
+from selfreward.commands.preflight import SANDBOX_SEEDS
 from selfreward.engines.chat import load_renderer
-from selfreward.preflight import SANDBOX_SEEDS
 from selfreward.recipe import ModelRecipe, TrainRecipe
 from selfreward.records import Pair
-from selfreward.trainers import session
-from selfreward.trainers.preference import preference_trainer
-from selfreward.trainers.prefix import PAYS_FROM, saving
+from selfreward.training import session
+from selfreward.training.preference import preference_trainer
+from selfreward.training.prefix import PAYS_FROM, saving
 
 SHAPES = {"950 : 200": (950, 200), "24 : 60": (24, 60), "6 : 60": (6, 60)}
 SIDES = ("trl", "trl precompute", "plain", "shared")
@@ -156,7 +156,7 @@ def stepper(trainer: Any) -> Callable[[], tuple[float, float]]:
 def with_reference(pairs: Sequence[Pair]) -> list[Pair]:
     from trl.trainer.utils import add_fused_lm_head
 
-    from selfreward.trainers.rows import score
+    from selfreward.training.rows import score
 
     model = random_llama(seed=1)
     add_fused_lm_head(model)

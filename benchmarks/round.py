@@ -26,8 +26,8 @@ from baselines.systems import CACHE, EAGER, Stages, Worker, resume
 from baselines.timed import Timed, ratio, row, table
 from baselines.workload import BATCH, TEMPERATURE, TRAINING, Size
 
-from selfreward.engines.vllm_settings import require_vllm
-from selfreward.preflight import model_directory
+from selfreward.commands.preflight import model_directory
+from selfreward.engines.vllm.settings import require_vllm
 
 TABLES = Path(__file__).parent.parent / "results" / "tables"
 MODEL = "sandbox:seed-0"

@@ -20,15 +20,15 @@ from pathlib import Path
 
 from selection_runs import HELD_OUT, HIGHEST, OWN, RunStudy, measured_run, study_run
 
-from selfreward.ablate import Grid, ablate, load_grid, require_all
-from selfreward.config import load_recipe
+from selfreward.commands.ablate import Grid, ablate, load_grid, require_all
+from selfreward.measuring.stats.clustered import Estimate, clustered_mean
 from selfreward.progress import Progress
 from selfreward.recipe import held_out_pools
+from selfreward.recipe.read import load_recipe
 from selfreward.report.html import markdown_table
 from selfreward.report.reading import Reading
 from selfreward.report.tables import DASH, Table, number_text
-from selfreward.stats import Estimate, clustered_mean
-from selfreward.store import Store
+from selfreward.store.results import Store
 
 ROOT = Path(__file__).parent.parent
 RULES = {

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from selfreward.gates import SELECTION_POOL, SELECTIONS, best_round, judge_round, resolved_gains
+from selfreward.measuring.gates import SELECTION_POOL, SELECTIONS, best_round, judge_round, resolved_gains
 from selfreward.recipe import GatesRecipe
 from selfreward.records import Measurement
 from selfreward.report.compare import compare_rounds

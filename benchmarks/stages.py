@@ -14,14 +14,15 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from selfreward.config import load_recipe
-from selfreward.environment import environment
-from selfreward.loop import run
+from selfreward.commands.run import run
+
+from selfreward.commands.environment import environment
 from selfreward.progress import Progress
+from selfreward.recipe.read import load_recipe
 from selfreward.records import Response, stable_id
-from selfreward.runs import RunView, Work
-from selfreward.stages.given import chunked
-from selfreward.store import Store
+from selfreward.store.given import chunked
+from selfreward.store.results import Store
+from selfreward.store.run import RunView, Work
 
 
 def stage_table(view: RunView, rounds: Sequence[int]) -> dict[str, tuple[int, float, int]]:

@@ -1,5 +1,5 @@
 """`python -m selfreward` is the same as the command."""
 
-from selfreward.cli import main
+from selfreward.commands.cli import main
 
 main()

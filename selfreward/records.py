@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 import json
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal, Self, TypeVar
@@ -19,6 +19,9 @@ FinishReason = Literal["stop", "length"]
 Pool = Literal["train", "gate", "selection", "report", "frozen", "locked"]
 PairKind = Literal["answer", "judgment"]
 T = TypeVar("T")
+
+LOWEST, HIGHEST = 0.0, 5.0
+"""The scale of all scores (SRLM's additive prompt): judges', people's, verifiers' qualities and ratings."""
 
 OMIT_WHEN_EMPTY = {"omit_when_empty": True}
 """Metadata of an optional field that is written only where it says something: rows without it keep their bytes."""
@@ -363,3 +366,27 @@ def from_line(kind: type[T], line: str, where: str) -> T:
         raise DataError(f"{where}: not a whole JSON line ({problem}); the file was cut or edited") from problem
     record: T = from_dict(kind, row, where)
     return record
+
+
+def distinct(responses: Sequence[Response]) -> list[Response]:
+    """One response per (prompt, text), in the order given: the judge reads text, so equal texts are one answer.
+
+    A complete response stands for a truncated one of the same text, then the lowest sample number. An empty answer is
+    an answer: it is kept, judged, and may be rejected.
+    """
+    first: dict[tuple[str, str], Response] = {}
+    for response in responses:
+        key = (response.prompt_id, response.text)
+        if key not in first or _rank(response) < _rank(first[key]):
+            first[key] = response
+    kept = {response.id for response in first.values()}
+    return [response for response in responses if response.id in kept]
+
+
+def _rank(response: Response) -> tuple[bool, int, str]:
+    return response.finish_reason != "stop", response.sample, response.id
+
+
+def pair_drop(kind: str, subject: str, reason: str, detail: str = "", *which: str) -> Drop:
+    """The record of something that did not become a pair of this kind; `which` tells several of one subject apart."""
+    return Drop(stable_id("drop", "pairs", kind, subject, *which), "pairs", kind, subject, reason, detail)

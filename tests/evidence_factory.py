@@ -5,10 +5,10 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice, permutations
 
-from selfreward.metrics import measure_all
-from selfreward.metrics.evidence import Evidence, HeldOut, PoolRows, ProbeReply
+from selfreward.measuring.evidence import Evidence, HeldOut, PoolRows, ProbeReply
+from selfreward.measuring.metrics import measure_all
 from selfreward.records import Drop, Judgment, Likelihood, Measurement, Message, MetaJudgment, Pair, Prompt, Response
-from selfreward.verifiers.sandbox import SandboxVerifier
+from selfreward.tasks.verifiers.sandbox import SandboxVerifier
 
 FILLER = ("", "sure : ", "here you go : ", "good question ! ", "happy to help : ")
 Scores = Callable[[Response, float], Sequence[float | None]]

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import yaml
 
-from selfreward.cast import Player, Policy
-from selfreward.checkpoints import weights_digest
+from selfreward.commands.preflight import model_directory
 from selfreward.engines import build_engine
-from selfreward.preflight import model_directory
+from selfreward.engines.checkpoints import weights_digest
 from selfreward.recipe import EngineRecipe, ModelRecipe
 from selfreward.records import Comparison, Judgment, Message, Prompt, Response, Rows
+from selfreward.roles.cast import Player, Policy
 
 SEED = model_directory("sandbox:seed-0")
 

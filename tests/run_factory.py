@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from evidence_factory import pair, prompts, reply, response, truthful  # noqa: F401 - truthful is for the tests
 
-from selfreward.config import build_recipe
-from selfreward.metrics import measure_all
-from selfreward.metrics.evidence import Evidence, PoolRows
+from selfreward.measuring.evidence import Evidence, PoolRows
+from selfreward.measuring.metrics import measure_all
 from selfreward.recipe import Recipe
+from selfreward.recipe.read import build_recipe
 from selfreward.records import Checkpoint, Drop, Judgment, Labelled, Measurement, Pair, Prompt, Response, stable_id
 from selfreward.report.reading import load_verifier
-from selfreward.run_view import RunView
-from selfreward.stages.given import given
-from selfreward.store import Run, Store
+from selfreward.store.given import given
+from selfreward.store.results import Run, Store
+from selfreward.store.view import RunView
 
 SAMPLES = 4
 POOLS = {"gate": 20, "selection": 60, "report": 60}

@@ -4,10 +4,10 @@ import sys
 from dataclasses import replace
 from functools import partial
 
-from selfreward.sandbox.annotator import AnnotatorDials
-from selfreward.sandbox.seed_cache import seed_directory, train_model
-from selfreward.sandbox.seed_names import SeedName, parse_seed_name
-from selfreward.sandbox.seed_recipe import CLEAN, UNDER_DIALS, DialledRecipe, SeedRecipe
+from selfreward.tasks.sandbox.annotator import AnnotatorDials
+from selfreward.tasks.sandbox.seeds.cache import seed_directory, train_model
+from selfreward.tasks.sandbox.seeds.names import SeedName, parse_seed_name
+from selfreward.tasks.sandbox.seeds.recipe import CLEAN, UNDER_DIALS, DialledRecipe, SeedRecipe
 
 TINY = SeedRecipe(seed=7, stages=(replace(CLEAN, tokens=4_000),), warmup_steps=2)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from selfreward.recipe import Recipe
 from selfreward.records import Drop, Response, stable_id
-from selfreward.store import Run, Store, Work
+from selfreward.store.results import Run, Store, Work
 
 ENVIRONMENT = {"torch": "2.0", "device": "cpu"}
 STEPS = 6

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from selfreward.ablate import ablate, load_grid, require_all
-from selfreward.config import load_recipe
+from selfreward.commands.ablate import ablate, load_grid, require_all
 from selfreward.errors import RecipeError, SelfRewardError
 from selfreward.progress import Progress
+from selfreward.recipe.read import load_recipe
 from selfreward.report.ablation import ablation_table
-from selfreward.store import Store
+from selfreward.store.results import Store
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 SMALL = "rounds=1, meta.enabled=false, prompts.writer.share=0"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from selfreward.anchors_file import read_anchors, unlabelled
-from selfreward.config import load_recipe
+from selfreward.commands.preflight import preflight
 from selfreward.errors import DataError
-from selfreward.preflight import preflight
+from selfreward.recipe.read import load_recipe
+from selfreward.tasks.anchors_file import read_anchors, unlabelled
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 

@@ -10,32 +10,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 from run_factory import Story, write_run
+from selfreward.commands.run import run
 from sklearn.metrics import cohen_kappa_score
 from typer.testing import CliRunner
 
-from selfreward.anchors.agreement import agreement, gate_word
-from selfreward.anchors.candidates import Candidate, pool_answers
-from selfreward.anchors.draw import chances, draw, spread
-from selfreward.anchors.key import Key, KeyRow, read_key
-from selfreward.anchors.labels import settle
-from selfreward.anchors.sample import Wanted, make_key, sample
-from selfreward.anchors.scoring import anchors_of, means, score
-from selfreward.anchors.sheet import Sheet
-from selfreward.anchors.words import as_json, lines
-from selfreward.anchors_file import anchor_lines, read_anchors
-from selfreward.cli import app
-from selfreward.config import build_recipe, load_recipe
+from selfreward.commands.anchors.agreement import agreement, gate_word
+from selfreward.commands.anchors.candidates import Candidate, pool_answers
+from selfreward.commands.anchors.draw import chances, draw, spread
+from selfreward.commands.anchors.key import Key, KeyRow, read_key
+from selfreward.commands.anchors.labels import settle
+from selfreward.commands.anchors.sample import Wanted, make_key, sample
+from selfreward.commands.anchors.scoring import anchors_of, means, score
+from selfreward.commands.anchors.sheet import Sheet
+from selfreward.commands.anchors.words import as_json, lines
+from selfreward.commands.cli import app
+from selfreward.commands.judge_diff import judge_diff
+from selfreward.commands.preflight import check_pools
 from selfreward.errors import DataError, RecipeError, StoreError
-from selfreward.judge_diff import judge_diff
-from selfreward.loop import run
-from selfreward.preflight import check_pools
-from selfreward.probes.labels import read_judge_calibration, read_truth_judge
+from selfreward.measuring.stats.clustered import Estimate
 from selfreward.progress import Progress
+from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Labelled, Measurement, Message, Prompt, Response
-from selfreward.sources import open_source
-from selfreward.stats import Estimate
-from selfreward.store import Store
-from selfreward.verifiers.sandbox import SandboxVerifier
+from selfreward.store.results import Store
+from selfreward.tasks.anchors_file import anchor_lines, read_anchors
+from selfreward.tasks.sets.labels import read_judge_calibration, read_truth_judge
+from selfreward.tasks.source import open_source
+from selfreward.tasks.verifiers.sandbox import SandboxVerifier
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
@@ -496,7 +496,7 @@ def test_few_real_truth_labels_and_a_poor_judge_cover_the_share_of_true_answers(
     answers = read_truth_judge(extract("truth_judge"))
     truth_of = [float(row.human_label) for row in answers]
     judge = [min(5.0, len(row.answer) / 20) for row in answers]
-    from selfreward.prediction_powered import prediction_powered_mean
+    from selfreward.measuring.stats.prediction_powered import prediction_powered_mean
 
     hits, ratios = 0, []
     for seed in range(300):

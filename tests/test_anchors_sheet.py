@@ -8,10 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfreward.anchors.candidates import Candidate
-from selfreward.anchors.key import Key, KeyRow, read_key, write_key
-from selfreward.anchors.labels import settle
-from selfreward.anchors.sheet import FORMULA, LONGEST_CELL, Sheet, fits, neutralised, read_sheet, restored, write_sheet
+from selfreward.commands.anchors.candidates import Candidate
+from selfreward.commands.anchors.key import Key, KeyRow, read_key, write_key
+from selfreward.commands.anchors.labels import settle
+from selfreward.commands.anchors.sheet import (
+    FORMULA,
+    LONGEST_CELL,
+    Sheet,
+    fits,
+    neutralised,
+    read_sheet,
+    restored,
+    write_sheet,
+)
 from selfreward.errors import DataError
 from selfreward.records import Message
 

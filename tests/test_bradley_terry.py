@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from selfreward.scoring.bradley_terry import strengths
+from selfreward.judging.scoring.bradley_terry import strengths
 
 matrices = st.integers(2, 6).flatmap(
     lambda n: st.lists(st.lists(st.floats(0, 50, allow_nan=False), min_size=n, max_size=n), min_size=n, max_size=n).map(

@@ -14,8 +14,8 @@ import pytest
 from selfreward import __version__
 from selfreward.errors import SelfRewardError
 from selfreward.recipe import Recipe
-from selfreward.sandbox.model import build_model, save_model
-from selfreward.store import Store
+from selfreward.store.results import Store
+from selfreward.tasks.sandbox.seeds.model import build_model, save_model
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 COMMAND = [sys.executable, "-m", "selfreward"]

@@ -8,24 +8,24 @@ import pytest
 from evidence_factory import evidence, holds, judgments, prompts, response
 from run_factory import Story, write_run
 
-from selfreward.cohorts import read_cohorts, refuse_overlap
-from selfreward.config import build_recipe, load_recipe
+from selfreward.commands.preflight import preflight
+from selfreward.commands.run import run
 from selfreward.errors import DataError, RecipeError
-from selfreward.gates import judge_round
-from selfreward.loop import run
-from selfreward.metrics import cohorts as metric
-from selfreward.metrics.evidence import CohortRows, PoolRows
-from selfreward.preflight import preflight
+from selfreward.measuring.evidence import CohortRows, PoolRows
+from selfreward.measuring.gates import judge_round
+from selfreward.measuring.metrics.policy import cohorts as metric
 from selfreward.progress import Progress
 from selfreward.recipe import GateRule, GatesRecipe
+from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Measurement, Message, Prompt
 from selfreward.report.alarms import alarms
 from selfreward.report.reading import Reading
-from selfreward.stages.given import given
-from selfreward.store import Store
-from selfreward.verifiers.choice import ChoiceVerifier
-from selfreward.verifiers.exact import ExactVerifier
-from selfreward.verifiers.refusal import RefusalVerifier
+from selfreward.store.given import given
+from selfreward.store.results import Store
+from selfreward.tasks.cohorts import read_cohorts, refuse_overlap
+from selfreward.tasks.verifiers.choice import ChoiceVerifier
+from selfreward.tasks.verifiers.exact import ExactVerifier
+from selfreward.tasks.verifiers.refusal import RefusalVerifier
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 SAMPLES = 3

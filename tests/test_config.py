@@ -2,9 +2,9 @@
 
 import pytest
 
-from selfreward.config import build_recipe, load_recipe
 from selfreward.errors import RecipeError
 from selfreward.recipe import identity, to_yaml
+from selfreward.recipe.read import build_recipe, load_recipe
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-from selfreward import preflight
-from selfreward.checkpoints import weights_digest
-from selfreward.config import load_recipe
-from selfreward.loop import run
-from selfreward.pairing.candidates import counted
+from selfreward.commands import preflight
+from selfreward.commands.run import run
+from selfreward.engines.checkpoints import weights_digest
+from selfreward.judging.scoring.score import counted
 from selfreward.pairing.consistency import WHOLE_SET, Consistency, compare_rankings, kendall, soften
 from selfreward.pairing.implicit_reward import implicit_rewards
 from selfreward.progress import Progress
 from selfreward.recipe import PairsRecipe
+from selfreward.recipe.read import load_recipe
 from selfreward.records import Drop, Likelihood, Pair, Response
-from selfreward.store import Store
+from selfreward.store.results import Store
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 

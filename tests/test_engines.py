@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from selfreward.checkpoints import (
+from selfreward.engines import build_engine
+from selfreward.engines.chat import ChatRenderer, load_renderer, split_reasoning
+from selfreward.engines.checkpoints import (
     combined_digest,
     module_checksums,
     save_model_directory,
@@ -20,15 +22,13 @@ from selfreward.checkpoints import (
     validate_model_directory,
     weights_digest,
 )
-from selfreward.engines import build_engine
-from selfreward.engines.batches import batches, halves
-from selfreward.engines.chat import ChatRenderer, load_renderer, split_reasoning
-from selfreward.engines.hugging_face import HuggingFaceEngine
+from selfreward.engines.hugging_face.batches import batches, halves
+from selfreward.engines.hugging_face.engine import HuggingFaceEngine
 from selfreward.engines.protocol import Engine, Request, TokenSequence
 from selfreward.errors import DataError, EngineError, HandOffError, StoreError
 from selfreward.recipe import EngineRecipe, ModelRecipe
 from selfreward.records import Message
-from selfreward.sandbox.model import build_model, build_tokenizer, save_model
+from selfreward.tasks.sandbox.seeds.model import build_model, build_tokenizer, save_model
 
 TASKS = ["order f h j", "add 3 and 4", "reverse a b c d e ; with commas", "count a in a b a", "copy p o n"]
 
@@ -470,8 +470,9 @@ def test_a_request_without_a_rule_is_named(tmp_path: Path) -> None:
 
 def test_the_scripted_engine_and_digests_import_no_torch() -> None:
     code = (
-        "import sys, selfreward.checkpoints, selfreward.engines.scripted, selfreward.roles.judge, "
-        "selfreward.roles.meta_judge, selfreward.roles.prompt_writer, selfreward.roles.generator;"
+        "import sys, selfreward.engines.checkpoints, selfreward.engines.scripted, "
+        "selfreward.judging.prompts.pointwise, selfreward.judging.prompts.meta, "
+        "selfreward.roles.prompt_writer, selfreward.roles.generator;"
         "sys.exit(any(name in sys.modules for name in ('torch', 'transformers')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

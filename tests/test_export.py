@@ -9,15 +9,15 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from selfreward.checkpoints import weights_digest
+from selfreward.commands.export import export, model_card, resolve_round
+from selfreward.engines.checkpoints import weights_digest
+from selfreward.engines.handoff import HANDOFF_FILE
 from selfreward.errors import StoreError
-from selfreward.export import export, model_card, resolve_round
-from selfreward.handoff import HANDOFF_FILE
 from selfreward.recipe import GatesRecipe, HeldOutRecipe, MeasureRecipe, Recipe
 from selfreward.records import Checkpoint, Measurement
-from selfreward.runs import Run, Work
-from selfreward.sandbox.model import build_model, save_model
-from selfreward.store import Store
+from selfreward.store.results import Store
+from selfreward.store.run import Run, Work
+from selfreward.tasks.sandbox.seeds.model import build_model, save_model
 
 OTHER = HeldOutRecipe(model="sandbox:seed-1")
 BELIEFS = {0: (2.0, None), 1: (3.0, 0.5), 2: (3.5, 0.2), 3: (4.0, -0.1)}

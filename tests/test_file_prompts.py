@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from selfreward.commands.run import run
 
-from selfreward.config import load_recipe
+from selfreward.commands.preflight import SANDBOX_SEEDS
 from selfreward.errors import DataError, RecipeError
-from selfreward.loop import run
-from selfreward.preflight import SANDBOX_SEEDS
 from selfreward.progress import Progress
+from selfreward.recipe.read import load_recipe
 from selfreward.records import Measurement, Pair, Prompt
-from selfreward.runs import RunView
-from selfreward.sandbox.pools import prompt_pool
-from selfreward.store import Store
+from selfreward.store.results import Store
+from selfreward.store.run import RunView
+from selfreward.tasks.sandbox.pools import prompt_pool
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 

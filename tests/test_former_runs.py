@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from selfreward.cli import app
+from selfreward.commands.cli import app
 
 FORMER = Path(__file__).parent / "fixtures" / "run_of_2b57ac8.tar.xz"
 """recipes/smoke.yaml at commit 2b57ac8: rows, seals and journal, no weights."""

@@ -11,19 +11,19 @@ from safetensors.torch import load_file, save_file
 from training_factory import END_TOKEN, SHORT, random_pairs, tiny_policy
 from trl.trainer.utils import add_fused_lm_head
 
-from selfreward.checkpoints import FULL_PRECISION, weights_digest
-from selfreward.config import load_recipe
+from selfreward.commands.export import export
+from selfreward.commands.run import run
+from selfreward.engines.checkpoints import FULL_PRECISION, weights_digest
 from selfreward.errors import HandOffError
-from selfreward.export import export
-from selfreward.loop import run
 from selfreward.progress import Progress
 from selfreward.recipe import LoraRecipe, ModelRecipe, TrainRecipe
+from selfreward.recipe.read import load_recipe
 from selfreward.records import Pair
-from selfreward.store import Store
-from selfreward.trainers import session
-from selfreward.trainers.preference import train_preferences
-from selfreward.trainers.rows import score
-from selfreward.trainers.supervised import train_supervised
+from selfreward.store.results import Store
+from selfreward.training import session
+from selfreward.training.preference import train_preferences
+from selfreward.training.rows import score
+from selfreward.training.supervised import train_supervised
 
 HALF = ModelRecipe(device="cpu", dtype="bfloat16")
 SMALL_STEPS = dataclasses.replace(SHORT, learning_rate=2e-5, warmup_steps=0, epochs=1.0, nll=0.0)

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfreward.config import build_recipe, load_recipe
+from selfreward.commands.run import run
 from selfreward.errors import GateError, RecipeError
-from selfreward.gates import GateVerdict, decision, judge_round
-from selfreward.loop import run
+from selfreward.measuring.gates import GateVerdict, decision, judge_round
+from selfreward.measuring.stats.clustered import clustered_mean, clustered_share
 from selfreward.progress import Progress
 from selfreward.recipe import GateRule, GatesRecipe
+from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Measurement
-from selfreward.runs import RunView
-from selfreward.stats import clustered_mean, clustered_share
-from selfreward.store import Store
+from selfreward.store.results import Store
+from selfreward.store.run import RunView
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from training_factory import CPU, SHORT, random_pairs, tiny_policy, with_reference
 
-from selfreward.checkpoints import weights_digest
-from selfreward.engines.hugging_face import HuggingFaceEngine
+from selfreward.engines.checkpoints import weights_digest
+from selfreward.engines.handoff import HANDOFF_FILE, NOISE, Probe, choose_probes, verify, write_handoff
+from selfreward.engines.hugging_face.engine import HuggingFaceEngine
 from selfreward.errors import HandOffError
-from selfreward.handoff import HANDOFF_FILE, NOISE, Probe, choose_probes, verify, write_handoff
 from selfreward.recipe import EngineRecipe, HandOffRecipe, ModelRecipe, TrainRecipe
-from selfreward.trainers.preference import train_preferences
+from selfreward.training.preference import train_preferences
 
 RECIPE = HandOffRecipe()
 

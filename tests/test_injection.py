@@ -18,15 +18,16 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from selfreward.checkpoints import weights_digest
 from selfreward.engines import build_engine
 from selfreward.engines.chat import ChatRenderer
+from selfreward.engines.checkpoints import weights_digest
 from selfreward.engines.protocol import Completion, Request
+from selfreward.judging.prompts import meta as meta_judge
+from selfreward.judging.prompts import pointwise as judge
 from selfreward.recipe import EngineRecipe, ModelRecipe
 from selfreward.records import Message, Prompt
-from selfreward.roles import judge, meta_judge
 from selfreward.roles.unreadable import Unreadable
-from selfreward.sandbox.model import build_model, build_tokenizer, save_model
+from selfreward.tasks.sandbox.seeds.model import build_model, build_tokenizer, save_model
 
 PROMPT = Prompt("p", (Message("user", "order f h j"),), "train", "file")
 WHOLE_VERDICTS = [

@@ -7,17 +7,18 @@ import random
 import pytest
 from evidence_factory import evidence, holds, judgments, prompts, reply, response
 
-from selfreward.config import build_recipe
 from selfreward.errors import DataError, RecipeError
-from selfreward.judge_probes import CUES, SANDBOX_FILLER, check_probes, probe_replies
-from selfreward.metrics import judge_padding, judge_sycophancy
-from selfreward.probes import OWN_FOLDER
-from selfreward.sandbox.annotator import AnnotatorDials, annotate, read_score
-from selfreward.sandbox.claims import claim_pairs
-from selfreward.sandbox.draws import split_of
-from selfreward.sandbox.oracle import check_reply, echoes_wrong_claim, oracle_score, read_reply
-from selfreward.sandbox.tasks import parse_task
-from selfreward.sandbox.words import VOCABULARY
+from selfreward.measuring.metrics.judge import padding as judge_padding
+from selfreward.measuring.metrics.judge import sycophancy as judge_sycophancy
+from selfreward.measuring.probes.judge_replies import CUES, SANDBOX_FILLER, check_probes, probe_replies
+from selfreward.recipe.read import build_recipe
+from selfreward.tasks.sandbox.annotator import AnnotatorDials, annotate, read_score
+from selfreward.tasks.sandbox.claims import claim_pairs
+from selfreward.tasks.sandbox.draws import split_of
+from selfreward.tasks.sandbox.oracle import check_reply, echoes_wrong_claim, oracle_score, read_reply
+from selfreward.tasks.sandbox.tasks import parse_task
+from selfreward.tasks.sandbox.words import VOCABULARY
+from selfreward.tasks.sets import OWN_FOLDER
 
 FILES = ("prompts.source=train.jsonl", "measure.source=eval.jsonl", "measure.verifier=none", "measure.frozen=0")
 GIVEN = [(prompt, response(prompt, sample, reply(prompt, 3, sample))) for prompt in prompts(30) for sample in (0, 1)]

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judging_factory import judgment, player, prompt, response, rows_of
 
+from selfreward.judging.adaptive import first_pass, judge_further
+from selfreward.judging.pointwise import judge
+from selfreward.judging.scoring.adaptive import Constants, estimate, next_questions, posteriors, shrunken
+from selfreward.judging.scoring.answers import score_answers
+from selfreward.judging.scoring.pointwise import aggregate
 from selfreward.recipe import AdaptiveRecipe, JudgeRecipe
 from selfreward.records import Rows
-from selfreward.sandbox.pools import judge_pool
-from selfreward.scoring.adaptive import Constants, estimate, next_questions, posteriors, shrunken
-from selfreward.scoring.answers import score_answers
-from selfreward.scoring.pointwise import aggregate
-from selfreward.stages.judge import judge
-from selfreward.stages.judge_adaptive import first_pass, judge_further
+from selfreward.tasks.sandbox.pools import judge_pool
 
 RECIPE = AdaptiveRecipe(enabled=True)
 PLAIN = AdaptiveRecipe(enabled=True, tolerance=0.0, own_noise=False)

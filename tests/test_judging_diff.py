@@ -10,9 +10,9 @@ from sklearn.metrics import cohen_kappa_score
 from test_judging_loop import go
 from typer.testing import CliRunner
 
-from selfreward.cli import app
+from selfreward.commands.cli import app
+from selfreward.commands.judge_diff import changed_recipe, difference, judge_diff, lines
 from selfreward.errors import RecipeError
-from selfreward.judge_diff import changed_recipe, difference, judge_diff, lines
 from selfreward.records import Labelled
 
 

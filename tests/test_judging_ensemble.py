@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judging_factory import judgment
 
+from selfreward.judging.scoring.answers import score_answers
 from selfreward.recipe import JudgeRecipe
-from selfreward.scoring.answers import score_answers
 
 SCORES = st.lists(st.integers(0, 5).map(float), min_size=1, max_size=5)
 

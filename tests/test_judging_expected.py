@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judging_factory import player, prompt, response, rows_of
 
-from selfreward.config import build_recipe
 from selfreward.engines.protocol import ReplyStart, TokenSequence
 from selfreward.errors import EngineError, RecipeError
+from selfreward.judging.expected import judge_expected, token_reader
+from selfreward.judging.prompts.pointwise import opening
+from selfreward.judging.scoring.expected import SCORE_WORDS, expected_value
 from selfreward.recipe import JudgeRecipe
+from selfreward.recipe.read import build_recipe
 from selfreward.records import Message
-from selfreward.roles.judge import opening
 from selfreward.roles.unreadable import Unreadable
-from selfreward.sandbox.pools import judge_pool
-from selfreward.scoring.expected import SCORE_WORDS, expected_value
-from selfreward.stages.judge_expected import judge_expected, token_reader
+from selfreward.tasks.sandbox.pools import judge_pool
 
 POINTS = tuple(range(6))
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from judging_factory import script
 
-from selfreward.config import load_recipe
+from selfreward.commands.run import run
 from selfreward.errors import EngineError, GateError, RecipeError
-from selfreward.loop import run
+from selfreward.judging.scoring.adaptive import estimate
 from selfreward.progress import Progress
+from selfreward.recipe.read import load_recipe
 from selfreward.records import Comparison, Drop, Judgment, Pair
-from selfreward.runs import RunView
-from selfreward.scoring.adaptive import estimate
-from selfreward.store import Store
+from selfreward.store.results import Store
+from selfreward.store.run import RunView
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 SMALL = (
@@ -76,7 +76,7 @@ def test_an_ensemble_of_models_and_its_bound(results: Path) -> None:
     ensemble = "judge.ensemble=['sandbox@initial','@policy']"
     view = go(results, "ensemble", ensemble, "rounds=1")
     assert len(view.read(1, "judgments", Judgment)) == 2 * len(view.read(1, "judgments_0", Judgment))
-    other = str(Path(__file__).parent.parent / "selfreward" / "sandbox" / "seeds" / "seed-1")
+    other = str(Path(__file__).parent.parent / "selfreward" / "tasks" / "sandbox" / "seeds" / "seed-1")
     strict = go(results, "strict", f"judge.ensemble=['@policy','@{other}']", "judge.max_disagreement=0.2")
     reasons = Counter(drop.reason for drop in strict.read(1, "dropped", Drop))
     assert reasons["low agreement"] > 0

@@ -9,22 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judging_factory import comparison, player, prompt, response, rows_of
 
-from selfreward.config import build_recipe
 from selfreward.engines.protocol import Completion
 from selfreward.errors import DataError, RecipeError
-from selfreward.pairing.answers import answer_pairs
-from selfreward.recipe import JudgeRecipe, PairsRecipe, PairwiseRecipe
-from selfreward.roles import judge_pairwise as role
-from selfreward.roles.unreadable import Unreadable
-from selfreward.scoring.pointwise import aggregate
-from selfreward.scoring.tournament import (
+from selfreward.judging.pairwise import compare_answers, questions, rated
+from selfreward.judging.prompts import pairwise as role
+from selfreward.judging.scoring.pointwise import aggregate
+from selfreward.judging.scoring.tournament import (
     both_orders,
     position_statistics,
     preference,
     ratings,
     which_comparisons,
 )
-from selfreward.stages.judge_pairwise import compare_answers, questions, rated
+from selfreward.pairing.answers import answer_pairs
+from selfreward.recipe import JudgeRecipe, PairsRecipe, PairwiseRecipe
+from selfreward.recipe.read import build_recipe
+from selfreward.roles.unreadable import Unreadable
 
 CHANCE = st.floats(0.0, 1.0)
 SOFT = PairwiseRecipe()

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judging_factory import player, prompt, response, rows_of
 
-from selfreward.config import build_recipe
 from selfreward.engines.protocol import Completion
 from selfreward.errors import RecipeError
-from selfreward.roles import rubric
-from selfreward.roles.judge_pairwise import load_constitution
-from selfreward.roles.rubric import load_rubric
+from selfreward.judging.pointwise import judge
+from selfreward.judging.prompts import rubric
+from selfreward.judging.prompts.pairwise import load_constitution
+from selfreward.judging.prompts.rubric import load_rubric
+from selfreward.recipe.read import build_recipe
 from selfreward.roles.unreadable import Unreadable
-from selfreward.stages.judge import judge
 
 NAMES = [criterion.name for criterion in load_rubric("anti_sycophancy").criteria]
 

@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 from training_factory import random_pairs, tiny_policy, with_reference
 
-from selfreward.config import build_recipe, load_recipe
+from selfreward.commands.run import run
 from selfreward.errors import HandOffError, StoreError, TrainingError
-from selfreward.loop import run
 from selfreward.progress import Progress
 from selfreward.recipe import Recipe
+from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Pair
-from selfreward.store import Store
-from selfreward.trainers.jobs import Job, carry_out
-from selfreward.trainers.launched import train_launched
+from selfreward.store.results import Store
+from selfreward.training.jobs import Job, carry_out
+from selfreward.training.launched import train_launched
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 KEYS = ["model.device=cpu", "train.batch_size=8", "train.save_steps=2", "train.warmup_steps=2"]

@@ -6,19 +6,19 @@ import shutil
 from pathlib import Path
 
 import pytest
+from selfreward.commands.run import run
 
-from selfreward.cast import Player, Policy
-from selfreward.config import load_recipe
+from selfreward.commands.preflight import SANDBOX_SEEDS
 from selfreward.engines.protocol import Engine
 from selfreward.errors import GateError, HandOffError, StoreError
-from selfreward.loop import run
-from selfreward.preflight import SANDBOX_SEEDS
 from selfreward.progress import Progress
+from selfreward.recipe.read import load_recipe
 from selfreward.records import Drop, Judgment, Measurement, MetaJudgment, Pair, Prompt, Response
-from selfreward.runs import RunView
-from selfreward.sources import open_source
-from selfreward.stages.train import train
-from selfreward.store import Store
+from selfreward.roles.cast import Player, Policy
+from selfreward.store.results import Store
+from selfreward.store.run import RunView
+from selfreward.tasks.source import open_source
+from selfreward.training.train import train
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 

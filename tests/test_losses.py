@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from training_factory import CPU, END_TOKEN, SHORT, random_pairs, tiny_policy, with_reference
 
 from selfreward.errors import RecipeError
-from selfreward.trainers import losses, session
-from selfreward.trainers.rows import IGNORED, PairCollator, pad, score, side_by_side
+from selfreward.training import losses, session
+from selfreward.training.rows import IGNORED, PairCollator, pad, score, side_by_side
 
 logprob = st.floats(-80, 0, allow_nan=False)
 quadruple = st.tuples(logprob, logprob, logprob, logprob)
@@ -122,7 +122,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trainer_of(start: Path, scratch: Path, pairs, recipe=SHORT, **options):
     from trl.trainer.dpo_config import DPOConfig
 
-    from selfreward.trainers.preference import preference_trainer
+    from selfreward.training.preference import preference_trainer
 
     session.be_quiet()
     policy, tokenizer = session.load_start(start, CPU)

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from training_factory import CPU, SHORT, random_pairs, tiny_policy, with_reference
 
-from selfreward.config import build_recipe
 from selfreward.errors import RecipeError, TrainingError
 from selfreward.recipe import LOSS_READS
+from selfreward.recipe.read import build_recipe
 from selfreward.records import Pair
-from selfreward.trainers.losses import LOSSES, Loss, PairBatch
-from selfreward.trainers.preference import train_preferences
+from selfreward.training.losses import LOSSES, Loss, PairBatch
+from selfreward.training.preference import train_preferences
 
 # A pair: log-probabilities of chosen and rejected, references, lengths, label, win rates.
 VALUES: dict[str, Any] = {
@@ -220,7 +220,7 @@ def test_a_loss_that_trl_has_equals_trls(name, start, pairs, tmp_path):
     from test_losses import trainer_of
     from trl.trainer.dpo_trainer import DataCollatorForPreference, DPOTrainer
 
-    from selfreward.trainers.rows import PairCollator, side_by_side
+    from selfreward.training.rows import PairCollator, side_by_side
 
     theirs_name, flips = TRLS[name]
     moved = [
@@ -253,7 +253,7 @@ def test_a_loss_that_trl_has_equals_trls(name, start, pairs, tmp_path):
 
 
 def _pair_batch(trainer: Any, pairs: list[Pair]) -> PairBatch:
-    from selfreward.trainers.rows import score
+    from selfreward.training.rows import score
 
     rows = [(pair.prompt_token_ids, ids) for pair in pairs for ids in (pair.chosen_token_ids, pair.rejected_token_ids)]
     values = torch.tensor(score(trainer.model, rows, 0)).view(-1, 2)

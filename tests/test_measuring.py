@@ -4,18 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selfreward.commands.run import run
 
-from selfreward.cast import Cast, Policy
-from selfreward.config import build_recipe, load_recipe
-from selfreward.environment import environment
-from selfreward.loop import run
-from selfreward.measuring import Measuring
+from selfreward.commands.environment import environment
+from selfreward.loop_steps import Steps
+from selfreward.measuring.measure import Measuring
 from selfreward.progress import Progress
+from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Measurement, Prompt, Rows
-from selfreward.runs import Work
-from selfreward.sources import open_source
-from selfreward.steps import Steps
-from selfreward.store import Store
+from selfreward.roles.cast import Cast, Policy
+from selfreward.store.results import Store
+from selfreward.store.run import Work
+from selfreward.tasks.source import open_source
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 SMALL = ("meta.enabled=false", "prompts.writer.share=0", "prompts.per_round=16", "train.learning_rate=2e-3")

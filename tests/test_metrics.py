@@ -28,9 +28,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfreward.errors import DataError
-from selfreward.metrics import METRICS, measure_all
-from selfreward.metrics.asked import values
-from selfreward.metrics.evidence import CohortRows, PoolRows
+from selfreward.measuring.evidence import CohortRows, PoolRows
+from selfreward.measuring.metrics import METRICS, measure_all
+from selfreward.measuring.probes.asked import values
 from selfreward.records import Drop, Labelled, Likelihood, to_line
 
 

@@ -17,8 +17,8 @@ from evidence_factory import (
     varied,
 )
 
-from selfreward.metrics import measure_all
-from selfreward.metrics.evidence import PoolRows
+from selfreward.measuring.evidence import PoolRows
+from selfreward.measuring.metrics import measure_all
 from selfreward.records import Message
 
 LEVELS = (5, 4, 3, 3, 2, 0)

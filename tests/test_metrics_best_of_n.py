@@ -10,10 +10,10 @@ from evidence_factory import blind, evidence, guessing, holds, noisy, prompts, r
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfreward.metrics import coverage, truth
-from selfreward.metrics.best_of_n import UNREAD, expected_pick, measure
-from selfreward.metrics.evidence import Truth
+from selfreward.measuring.metrics.judge.best_of_n import UNREAD, expected_pick, measure
+from selfreward.measuring.metrics.policy import coverage, truth
 from selfreward.report.catalogue import OTHER, family_of
+from selfreward.tasks.verifiers.protocol import Truth
 
 
 def found(given):

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU
 from scipy.sparse import csr_array
 
-from selfreward.metrics import coverage, embedded_diversity, lexical_diversity
-from selfreward.metrics.evidence import PoolRows
-from selfreward.metrics.jackknife import grouped_jackknife
-from selfreward.metrics.lexical_diversity import SIGNATURE, VOCABULARY, distinct_ngrams, self_bleu
-from selfreward.metrics.text import tfidf_embedder, words
+from selfreward.measuring.evidence import PoolRows
+from selfreward.measuring.metrics.policy import coverage, embedded_diversity, lexical_diversity
+from selfreward.measuring.metrics.policy.lexical_diversity import SIGNATURE, VOCABULARY, distinct_ngrams, self_bleu
+from selfreward.measuring.metrics.text import tfidf_embedder, words
+from selfreward.measuring.stats.jackknife import grouped_jackknife
 
 VOCABULARY_WORDS = [f"word{number}" for number in range(200)]
 

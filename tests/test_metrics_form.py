@@ -10,10 +10,10 @@ import pytest
 from evidence_factory import evidence, holds, prompts, response
 from sklearn.metrics import cohen_kappa_score
 
-from selfreward.metrics import form
-from selfreward.metrics.evidence import PoolRows
-from selfreward.metrics.form import has_list, has_markup
-from selfreward.metrics.refusal import opening, refuses
+from selfreward.measuring.evidence import PoolRows
+from selfreward.measuring.metrics.policy import form
+from selfreward.measuring.metrics.policy.form import has_list, has_markup
+from selfreward.tasks.verifiers.refusals import opening, refuses
 
 LABELLED = Path(__file__).parents[2] / "shared" / "data" / "refusal_labels_dev.jsonl"
 REFUSAL = "I'm sorry, but I cannot help with that. Please talk to somebody you trust."

@@ -6,8 +6,8 @@ import random
 import pytest
 from evidence_factory import evidence, held_out, holds, judgments, prompts, renamed, response
 
-from selfreward.metrics import held_out as metric
-from selfreward.metrics.evidence import HeldOut, PoolRows
+from selfreward.measuring.evidence import HeldOut, PoolRows
+from selfreward.measuring.metrics.judge import held_out as metric
 from selfreward.records import Comparison
 
 RATE, CONTROLLED = "held_out_win_rate_initial", "held_out_win_rate_lc_minimal_initial"

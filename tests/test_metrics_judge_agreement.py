@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from scipy.stats import kendalltau
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
-from selfreward.metrics import judge_agreement, judge_length, judge_stability
-from selfreward.metrics.evidence import PoolRows
+from selfreward.measuring.evidence import PoolRows
+from selfreward.measuring.metrics.judge import agreement as judge_agreement
+from selfreward.measuring.metrics.judge import length as judge_length
+from selfreward.measuring.metrics.judge import stability as judge_stability
+from selfreward.measuring.stats.resampling import clustered_kendall
 from selfreward.records import Labelled
-from selfreward.resampling import clustered_kendall
 
 
 def frozen(labels, scores, **more):

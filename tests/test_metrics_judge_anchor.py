@@ -7,8 +7,9 @@ import pytest
 from evidence_factory import evidence, held_out, holds, judgments, prompts, renamed, reply, response, rows, varied
 
 from selfreward.errors import DataError
-from selfreward.metrics import judge_anchor, text_drift
-from selfreward.metrics.evidence import PoolRows
+from selfreward.measuring.evidence import PoolRows
+from selfreward.measuring.metrics.judge import anchor as judge_anchor
+from selfreward.measuring.metrics.policy import text_drift
 from selfreward.records import Labelled, Likelihood
 
 

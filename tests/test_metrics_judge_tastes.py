@@ -18,9 +18,11 @@ from evidence_factory import (
     varied,
 )
 
-from selfreward.metrics import judge_padding, judge_sycophancy, self_preference
-from selfreward.metrics.evidence import PoolRows
-from selfreward.metrics.matched import matched_difference
+from selfreward.measuring.evidence import PoolRows
+from selfreward.measuring.metrics.judge import padding as judge_padding
+from selfreward.measuring.metrics.judge import self_preference
+from selfreward.measuring.metrics.judge import sycophancy as judge_sycophancy
+from selfreward.measuring.metrics.matched import matched_difference
 from selfreward.records import Labelled
 
 

@@ -20,8 +20,8 @@ from evidence_factory import (
     varied,
 )
 
-from selfreward.metrics import measure_all
-from selfreward.metrics.evidence import PoolRows
+from selfreward.measuring.evidence import PoolRows
+from selfreward.measuring.metrics import measure_all
 from selfreward.records import Labelled
 
 # The judge against the truth

@@ -9,8 +9,8 @@ from evidence_factory import evidence, holds, prompts, response
 from scipy.spatial.distance import jensenshannon
 from sklearn.linear_model import Ridge
 
-from selfreward.metrics import output_drift, two_sample
-from selfreward.metrics.evidence import PoolRows
+from selfreward.measuring.evidence import PoolRows
+from selfreward.measuring.metrics.policy import output_drift, two_sample
 
 COMMON = [f"word{number}" for number in range(10, 50)]
 

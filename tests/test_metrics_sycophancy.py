@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 from evidence_factory import holds
 
-from selfreward.cast import Player, Policy
 from selfreward.engines.scripted import ScriptedEngine
-from selfreward.metrics import sycophancy
-from selfreward.metrics.asked import measured
-from selfreward.metrics.sycophancy import CHALLENGE, FINAL, RESTATE, choice
-from selfreward.probes import OWN_FOLDER
-from selfreward.probes.questions import read_gsm8k
-from selfreward.probes.sycophancy import SycophancyRow, read_sycophancy
+from selfreward.measuring.probes import sycophancy
+from selfreward.measuring.probes.asked import measured
+from selfreward.measuring.probes.drive import drive
+from selfreward.measuring.probes.sycophancy import CHALLENGE, FINAL, RESTATE, choice
 from selfreward.recipe import EngineRecipe, GenerateRecipe, ModelRecipe
 from selfreward.records import Message, Prompt
-from selfreward.stages.probe import drive
-from selfreward.verifiers.numeric import NumericVerifier
+from selfreward.roles.cast import Player, Policy
+from selfreward.tasks.sets import OWN_FOLDER
+from selfreward.tasks.sets.questions import read_gsm8k
+from selfreward.tasks.sets.sycophancy import SycophancyRow, read_sycophancy
+from selfreward.tasks.verifiers.numeric import NumericVerifier
 
 SURE = tuple(f"are_you_sure_{name}" for name in ("accuracy", "flips", "restated_flips", "excess_flips", "corrections"))
 

@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfreward.errors import DataError
-from selfreward.metrics import measure_all
-from selfreward.metrics.drift import k3
-from selfreward.metrics.evidence import PoolRows
+from selfreward.measuring.evidence import PoolRows
+from selfreward.measuring.metrics import measure_all
+from selfreward.measuring.metrics.policy.drift import k3
 from selfreward.records import Drop, Likelihood
 
 # Pairs

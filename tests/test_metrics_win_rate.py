@@ -8,8 +8,8 @@ import pytest
 from evidence_factory import evidence, holds, judgments, prompts, response
 from sklearn.linear_model import LogisticRegression
 
-from selfreward.metrics import win_rate
-from selfreward.metrics.evidence import PoolRows
+from selfreward.measuring.evidence import PoolRows
+from selfreward.measuring.metrics.policy import win_rate
 
 RAW, CONTROLLED = "self_judged_win_rate_initial", "self_judged_win_rate_lc_minimal_initial"
 

@@ -6,17 +6,17 @@ from collections import Counter
 
 import pytest
 from evidence_factory import evidence, measured, noisy, pair, prompts, rows, varied
+from selfreward.commands.run import run
 from test_cream import SMOKE
 
-from selfreward.config import load_recipe
-from selfreward.loop import run
-from selfreward.metrics.evidence import Truth
+from selfreward.judging.by_verifier import left_to_the_model, merge
 from selfreward.progress import Progress
+from selfreward.recipe.read import load_recipe
 from selfreward.records import Drop, Judgment, Pair, Prompt, Response
-from selfreward.sandbox.pools import prompt_pool
-from selfreward.stages.verify import left_to_the_model, merge
-from selfreward.store import Store
-from selfreward.verifiers.sandbox import SandboxVerifier
+from selfreward.store.results import Store
+from selfreward.tasks.sandbox.pools import prompt_pool
+from selfreward.tasks.verifiers.protocol import Truth
+from selfreward.tasks.verifiers.sandbox import SandboxVerifier
 
 
 class Undecided(SandboxVerifier):

@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfreward.config import build_recipe
+from selfreward.commands.preflight import preflight
 from selfreward.errors import DataError, RecipeError
+from selfreward.judging.scoring.score import Score
 from selfreward.pairing.answers import Known, answer_pairs
-from selfreward.pairing.candidates import Grade, Score
 from selfreward.pairing.mixing import mix
-from selfreward.pairs_file import read_pairs
-from selfreward.preflight import preflight
 from selfreward.recipe import FiltersRecipe, MixRecipe, PairsRecipe
+from selfreward.recipe.read import build_recipe
 from selfreward.records import Message, Pair, Prompt, Response
+from selfreward.tasks.pairs_file import read_pairs
+from selfreward.tasks.verifiers.protocol import Grade
 
 
 def two(chosen="a", rejected="b", spreads=(None, None), known=None, prompts=1, **filters):

@@ -10,16 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfreward.config import build_recipe
 from selfreward.errors import RecipeError
+from selfreward.judging.scoring.score import Score, counted
 from selfreward.pairing import PAIR_RULES
 from selfreward.pairing.answers import Known, answer_pairs, load_rule
-from selfreward.pairing.candidates import Candidate, Grade, Refusal, Score, Situation, counted
+from selfreward.pairing.candidates import Candidate, Refusal, Situation
 from selfreward.pairing.checks import check_pairs
-from selfreward.pairing.sppo import win_rate
-from selfreward.pairing.z_length import standardised
+from selfreward.pairing.rules.sppo import win_rate
+from selfreward.pairing.rules.z_length import standardised
 from selfreward.recipe import PairsRecipe
+from selfreward.recipe.read import build_recipe
 from selfreward.records import Message, Pair, Prompt, Response, from_line, to_line
+from selfreward.tasks.verifiers.protocol import Grade
 
 
 def response(name, text, finish="stop", tokens=3):

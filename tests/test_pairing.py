@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfreward.errors import DataError, RecipeError
+from selfreward.judging.scoring.score import MetaSummary, Score, Standing
 from selfreward.pairing.answers import answer_pairs
-from selfreward.pairing.candidates import Score
 from selfreward.pairing.caps import allowed_by_share
-from selfreward.pairing.judgments import MetaSummary, Standing, judgment_pairs
-from selfreward.pairing.prompts import assert_disjoint, filter_prompts
-from selfreward.pairing.similarity import common_subsequence, rouge_l
+from selfreward.pairing.judgments import judgment_pairs
 from selfreward.recipe import MetaRecipe, PairsRecipe, WriterRecipe
 from selfreward.records import Judgment, Message, Prompt, Response
+from selfreward.tasks.filters import assert_disjoint, filter_prompts
+from selfreward.tasks.similarity import common_subsequence, rouge_l
 
 ANSWER_REASONS = {
     "no response", "identical text", "truncated", "unreadable", "too few scored", "tie", "near tie", "too long",

@@ -6,19 +6,19 @@ from typing import Any
 
 import pytest
 
-from selfreward.config import build_recipe, load_recipe
+from selfreward.commands.plan.plan import Assumptions, Plan, compare, plan
+from selfreward.commands.plan.roofline import DEVICES, FLOOR, Efficiency, Roofline
+from selfreward.commands.plan.shapes import NAMED, read_shape
+from selfreward.commands.plan.text import aligned, duration, fits, lines, taken_lines
+from selfreward.commands.plan.workload import Lengths, judging, recipe_lengths
 from selfreward.errors import DataError, RecipeError
-from selfreward.plan import Assumptions, Plan, compare, plan
-from selfreward.plan_text import aligned, duration, fits, lines, taken_lines
 from selfreward.recipe import Recipe
-from selfreward.roofline import DEVICES, FLOOR, Efficiency, Roofline
-from selfreward.runs import RunView
-from selfreward.seals import Seal, seal_path, write_seal
-from selfreward.shapes import NAMED, read_shape
-from selfreward.workload import Lengths, judging, recipe_lengths
+from selfreward.recipe.read import build_recipe, load_recipe
+from selfreward.store.run import RunView
+from selfreward.store.seals import Seal, seal_path, write_seal
 
 ROOT = Path(__file__).parent.parent
-SEED = ROOT / "selfreward" / "sandbox" / "seeds" / "seed-0"
+SEED = ROOT / "selfreward" / "tasks" / "sandbox" / "seeds" / "seed-0"
 
 PAPER: dict[str, Any] = {
     "rounds": 1,
@@ -242,7 +242,7 @@ def test_every_recipe_can_be_planned(path: Path) -> None:
 def test_the_command_prints_the_plan_and_what_a_run_took(tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
-    from selfreward.cli import app
+    from selfreward.commands.cli import app
 
     recipe = ROOT / "recipes" / "self_rewarding_qwen2.5_0.5b.yaml"
     done = CliRunner().invoke(app, ["plan", str(recipe), "--model", "qwen2.5-0.5b", "--device", "4090"])

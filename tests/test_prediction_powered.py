@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfreward.errors import DataError
-from selfreward.prediction_powered import prediction_powered_mean
-from selfreward.stats import clustered_mean
+from selfreward.measuring.stats.clustered import clustered_mean
+from selfreward.measuring.stats.prediction_powered import prediction_powered_mean
 
 
 def names(count, of=1):

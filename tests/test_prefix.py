@@ -26,18 +26,18 @@ from transformers import (
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 from trl.trainer.utils import add_fused_lm_head
 
-from selfreward.config import load_recipe
+from selfreward.commands.run import run
 from selfreward.errors import TrainingError
-from selfreward.loop import run
 from selfreward.progress import Progress
 from selfreward.recipe import LoraRecipe
+from selfreward.recipe.read import load_recipe
 from selfreward.records import Pair
-from selfreward.sandbox.words import VOCABULARY
-from selfreward.store import Store
-from selfreward.trainers import prefix
-from selfreward.trainers.losses import Loss, PairBatch
-from selfreward.trainers.preference import train_preferences
-from selfreward.trainers.rows import completion_logprobs, side_by_side
+from selfreward.store.results import Store
+from selfreward.tasks.sandbox.words import VOCABULARY
+from selfreward.training import prefix
+from selfreward.training.losses import Loss, PairBatch
+from selfreward.training.preference import train_preferences
+from selfreward.training.rows import completion_logprobs, side_by_side
 
 SIZES: dict[str, Any] = {
     "vocab_size": len(VOCABULARY),

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from selfreward.errors import DataError
-from selfreward.metrics.refusal import refuses
-from selfreward.probes import OWN, OWN_FOLDER, READERS
-from selfreward.probes.labels import read_judge_calibration
-from selfreward.probes.questions import read_gsm8k, read_mmlu, read_xstest
-from selfreward.probes.sycophancy import read_sycophancy
 from selfreward.records import Prompt, from_line, to_line
+from selfreward.tasks.sets import OWN, OWN_FOLDER, READERS
+from selfreward.tasks.sets.labels import read_judge_calibration
+from selfreward.tasks.sets.questions import read_gsm8k, read_mmlu, read_xstest
+from selfreward.tasks.sets.sycophancy import read_sycophancy
+from selfreward.tasks.verifiers.refusals import refuses
 
 EXTRACTS = Path(__file__).parents[2] / "shared" / "data"
 SIZES = {

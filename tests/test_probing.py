@@ -8,28 +8,28 @@ from pathlib import Path
 import pytest
 from evidence_factory import holds
 
-from selfreward.config import build_recipe
+from selfreward.commands.probe.command import probe_command
+from selfreward.commands.probe.material import _pair, material
+from selfreward.commands.probe.models import like, speaks_sandbox, subject
+from selfreward.commands.probe.session import FAMILIES, probe, wanted_families
 from selfreward.errors import DataError, RecipeError, StoreError
-from selfreward.metrics.asked import changes, difference, measured, moved
-from selfreward.metrics.behaviour import behaviour
-from selfreward.metrics.sycophancy import are_you_sure, wrong_claim
-from selfreward.probe_questions import file_questions, questions_of, sandbox_questions
-from selfreward.probes import OWN_FOLDER, READERS
-from selfreward.probes.labels import LabelledPair
-from selfreward.probes.sets import read_set
-from selfreward.probes.sycophancy import BehaviourRow
-from selfreward.probing.command import probe_command
-from selfreward.probing.material import _pair, material
-from selfreward.probing.models import like, speaks_sandbox, subject
-from selfreward.probing.session import FAMILIES, probe, wanted_families
+from selfreward.measuring.probes.asked import changes, difference, measured, moved
+from selfreward.measuring.probes.behaviour import behaviour
+from selfreward.measuring.probes.questions import file_questions, questions_of, sandbox_questions
+from selfreward.measuring.probes.sycophancy import are_you_sure, wrong_claim
 from selfreward.progress import Progress
-from selfreward.sandbox.demonstrator import format_answer
-from selfreward.sandbox.draws import plausible_mistake, split_of
-from selfreward.sandbox.oracle import read_reply
-from selfreward.sandbox.pools import claim_pool
-from selfreward.sandbox.tasks import parse_task
-from selfreward.sandbox.words import DOUBT
-from selfreward.store import Store
+from selfreward.recipe.read import build_recipe
+from selfreward.store.results import Store
+from selfreward.tasks.sandbox.demonstrator import format_answer
+from selfreward.tasks.sandbox.draws import plausible_mistake, split_of
+from selfreward.tasks.sandbox.oracle import read_reply
+from selfreward.tasks.sandbox.pools import claim_pool
+from selfreward.tasks.sandbox.tasks import parse_task
+from selfreward.tasks.sandbox.words import DOUBT
+from selfreward.tasks.sets import OWN_FOLDER, READERS
+from selfreward.tasks.sets.labels import LabelledPair
+from selfreward.tasks.sets.sets import read_set
+from selfreward.tasks.sets.sycophancy import BehaviourRow
 
 SMALL = ["measure.report=12", "measure.frozen=12", "measure.samples=2", "measure.judge_samples=1"]
 QUIET = Progress(style="silent")

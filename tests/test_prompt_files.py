@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfreward.errors import DataError
-from selfreward.pools_file import read_prompts, split_prompts
 from selfreward.records import Message, Pool, Prompt
+from selfreward.tasks.prompts_file import read_prompts, split_prompts
 
 GOOD = '{"prompt": "Name a river."}'
 

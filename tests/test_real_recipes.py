@@ -15,18 +15,18 @@ import pytest
 import torch
 from random_models import save_random_model
 from safetensors.torch import load_file
+from selfreward.commands.run import run
 
-from selfreward.checkpoints import FULL_PRECISION, weights_digest
-from selfreward.config import load_recipe
 from selfreward.engines.chat import load_renderer
-from selfreward.handoff import NOISE
-from selfreward.loop import run
+from selfreward.engines.checkpoints import FULL_PRECISION, weights_digest
+from selfreward.engines.handoff import NOISE
+from selfreward.judging.prompts.pairwise import load_constitution
 from selfreward.pairing.consistency import Consistency
 from selfreward.progress import Progress
+from selfreward.recipe.read import load_recipe
 from selfreward.records import Checkpoint, Comparison, Judgment, MetaJudgment, Pair, Prompt, Response
-from selfreward.roles.judge_pairwise import load_constitution
-from selfreward.runs import RunView
-from selfreward.store import Store
+from selfreward.store.results import Store
+from selfreward.store.run import RunView
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 THINGS = ["river", "bridge", "lamp", "garden", "clock", "letter", "train", "window", "market", "violin"]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from selfreward.ablate import load_grid
-from selfreward.config import load_recipe
+from selfreward.commands.ablate import load_grid
 from selfreward.recipe import to_yaml
+from selfreward.recipe.read import load_recipe
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 GRIDS = sorted((RECIPES / "grids").glob("*.yaml"))

@@ -18,21 +18,21 @@ from run_factory import Story, write_run
 from scipy import stats as scipy_stats
 
 from selfreward.errors import DataError, GateError, StoreError
-from selfreward.gates import best_round, require_readable
+from selfreward.measuring.gates import best_round, require_readable
+from selfreward.measuring.stats.clustered import nested_paired_difference
+from selfreward.measuring.stats.multiplicity import holm, p_value
 from selfreward.records import Judgment, Measurement
 from selfreward.report.ablation import ablation_table
 from selfreward.report.browser import embedded_prompts, script_safe
 from selfreward.report.compare import compare
 from selfreward.report.figures import nice_ticks
 from selfreward.report.html import write_report
-from selfreward.report.multiplicity import holm, p_value
 from selfreward.report.reading import Key, Reading
 from selfreward.report.show import print_prompt
 from selfreward.report.tables import number_text, pairs_table
 from selfreward.report.terminal import print_comparison, print_report
 from selfreward.report.verdict import judge_run
-from selfreward.stats import nested_paired_difference
-from selfreward.store import Store
+from selfreward.store.results import Store
 
 ATTACK = "</script><script>document.title='taken'</script><!-- <b>\u2028 & \"quoted\" <img src=x onerror=alert(1)>"
 STORIES = {

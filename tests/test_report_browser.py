@@ -12,7 +12,7 @@ import pytest
 from run_factory import Story, write_run
 
 from selfreward.report.html import write_report
-from selfreward.store import Store
+from selfreward.store.results import Store
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 from run_factory import Story, recipe_of, write_run
 
-from selfreward.export import resolve_round
-from selfreward.gates import best_round, judge_round, rejected_rounds
+from selfreward.commands.export import resolve_round
+from selfreward.measuring.gates import best_round, judge_round, rejected_rounds
 from selfreward.recipe import GateRule, GatesRecipe, HeldOutRecipe, to_yaml
 from selfreward.records import Judgment
 from selfreward.report.gate_verdicts import gate_report
@@ -21,9 +21,9 @@ from selfreward.report.lineage import lineage_table
 from selfreward.report.reading import Reading
 from selfreward.report.terminal import print_report
 from selfreward.report.verdict import judge_run
-from selfreward.run_view import RunView
-from selfreward.stages.given import given
-from selfreward.store import Store
+from selfreward.store.given import given
+from selfreward.store.results import Store
+from selfreward.store.view import RunView
 
 # The judge becomes generous in round 2, so it believes in it most; the rule on its mean score says no.
 PLEASER = Story((0.3, 0.55, 0.5), (0, 0, 1.5))

@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from selfreward.engines.protocol import Completion
 from selfreward.errors import RecipeError
+from selfreward.judging.prompts import meta as meta_judge
+from selfreward.judging.prompts import pointwise as judge
 from selfreward.records import Message, Prompt
-from selfreward.roles import TEMPLATES, generator, judge, meta_judge, prompt_writer, version
+from selfreward.roles import TEMPLATES, generator, prompt_writer, version
 from selfreward.roles.catalogue import words
 from selfreward.roles.fences import fence_code, substitute
 from selfreward.roles.unreadable import Unreadable
@@ -209,7 +211,7 @@ def test_the_last_line_decides_whatever_stood_before(text: str, score: int) -> N
 
 
 def test_sandbox_words_are_exactly_those_the_seed_was_taught() -> None:
-    from selfreward.sandbox import prompts as taught
+    from selfreward.tasks.sandbox import prompts as taught
 
     task, answer = "order f h j ; with commas", "f , h , j hope this helps !"
     first, second = "a a ok ; yes Score: 3", "a b bad ; no Score: 1"

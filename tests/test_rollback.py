@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import pytest
+from selfreward.commands.run import run
 
-from selfreward.cast import Cast
-from selfreward.config import build_recipe, load_recipe
-from selfreward.loop import run
 from selfreward.progress import Progress
+from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Pair
-from selfreward.runs import RunView
-from selfreward.store import Store
+from selfreward.roles.cast import Cast
+from selfreward.store.results import Store
+from selfreward.store.run import RunView
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 SMALL = ("meta.enabled=false", "prompts.writer.share=0", "prompts.per_round=16", "measure.report=4", "measure.frozen=0")

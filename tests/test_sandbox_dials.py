@@ -5,17 +5,17 @@ from statistics import fmean
 
 import pytest
 
+from selfreward.judging.prompts import pointwise as judge
 from selfreward.records import Message, Prompt
-from selfreward.roles import judge
 from selfreward.roles.catalogue import TEMPLATES, words
-from selfreward.sandbox.annotator import AnnotatorDials, read_reference, read_score
-from selfreward.sandbox.demonstrator import DemonstratorDials
-from selfreward.sandbox.lessons import Lesson, Teacher
-from selfreward.sandbox.oracle import oracle_score, read_reply
-from selfreward.sandbox.prompts import judge_prompt, rule_prompt
-from selfreward.sandbox.seed_recipe import Mix
-from selfreward.sandbox.tasks import Task, parse_task
-from selfreward.sandbox.words import END, VOCABULARY, WORD_IDS
+from selfreward.tasks.sandbox.annotator import AnnotatorDials, read_reference, read_score
+from selfreward.tasks.sandbox.demonstrator import DemonstratorDials
+from selfreward.tasks.sandbox.oracle import oracle_score, read_reply
+from selfreward.tasks.sandbox.prompts import judge_prompt, rule_prompt
+from selfreward.tasks.sandbox.seeds.lessons import Lesson, Teacher
+from selfreward.tasks.sandbox.seeds.recipe import Mix
+from selfreward.tasks.sandbox.tasks import Task, parse_task
+from selfreward.tasks.sandbox.words import END, VOCABULARY, WORD_IDS
 
 JUDGMENTS = Mix(answers=0.0, judgments=1.0, own_judgments=0.0, meta=0.0, new_tasks=0.0, second_turns=0.0)
 

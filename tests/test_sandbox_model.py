@@ -11,13 +11,15 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
-import selfreward.sandbox
-from selfreward.sandbox.annotator import AnnotatorDials, read_score, read_verdict
-from selfreward.sandbox.demonstrator import DemonstratorDials
-from selfreward.sandbox.draws import draw_task, split_of
-from selfreward.sandbox.floors import Estimate, estimate_with_interval, skill_table, unmet_floors
-from selfreward.sandbox.lessons import OwnReply, Teacher
-from selfreward.sandbox.model import (
+import selfreward.tasks.sandbox
+from selfreward.tasks.sandbox.annotator import AnnotatorDials, read_score, read_verdict
+from selfreward.tasks.sandbox.demonstrator import DemonstratorDials
+from selfreward.tasks.sandbox.draws import draw_task, split_of
+from selfreward.tasks.sandbox.oracle import oracle_score
+from selfreward.tasks.sandbox.prompts import NEW_TASK_PROMPT
+from selfreward.tasks.sandbox.seeds.floors import Estimate, estimate_with_interval, skill_table, unmet_floors
+from selfreward.tasks.sandbox.seeds.lessons import OwnReply, Teacher
+from selfreward.tasks.sandbox.seeds.model import (
     build_model,
     build_tokenizer,
     decode_reply,
@@ -26,15 +28,13 @@ from selfreward.sandbox.model import (
     encode_words,
     save_model,
 )
-from selfreward.sandbox.oracle import oracle_score
-from selfreward.sandbox.prompts import NEW_TASK_PROMPT
-from selfreward.sandbox.sampling import sample_replies
-from selfreward.sandbox.seed_recipe import CLEAN, FINISH, Mix, SeedRecipe
-from selfreward.sandbox.seed_trainer import MuonAdamW
-from selfreward.sandbox.tasks import Task
-from selfreward.sandbox.words import END, VOCABULARY, WORD_IDS
+from selfreward.tasks.sandbox.seeds.recipe import CLEAN, FINISH, Mix, SeedRecipe
+from selfreward.tasks.sandbox.seeds.sampling import sample_replies
+from selfreward.tasks.sandbox.seeds.trainer import MuonAdamW
+from selfreward.tasks.sandbox.tasks import Task
+from selfreward.tasks.sandbox.words import END, VOCABULARY, WORD_IDS
 
-SEEDS = Path(selfreward.sandbox.__file__).parent / "seeds"
+SEEDS = Path(selfreward.tasks.sandbox.__file__).parent / "seeds"
 MIX = Mix(answers=0.3, judgments=0.3, own_judgments=0.1, meta=0.2, new_tasks=0.1)
 
 
@@ -229,7 +229,7 @@ def test_shipped_seed_knows_the_world() -> None:
 
 @pytest.mark.slow
 def test_training_twice_gives_the_same_bytes(tmp_path: Path) -> None:
-    from selfreward.sandbox.bootstrap import train_seed
+    from selfreward.tasks.sandbox.seeds.bootstrap import train_seed
 
     stages = (replace(CLEAN, tokens=40_000), replace(FINISH, tokens=40_000, own_tasks=20))
     recipe = SeedRecipe(stages=stages, warmup_steps=5, probe_every=40_000)

@@ -5,12 +5,11 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-import selfreward
-from selfreward.sandbox.world import (
+from selfreward.roles import catalogue
+from selfreward.tasks.sandbox.world import (
     DOUBT,
     FAMILIES,
     MODIFIERS,
@@ -290,11 +289,10 @@ def test_every_prompt_is_in_the_vocabulary() -> None:
 
 
 def test_prompts_are_the_words_of_the_role_templates() -> None:
-    templates = Path(selfreward.__file__).parent / "roles" / "templates"
     filled = {"prompt": "sort a b", "response": "a b", "first": "; Score: 5", "second": "; Score: 4"}
 
-    def words(role: str) -> str:
-        text = (templates / role / "sandbox.txt").read_text(encoding="utf-8").strip()
+    def words(role: catalogue.Kind) -> str:
+        text = catalogue.words(role, "sandbox")
         for name, value in filled.items():
             text = text.replace(f"{{{name}}}", value)
         return text
@@ -306,6 +304,6 @@ def test_prompts_are_the_words_of_the_role_templates() -> None:
 
 def test_the_world_needs_nothing_heavy() -> None:
     heavy = ("torch", "numpy", "transformers")
-    code = f"import sys, selfreward.sandbox.world; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, selfreward.tasks.sandbox.world; print([name for name in {heavy} if name in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"

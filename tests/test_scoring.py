@@ -10,9 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfreward.errors import DataError
-from selfreward.recipe import MetaRecipe
-from selfreward.records import Judgment, MetaJudgment, Response
-from selfreward.scoring.battles import (
+from selfreward.judging.scoring.battles import (
     agreed_matrix,
     battle_matrix,
     hold_battles,
@@ -20,8 +18,10 @@ from selfreward.scoring.battles import (
     slot_weights,
     which_battles,
 )
-from selfreward.scoring.bradley_terry import strengths
-from selfreward.scoring.pointwise import aggregate, distinct, readable_share, shuffle_within_prompts
+from selfreward.judging.scoring.bradley_terry import strengths
+from selfreward.judging.scoring.pointwise import aggregate, distinct, readable_share, shuffle_within_prompts
+from selfreward.recipe import MetaRecipe
+from selfreward.records import Judgment, MetaJudgment, Response
 
 
 def response(name, prompt="p", text=None, sample=0, finish="stop"):

@@ -7,22 +7,22 @@ import pytest
 from judging_factory import script
 from served_factory import says, server
 
-from selfreward.cast import Cast
-from selfreward.checkpoints import weights_digest
-from selfreward.config import build_recipe, load_recipe
-from selfreward.engines.served import served_digest
+from selfreward.commands.export import resolve_round
+from selfreward.commands.plan.workload import measuring, recipe_lengths
+from selfreward.commands.preflight import model_directory
+from selfreward.commands.run import run
+from selfreward.engines.checkpoints import weights_digest
+from selfreward.engines.served.engine import served_digest
 from selfreward.errors import RecipeError
-from selfreward.export import resolve_round
-from selfreward.loop import run
-from selfreward.metrics.evidence import ProbeReply
-from selfreward.preflight import model_directory
+from selfreward.measuring.evidence import ProbeReply
 from selfreward.progress import Progress
 from selfreward.recipe import ServedRecipe
+from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Comparison, Judgment, Likelihood, Measurement, Response
-from selfreward.runs import RunView
-from selfreward.sandbox.pools import prompt_pool
-from selfreward.store import Store
-from selfreward.workload import measuring, recipe_lengths
+from selfreward.roles.cast import Cast
+from selfreward.store.results import Store
+from selfreward.store.run import RunView
+from selfreward.tasks.sandbox.pools import prompt_pool
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 SMALL = (

@@ -11,19 +11,20 @@ from pathlib import Path
 import pytest
 from seed_child import QUICK, TINY, tiny_recipe
 
-from selfreward import ablate, loop
-from selfreward.ablate import Running, load_grid, train_missing_models
-from selfreward.config import build_recipe, load_recipe
+from selfreward.commands import ablate
+from selfreward.commands.ablate import Running, load_grid, train_missing_models
+from selfreward.commands.preflight import SANDBOX_SEEDS, model_directory, preflight, shape_directory
+from selfreward.commands.run import run as run_recipe
 from selfreward.errors import RecipeError
-from selfreward.preflight import SANDBOX_SEEDS, model_directory, preflight, shape_directory
 from selfreward.progress import Progress
-from selfreward.sandbox.annotator import AnnotatorDials
-from selfreward.sandbox.demonstrator import DemonstratorDials
-from selfreward.sandbox.lessons import Teacher
-from selfreward.sandbox.seed_cache import cache_directory, known_directory, recipe_of, seed_directory
-from selfreward.sandbox.seed_names import LARGEST, SeedName, parse_seed_name, read_dials
-from selfreward.sandbox.seed_recipe import CLEAN, SEED_VERSION, DialledRecipe, SeedRecipe, with_budget
-from selfreward.store import Store
+from selfreward.recipe.read import build_recipe, load_recipe
+from selfreward.store.results import Store
+from selfreward.tasks.sandbox.annotator import AnnotatorDials
+from selfreward.tasks.sandbox.demonstrator import DemonstratorDials
+from selfreward.tasks.sandbox.seeds.cache import cache_directory, known_directory, recipe_of, seed_directory
+from selfreward.tasks.sandbox.seeds.lessons import Teacher
+from selfreward.tasks.sandbox.seeds.names import LARGEST, SeedName, parse_seed_name, read_dials
+from selfreward.tasks.sandbox.seeds.recipe import CLEAN, SEED_VERSION, DialledRecipe, SeedRecipe, with_budget
 
 CHILD = Path(__file__).parent / "seed_child.py"
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
@@ -143,7 +144,7 @@ def test_a_dialled_seed_goes_on_from_its_plain_seed_and_what_was_left_half_made_
 
 def test_what_determines_a_model_is_in_the_name_of_its_place(cache: Path) -> None:
     def place(name: SeedName, recipe: SeedRecipe | DialledRecipe) -> Path:
-        from selfreward.sandbox.seed_cache import _place
+        from selfreward.tasks.sandbox.seeds.cache import _place
 
         return _place(name, recipe)
 
@@ -264,7 +265,7 @@ def test_a_run_that_trained_a_model_first_has_the_bytes_of_one_that_did_not(tmp_
     for name, trains in (("warm", False), ("cold", True)):
         if trains:
             seed_directory(SeedName(7), lambda line: None, TINY, QUICK)
-        run = loop.run(recipe, Store(tmp_path / name), "run", Progress())
+        run = run_recipe(recipe, Store(tmp_path / name), "run", Progress())
         files = [*run.glob("round-*/*.jsonl"), *run.glob("round-*/checkpoint/*.safetensors")]
         rows.append({path.relative_to(run).as_posix(): path.read_bytes() for path in files})
     assert rows[0] == rows[1]

@@ -13,7 +13,7 @@ from run_factory import Story, write_run
 
 from selfreward.recipe import GateRule, GatesRecipe
 from selfreward.report.reading import Reading
-from selfreward.store import Store
+from selfreward.store.results import Store
 
 # By truth: the middle round is the best, the last fell back. By belief: the judge's generosity hides that in `fooled`.
 PEAKED = Story((0.3, 0.8, 0.4))

@@ -29,21 +29,21 @@ from served_factory import (
     server,
 )
 
-from selfreward.config import build_recipe, load_recipe
-from selfreward.engines.chat_server import ChatServer, Failure, Reply, read_reply
+from selfreward.commands.preflight import preflight
+from selfreward.commands.run import run
 from selfreward.engines.protocol import Completion, Request, TokenReader
-from selfreward.engines.served import NO_REPLY, ServedEngine, served_digest
+from selfreward.engines.served.engine import NO_REPLY, ServedEngine, served_digest
+from selfreward.engines.served.server import ChatServer, Failure, Reply, read_reply
 from selfreward.errors import EngineError, GateError, RecipeError
-from selfreward.loop import run
-from selfreward.preflight import preflight
+from selfreward.judging.prompts import pointwise as judge
 from selfreward.progress import Progress
 from selfreward.recipe import Recipe, ServedRecipe
+from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Judgment, Message, Response
-from selfreward.roles import judge
 from selfreward.roles.unreadable import Unreadable
-from selfreward.runs import RunView
-from selfreward.sources import open_source
-from selfreward.store import Store
+from selfreward.store.results import Store
+from selfreward.store.run import RunView
+from selfreward.tasks.source import open_source
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 GOOD = "It is right. Score: 4"

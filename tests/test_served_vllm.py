@@ -16,19 +16,19 @@ from pathlib import Path
 
 import pytest
 
-from selfreward.checkpoints import weights_digest
-from selfreward.config import load_recipe
+from selfreward.commands.preflight import SANDBOX_SEEDS
+from selfreward.commands.run import run
 from selfreward.engines import build_engine
+from selfreward.engines.checkpoints import weights_digest
 from selfreward.engines.protocol import Request
-from selfreward.engines.served import ServedEngine
-from selfreward.engines.vllm_settings import vllm_version
+from selfreward.engines.served.engine import ServedEngine
+from selfreward.engines.vllm.settings import vllm_version
 from selfreward.errors import EngineError
-from selfreward.loop import run
-from selfreward.preflight import SANDBOX_SEEDS
 from selfreward.progress import Progress
 from selfreward.recipe import EngineRecipe, ModelRecipe, ServedRecipe
+from selfreward.recipe.read import load_recipe
 from selfreward.records import Judgment, Message
-from selfreward.store import Store
+from selfreward.store.results import Store
 
 pytestmark = [
     pytest.mark.skipif(vllm_version() is None, reason="vLLM is not installed"),

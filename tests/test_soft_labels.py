@@ -11,20 +11,20 @@ from hypothesis import strategies as st
 from judging_factory import comparison, prompt, response
 from training_factory import CPU, SHORT, random_pairs, tiny_policy, with_reference
 
-from selfreward.config import build_recipe, load_recipe
+from selfreward.commands.run import run
 from selfreward.errors import DataError, RecipeError, TrainingError
-from selfreward.loop import run
+from selfreward.judging.scoring.score import counted
+from selfreward.judging.scoring.soft_labels import soft_labels
 from selfreward.pairing.answers import Known, answer_pairs
-from selfreward.pairing.candidates import counted
 from selfreward.pairing.checks import check_pairs
 from selfreward.progress import Progress
 from selfreward.recipe import PairsRecipe
+from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Comparison, Judgment, Pair
 from selfreward.report.answers import by_prompt
-from selfreward.runs import RunView
-from selfreward.scoring.soft_labels import soft_labels
-from selfreward.store import Store
-from selfreward.trainers.preference import train_preferences
+from selfreward.store.results import Store
+from selfreward.store.run import RunView
+from selfreward.training.preference import train_preferences
 
 CONSTITUTION = Path(__file__).parent.parent / "recipes" / "constitution.yaml"
 CHANCE = st.floats(0.0, 1.0)

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as reference
 
-from selfreward.resampling import _bca_levels, clustered_entropy, clustered_median, clustered_spearman
-from selfreward.stats import (
+from selfreward.measuring.stats.clustered import (
     NOTHING,
     cluster_means,
     clustered_mean,
@@ -21,6 +20,7 @@ from selfreward.stats import (
     trend,
     wilson,
 )
+from selfreward.measuring.stats.resampling import _bca_levels, clustered_entropy, clustered_median, clustered_spearman
 
 NUMBERS = st.floats(-1e6, 1e6)
 

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_child import ENVIRONMENT, STEPS, drops_work, response, responses_work, train
 
-from selfreward.chunks import UnfinishedArtifact, row_key
 from selfreward.errors import RunBusyError, StoppedError, StoreError
 from selfreward.recipe import JudgeRecipe, Recipe
 from selfreward.records import Drop, Labelled, Measurement, Message, Prompt, Response
-from selfreward.seals import first_difference, stamp
-from selfreward.store import Run, Store, Work
+from selfreward.store.chunks import UnfinishedArtifact, row_key
+from selfreward.store.results import Run, Store, Work
+from selfreward.store.seals import first_difference, stamp
 
 
 @pytest.fixture

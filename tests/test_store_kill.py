@@ -19,7 +19,7 @@ from store_child import ENVIRONMENT, STEPS, drops_work, whole_run
 
 from selfreward.errors import RunBusyError
 from selfreward.recipe import Recipe
-from selfreward.store import Run, Store
+from selfreward.store.results import Run, Store
 
 # The names under which the interpreter reports file operations to an audit hook.
 FILE_OPERATIONS = {"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod"}

@@ -12,8 +12,8 @@ from store_child import ENVIRONMENT, responses_work, train
 from selfreward.errors import StoppedError, StoreError
 from selfreward.recipe import GenerateRecipe, Recipe
 from selfreward.records import Response
-from selfreward.sharing import locked
-from selfreward.store import Run, Store
+from selfreward.store.results import Run, Store
+from selfreward.store.sharing import locked
 
 
 @pytest.fixture

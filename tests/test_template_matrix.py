@@ -14,20 +14,20 @@ import torch
 from random_models import FAMILIES, save_random_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from selfreward.cast import Player, Policy
-from selfreward.checkpoints import weights_digest
 from selfreward.engines.chat import ChatRenderer, load_renderer
-from selfreward.engines.hugging_face import HuggingFaceEngine
+from selfreward.engines.checkpoints import weights_digest
+from selfreward.engines.hugging_face.engine import HuggingFaceEngine
 from selfreward.engines.protocol import ReplyStart, Request
+from selfreward.judging.prompts.prompt import judge_prompt
+from selfreward.judging.scoring.expected import SCORE_WORDS
+from selfreward.pairing import reference as pairing
 from selfreward.recipe import EngineRecipe, GenerateRecipe, JudgeRecipe, ModelRecipe, SamplingRecipe
 from selfreward.records import Message, Pair, Prompt, Response, Rows, stable_id
 from selfreward.roles import generator
-from selfreward.roles.judge_prompt import judge_prompt
-from selfreward.scoring.expected import SCORE_WORDS
-from selfreward.stages import pair as pairing
-from selfreward.stages.respond import respond
-from selfreward.trainers.rows import IGNORED, PairCollator, side_by_side
-from selfreward.trainers.session import end_tokens
+from selfreward.roles.cast import Player, Policy
+from selfreward.roles.respond import respond
+from selfreward.training.rows import IGNORED, PairCollator, side_by_side
+from selfreward.training.session import end_tokens
 
 CASES: dict[str, list[tuple[str, str]]] = {
     "no system": [("user", "What is the sum of 17 and 25?")],

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from selfreward.config import build_recipe, load_recipe
+from selfreward.commands.run import run
 from selfreward.errors import RecipeError
-from selfreward.loop import run
 from selfreward.progress import Progress
 from selfreward.recipe import identity
+from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Measurement
-from selfreward.store import Store
-from selfreward.trackers import PACKAGES, TOLD, TRACKERS, Tracking, require_tracker, tracking
+from selfreward.report.trackers import PACKAGES, TOLD, TRACKERS, Tracking, require_tracker, tracking
+from selfreward.store.results import Store
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 TINY = [

@@ -29,15 +29,15 @@ from training_factory import (
 )
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from selfreward.checkpoints import weights_digest
+from selfreward.engines.checkpoints import weights_digest
 from selfreward.errors import HandOffError, StoreError, TrainingError
 from selfreward.recipe import LoraRecipe, ModelRecipe, TrainRecipe
 from selfreward.records import Pair
-from selfreward.trainers import session
-from selfreward.trainers.output import TrainingReport
-from selfreward.trainers.preference import train_preferences
-from selfreward.trainers.rows import too_long, training_order
-from selfreward.trainers.supervised import train_supervised
+from selfreward.training import session
+from selfreward.training.output import TrainingReport
+from selfreward.training.preference import train_preferences
+from selfreward.training.rows import too_long, training_order
+from selfreward.training.supervised import train_supervised
 
 ADAPTER = dataclasses.replace(SHORT, lora=LoraRecipe(rank=2, alpha=4))
 SHARED = dataclasses.replace(SHORT, prefix_sharing="always")

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from selfreward.config import build_recipe, load_recipe
+from selfreward.commands.run import run
 from selfreward.errors import EngineError, RecipeError, TrainingError
-from selfreward.loop import run
 from selfreward.progress import Progress
 from selfreward.recipe import Recipe, as_dict, to_yaml, walk
+from selfreward.recipe.check_unread import idle
+from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Drop
-from selfreward.stages.train import why_dropped
-from selfreward.store import Store
-from selfreward.unread_keys import idle
+from selfreward.store.results import Store
+from selfreward.training.train import why_dropped
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 EXPECTED = "judge.protocol=expected judge.samples=1"

@@ -12,23 +12,23 @@ from evidence_factory import prompts, reply, response
 from scipy import stats as reference
 from typer.testing import CliRunner
 
-from selfreward.cli import app
-from selfreward.config import load_recipe
-from selfreward.gates import judge_round
-from selfreward.metrics import METRICS
+from selfreward.commands.cli import app
+from selfreward.commands.validate import coverage, gates_null, nulls, tables
+from selfreward.commands.validate.alarms import FIXED, GUESSED, change_alarms, fixed_alarms, measured
+from selfreward.commands.validate.clustered_draws import Layout, of_table
+from selfreward.commands.validate.coverage_cases import CASES
+from selfreward.commands.validate.coverage_tables import joint_table
+from selfreward.commands.validate.dials import DIALS
+from selfreward.commands.validate.planted import power_curves, size_at
+from selfreward.commands.validate.population import Population, Said, pool_rows
+from selfreward.commands.validate.worlds import same_policy
+from selfreward.measuring.gates import judge_round
+from selfreward.measuring.metrics import METRICS
+from selfreward.measuring.stats.clustered import Estimate
 from selfreward.recipe import HELD_OUT_METRICS, GateRule, GatesRecipe
+from selfreward.recipe.read import load_recipe
 from selfreward.records import Labelled, Measurement
 from selfreward.report.tables import prompts_text
-from selfreward.stats import Estimate
-from selfreward.validation import coverage, gates_null, nulls, tables
-from selfreward.validation.alarms import FIXED, GUESSED, change_alarms, fixed_alarms, measured
-from selfreward.validation.clustered_draws import Layout, of_table
-from selfreward.validation.coverage_cases import CASES
-from selfreward.validation.coverage_tables import joint_table
-from selfreward.validation.dials import DIALS
-from selfreward.validation.planted import power_curves, size_at
-from selfreward.validation.population import Population, Said, pool_rows
-from selfreward.validation.worlds import same_policy
 
 REPOSITORY = Path(__file__).parent.parent
 

@@ -8,15 +8,15 @@ from evidence_factory import prompts, reply
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfreward.config import build_recipe
+from selfreward.recipe.read import build_recipe
 from selfreward.records import Message, Prompt
-from selfreward.sandbox.annotator import judgment_text
-from selfreward.sandbox.demonstrator import dress
-from selfreward.sandbox.draws import draw_task, plausible_mistake
-from selfreward.sandbox.oracle import check_reply, read_reply
-from selfreward.sandbox.words import MODIFIERS
-from selfreward.verifiers import VERIFIERS
-from selfreward.verifiers.sandbox import SandboxVerifier
+from selfreward.tasks.sandbox.annotator import judgment_text
+from selfreward.tasks.sandbox.demonstrator import dress
+from selfreward.tasks.sandbox.draws import draw_task, plausible_mistake
+from selfreward.tasks.sandbox.oracle import check_reply, read_reply
+from selfreward.tasks.sandbox.words import MODIFIERS
+from selfreward.tasks.verifiers import VERIFIERS
+from selfreward.tasks.verifiers.sandbox import SandboxVerifier
 
 VERIFIER = SandboxVerifier()
 

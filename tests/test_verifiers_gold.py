@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from selfreward.errors import DataError
 from selfreward.records import Message, Prompt
-from selfreward.verifiers.confined import ConfinedVerifier
-from selfreward.verifiers.exact import ExactVerifier
-from selfreward.verifiers.final_answer import final_answer, last_boxed
-from selfreward.verifiers.json_schema import JsonSchemaVerifier, json_in
-from selfreward.verifiers.json_schema import confined as confined_schema
-from selfreward.verifiers.mathematics import MathVerifier
-from selfreward.verifiers.mathematics import confined as confined_mathematics
-from selfreward.verifiers.numeric import NumericVerifier
-from selfreward.verifiers.truths import UNREADABLE
+from selfreward.tasks.verifiers.confined import ConfinedVerifier
+from selfreward.tasks.verifiers.exact import ExactVerifier
+from selfreward.tasks.verifiers.final_answer import final_answer, last_boxed
+from selfreward.tasks.verifiers.json_schema import JsonSchemaVerifier, json_in
+from selfreward.tasks.verifiers.json_schema import confined as confined_schema
+from selfreward.tasks.verifiers.mathematics import MathVerifier
+from selfreward.tasks.verifiers.mathematics import confined as confined_mathematics
+from selfreward.tasks.verifiers.numeric import NumericVerifier
+from selfreward.tasks.verifiers.truths import UNREADABLE
 
 
 def asked(answer=None, **meta):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from selfreward.errors import DataError
 from selfreward.records import Message, Prompt
-from selfreward.verifiers.ifeval import InstructionVerifier
-from selfreward.verifiers.instructions import INSTRUCTIONS
+from selfreward.tasks.verifiers.ifeval import InstructionVerifier
+from selfreward.tasks.verifiers.instructions import INSTRUCTIONS
 
 VERIFIER = InstructionVerifier()
 

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from selfreward.errors import DataError
-from selfreward.files import digest_file
 from selfreward.records import Message, Prompt
-from selfreward.verifiers.sql import MAX_ROWS, SqlVerifier, query_in, run
+from selfreward.store.files import digest_file
+from selfreward.tasks.verifiers.sql import MAX_ROWS, SqlVerifier, query_in, run
 
 GOLDEN = "SELECT name FROM people WHERE age > 30"
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT sum(x) FROM n"

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from selfreward.checkpoints import combined_digest, save_model_directory, weights_digest
+from selfreward.commands.preflight import SANDBOX_SEEDS
 from selfreward.engines import build_engine
+from selfreward.engines.checkpoints import combined_digest, save_model_directory, weights_digest
+from selfreward.engines.handoff import HANDOFF_FILE, Probe, verify, write_handoff
 from selfreward.engines.protocol import Completion, Engine, Request, TokenSequence
-from selfreward.engines.vllm_engine import VllmEngine
-from selfreward.engines.vllm_settings import vllm_version
+from selfreward.engines.vllm.engine import VllmEngine
+from selfreward.engines.vllm.settings import vllm_version
 from selfreward.errors import EngineError, HandOffError
-from selfreward.handoff import HANDOFF_FILE, Probe, verify, write_handoff
-from selfreward.preflight import SANDBOX_SEEDS
 from selfreward.recipe import EngineRecipe, HandOffRecipe, ModelRecipe, VllmRecipe
 from selfreward.records import Message
 

@@ -13,23 +13,23 @@ from typing import Any
 import pytest
 from judging_factory import SEED, prompt, response, rows_of
 
-from selfreward.cast import Player, Policy
-from selfreward.checkpoints import weights_digest
-from selfreward.config import build_recipe
 from selfreward.engines import build_engine
+from selfreward.engines.checkpoints import weights_digest
 from selfreward.engines.protocol import Completion, Converser, Dialogue, Engine, ReplyStart, Request, TokenReader
-from selfreward.engines.vllm_engine import VllmEngine
-from selfreward.engines.vllm_settings import vllm_version
+from selfreward.engines.vllm.engine import VllmEngine
+from selfreward.engines.vllm.settings import vllm_version
 from selfreward.errors import EngineError
+from selfreward.judging.adaptive import first_pass, judge_further
+from selfreward.judging.expected import judge_expected
+from selfreward.judging.pairwise import compare_answers
+from selfreward.judging.pointwise import judge
+from selfreward.judging.prompts.pairwise import LABELS
+from selfreward.judging.scoring.expected import SCORE_WORDS
 from selfreward.recipe import AdaptiveRecipe, EngineRecipe, JudgeRecipe, ModelRecipe, SamplingRecipe, VllmRecipe
+from selfreward.recipe.read import build_recipe
 from selfreward.records import Judgment, Message, Prompt, Response, Rows
-from selfreward.roles.judge_pairwise import LABELS
-from selfreward.sandbox.pools import judge_pool
-from selfreward.scoring.expected import SCORE_WORDS
-from selfreward.stages.judge import judge
-from selfreward.stages.judge_adaptive import first_pass, judge_further
-from selfreward.stages.judge_expected import judge_expected
-from selfreward.stages.judge_pairwise import compare_answers
+from selfreward.roles.cast import Player, Policy
+from selfreward.tasks.sandbox.pools import judge_pool
 
 pytestmark = [
     pytest.mark.skipif(vllm_version() is None, reason="vLLM is not installed"),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from selfreward.engines.vllm_settings import vllm_version
+from selfreward.engines.vllm.settings import vllm_version
 
 pytestmark = [
     pytest.mark.skipif(vllm_version() is None, reason="vLLM is not installed"),

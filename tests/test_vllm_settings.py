@@ -4,12 +4,13 @@ import dataclasses
 
 import pytest
 
-from selfreward.cast import engine_facts
-from selfreward.config import build_recipe
-from selfreward.engines import ENGINES, vllm_settings
-from selfreward.engines.vllm_settings import arguments, environment, require_vllm
+from selfreward.engines import ENGINES
+from selfreward.engines.vllm import settings as vllm_settings
+from selfreward.engines.vllm.settings import arguments, environment, require_vllm
 from selfreward.errors import RecipeError
 from selfreward.recipe import EngineRecipe, ModelRecipe, VllmRecipe, as_dict
+from selfreward.recipe.read import build_recipe
+from selfreward.roles.cast import engine_facts
 
 
 def test_runs_of_other_engines_are_not_changed_by_it() -> None:
@@ -69,7 +70,7 @@ def test_the_device_decides_what_the_recipe_leaves_open() -> None:
 
 
 def test_it_is_an_engine_like_the_others() -> None:
-    assert ENGINES["vllm"] == "selfreward.engines.vllm_engine:VllmEngine"
+    assert ENGINES["vllm"] == "selfreward.engines.vllm.engine:VllmEngine"
     with pytest.raises(RecipeError, match="memory_share"):
         build_recipe([], ["engine.vllm.memory_share=1.5"])
     with pytest.raises(RecipeError, match=r"did you mean 'engine\.vllm\.block_size'"):

@@ -10,8 +10,8 @@ from transformers import AutoModelForCausalLM
 
 from selfreward.recipe import LoraRecipe, ModelRecipe, TrainRecipe
 from selfreward.records import Pair
-from selfreward.sandbox.model import build_model, save_model
-from selfreward.sandbox.words import END, SPECIAL, VOCABULARY, WORD_IDS
+from selfreward.tasks.sandbox.seeds.model import build_model, save_model
+from selfreward.tasks.sandbox.words import END, SPECIAL, VOCABULARY, WORD_IDS
 
 END_TOKEN = WORD_IDS[END]
 CPU = ModelRecipe(device="cpu")
@@ -72,7 +72,7 @@ def with_reference(pairs: list[Pair], directory: Path) -> list[Pair]:
 
 def train_child(directory: Path, adapter: bool) -> None:
     """What a child process runs until it is killed; prints every finished step."""
-    from selfreward.trainers.preference import train_preferences
+    from selfreward.training.preference import train_preferences
 
     start = directory / "start"
     report = train_preferences(

@@ -4,7 +4,7 @@ import os
 import time
 
 from selfreward.errors import DataError
-from selfreward.verifiers.truths import decided
+from selfreward.tasks.verifiers.truths import decided
 
 
 class Misbehaving:

@@ -16,24 +16,25 @@ from typing import Any
 
 from baselines.channel import Channel
 from baselines.workload import quality
-from selfreward.cast import Cast, Policy
-from selfreward.config import build_recipe
-from selfreward.environment import environment
-from selfreward.handoff import HandOffReport
+from selfreward.commands.environment import environment
+from selfreward.commands.preflight import preflight
+from selfreward.engines.handoff import HandOffReport
 from selfreward.loop import iterate
-from selfreward.measuring import RoundRows
-from selfreward.preflight import preflight
+from selfreward.loop_steps import Steps
+from selfreward.measuring.measure import RoundRows
 from selfreward.progress import Progress
+from selfreward.recipe.read import build_recipe
 from selfreward.records import Pair, Prompt, Response
-from selfreward.sandbox.oracle import oracle_score
-from selfreward.sandbox.world import parse_task
-from selfreward.steps import Steps
-from selfreward.store import Store
+from selfreward.roles.cast import Cast, Policy
+from selfreward.store.results import Store
+from selfreward.tasks.sandbox.oracle import oracle_score
+from selfreward.tasks.sandbox.world import parse_task
 
 
 def take_away(levers: Sequence[str]) -> None:
     """Levers that no recipe key moves, because nobody should: without them the engine is only slower."""
-    from selfreward.engines import vllm_engine, vllm_process
+    from selfreward.engines.vllm import engine as vllm_engine
+    from selfreward.engines.vllm import process as vllm_process
 
     if "prefix cache" in levers:
         arguments = vllm_process.arguments

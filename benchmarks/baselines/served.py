@@ -30,7 +30,7 @@ class Served(Stages):
         command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(self._policy)]
         command += settings.split()
         # Reloading alone leaves the tied head of vLLM's CPU build with its old weights; this extension mends that.
-        command += ["--worker-extension-cls", "selfreward.engines.vllm_worker.WeightSwap"]
+        command += ["--worker-extension-cls", "selfreward.engines.vllm.worker.WeightSwap"]
         with (self._directory / "server.log").open("a") as log:
             self._server = subprocess.Popen(
                 command, stdout=log, stderr=log, env=environment(**EAGER, VLLM_SERVER_DEV_MODE="1")

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from selfreward.engines.protocol import Completion
+from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.recipe import JudgeRecipe
 from selfreward.records import Message, Prompt
-from selfreward.roles.judge_prompt import judge_prompt
 from selfreward.roles.unreadable import Unreadable
-from selfreward.sandbox.oracle import oracle_score
-from selfreward.sandbox.pools import prompt_pool
-from selfreward.sandbox.tasks import Task
+from selfreward.tasks.sandbox.oracle import oracle_score
+from selfreward.tasks.sandbox.pools import prompt_pool
+from selfreward.tasks.sandbox.tasks import Task
 
 WORDING = judge_prompt(JudgeRecipe())
 MAX_TOKENS = 40

@@ -6,8 +6,8 @@ from selfreward.engines.protocol import Engine
 from selfreward.recipe import EngineRecipe, ModelRecipe
 
 ENGINES: dict[str, str] = {
-    "transformers": "selfreward.engines.hugging_face:HuggingFaceEngine",
-    "vllm": "selfreward.engines.vllm_engine:VllmEngine",
+    "transformers": "selfreward.engines.hugging_face.engine:HuggingFaceEngine",
+    "vllm": "selfreward.engines.vllm.engine:VllmEngine",
     "scripted": "selfreward.engines.scripted:ScriptedEngine",
 }
 

@@ -27,7 +27,7 @@ from typing import Any
 
 import yaml
 
-from selfreward.checkpoints import combined_digest, tensor_checksums
+from selfreward.engines.checkpoints import combined_digest, tensor_checksums
 from selfreward.engines.protocol import Completion, ReplyStart, Request, TokenSequence
 from selfreward.errors import DataError, EngineError, HandOffError
 from selfreward.recipe import EngineRecipe, ModelRecipe

@@ -5,13 +5,13 @@ better than another; `answers.py` decides who is a candidate and `filters.py` wh
 """
 
 PAIR_RULES: dict[str, str] = {
-    "best_vs_worst": "selfreward.pairing.best_vs_worst:choose",
-    "best_vs_random": "selfreward.pairing.best_vs_random:choose",
-    "sweet_spot": "selfreward.pairing.sweet_spot:choose",
-    "length_tiers": "selfreward.pairing.length_tiers:choose",
-    "z_length": "selfreward.pairing.z_length:choose",
-    "self_consistency": "selfreward.pairing.self_consistency:choose",
-    "verified": "selfreward.pairing.verified:choose",
-    "spin": "selfreward.pairing.spin:choose",
-    "sppo": "selfreward.pairing.sppo:choose",
+    "best_vs_worst": "selfreward.pairing.rules.best_vs_worst:choose",
+    "best_vs_random": "selfreward.pairing.rules.best_vs_random:choose",
+    "sweet_spot": "selfreward.pairing.rules.sweet_spot:choose",
+    "length_tiers": "selfreward.pairing.rules.length_tiers:choose",
+    "z_length": "selfreward.pairing.rules.z_length:choose",
+    "self_consistency": "selfreward.pairing.rules.self_consistency:choose",
+    "verified": "selfreward.pairing.rules.verified:choose",
+    "spin": "selfreward.pairing.rules.spin:choose",
+    "sppo": "selfreward.pairing.rules.sppo:choose",
 }

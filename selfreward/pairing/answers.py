@@ -24,23 +24,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from selfreward.errors import RecipeError
+from selfreward.judging.scoring.score import Score, counted
 from selfreward.pairing import PAIR_RULES
-from selfreward.pairing.candidates import (
-    Candidate,
-    Choose,
-    Grade,
-    Needs,
-    Pick,
-    Refusal,
-    Score,
-    Situation,
-    counted,
-    distinct,
-    pair_drop,
-)
+from selfreward.pairing.candidates import Candidate, Choose, Needs, Pick, Refusal, Situation
 from selfreward.pairing.filters import class_caps, refuse
 from selfreward.recipe import PairsRecipe
-from selfreward.records import Drop, Pair, Prompt, Response, seed_for, stable_id
+from selfreward.records import Drop, Pair, Prompt, Response, distinct, pair_drop, seed_for, stable_id
+from selfreward.tasks.verifiers.protocol import Grade
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from selfreward.pairing.candidates import Score, pair_drop
+from selfreward.judging.scoring.score import Score
 from selfreward.recipe import PairsRecipe
-from selfreward.records import Drop, Pair, Response
+from selfreward.records import Drop, Pair, Response, pair_drop
 
 WHOLE_SET = "set"
 """The id of the row about all prompts together."""

@@ -15,11 +15,12 @@ class cap          see `class_caps`
 
 from collections.abc import Hashable, Mapping, Sequence
 
-from selfreward.pairing.candidates import Grade, Pick, Refusal, Situation, pair_drop
+from selfreward.pairing.candidates import Pick, Refusal, Situation
 from selfreward.pairing.caps import over_class_cap
-from selfreward.pairing.similarity import rouge_l, words_of
 from selfreward.recipe import FiltersRecipe
-from selfreward.records import Drop, Pair
+from selfreward.records import Drop, Pair, pair_drop
+from selfreward.tasks.similarity import rouge_l, words_of
+from selfreward.tasks.verifiers.protocol import Grade
 
 
 def refuse(pick: Pick, situation: Situation, logprobs: Mapping[str, float]) -> Refusal | None:

@@ -10,7 +10,7 @@ is ranked instead, as CREAM's code does where it has no reference. The two are n
 import math
 from collections.abc import Mapping, Sequence
 
-from selfreward.pairing.candidates import Score, counted
+from selfreward.judging.scoring.score import Score, counted
 from selfreward.records import Likelihood
 
 

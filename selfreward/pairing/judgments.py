@@ -17,42 +17,13 @@ pairs do without the meta-judge's information.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from selfreward.errors import DataError
-from selfreward.pairing.candidates import first_by_lot, pair_drop
+from selfreward.judging.scoring.score import MetaSummary, Standing
+from selfreward.pairing.candidates import first_by_lot
 from selfreward.pairing.caps import refused
 from selfreward.recipe import MetaRecipe
-from selfreward.records import Drop, Judgment, Pair, seed_for, stable_id
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How the judgments of one response stand after their battles: `wins[m][n]` is the weight of m's wins over n."""
-
-    response_id: str
-    judgment_ids: tuple[str, ...]
-    strengths: tuple[float, ...]
-    wins: tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class MetaSummary:
-    """The meta-judge over a whole run. A battle is one pair of judgments, asked in both orders.
-
-    `agreed` battles have the same readable winner in both orders; `agreement` is their share of all battles, ties and
-    unreadable verdicts counting against it, or None without battles. The other counts are of single verdicts.
-    `weights` are what a win from the first and from the second slot counts.
-    """
-
-    battles: int
-    agreed: int
-    agreement: float | None
-    first_wins: int
-    second_wins: int
-    ties: int
-    unreadable: int
-    weights: tuple[float, float]
+from selfreward.records import Drop, Judgment, Pair, pair_drop, seed_for, stable_id
 
 
 def judgment_pairs(

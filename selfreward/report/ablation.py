@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from selfreward.errors import DataError
-from selfreward.metrics.compared import EXACT, PER_PROMPT, PER_RUN, TESTED
+from selfreward.measuring.stats.clustered import NestedDifference, cluster_means, nested_paired_difference
+from selfreward.measuring.stats.multiplicity import holm, p_value
 from selfreward.records import Judgment
 from selfreward.report.catalogue import words
 from selfreward.report.compare import POOL, require_same_pool
-from selfreward.report.multiplicity import holm, p_value
+from selfreward.report.compared import EXACT, PER_PROMPT, PER_RUN, TESTED
 from selfreward.report.reading import Key, Reading
 from selfreward.report.tables import DASH, Table, number_text
-from selfreward.run_view import RunView
-from selfreward.stats import NestedDifference, cluster_means, nested_paired_difference
+from selfreward.store.view import RunView
 
 Cell = tuple[str, int]
 """Seed model and run seed."""

@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from selfreward.metrics.answers import Answer, join
-from selfreward.metrics.evidence import PoolRows, Verifier
+from selfreward.measuring.evidence import PoolRows
+from selfreward.measuring.metrics.answers import Answer, join
+from selfreward.measuring.stats.clustered import cluster_means
 from selfreward.records import Drop, Pair, Prompt
-from selfreward.stats import cluster_means
+from selfreward.tasks.verifiers.protocol import Verifier
 
 
 @dataclass(frozen=True, slots=True)

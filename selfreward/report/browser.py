@@ -9,11 +9,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from selfreward.metrics.answers import Answer
-from selfreward.metrics.evidence import Verifier
+from selfreward.measuring.metrics.answers import Answer
 from selfreward.records import stable_id
 from selfreward.report.answers import PromptRound
 from selfreward.report.reading import Reading
+from selfreward.tasks.verifiers.protocol import Verifier
 
 MOST_PROMPTS = 300
 LONGEST_TEXT = 1500

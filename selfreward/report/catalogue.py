@@ -5,9 +5,9 @@ A new metric gets its words and its place in `policy_families.py` or `judge_fami
 
 from collections.abc import Iterable
 
-from selfreward.report.family import Family
-from selfreward.report.judge_families import JUDGE_FAMILIES
-from selfreward.report.policy_families import POLICY_FAMILIES
+from selfreward.measuring.metrics.family import Family
+from selfreward.measuring.metrics.judge.words import JUDGE_FAMILIES
+from selfreward.measuring.metrics.policy.words import POLICY_FAMILIES
 
 FAMILIES = (*POLICY_FAMILIES, *JUDGE_FAMILIES)
 OTHER = Family("Other", "Metrics that this report has no words for.", {})

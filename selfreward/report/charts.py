@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from selfreward.measuring.metrics.family import Family
 from selfreward.records import Measurement
 from selfreward.report.catalogue import STEERING_POOLS, UNPLOTTED, in_families, place, words
-from selfreward.report.family import Family
 from selfreward.report.figures import Point, Series, phase_chart, rounds_chart
 from selfreward.report.reading import Key, Reading
 from selfreward.report.tables import Table, metric_table, number_text

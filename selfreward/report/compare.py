@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfreward.errors import DataError
+from selfreward.measuring.stats.clustered import NestedDifference, nested_paired_difference
 from selfreward.recipe import walk
 from selfreward.report.catalogue import words
 from selfreward.report.reading import Reading
 from selfreward.report.tables import Table, number_text
-from selfreward.stats import NestedDifference, nested_paired_difference
 
 METRICS = (
     "true_accuracy",

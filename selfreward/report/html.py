@@ -14,7 +14,6 @@ from markupsafe import Markup
 
 from selfreward import __version__
 from selfreward.errors import DataError
-from selfreward.files import on_disk, write_durably
 from selfreward.recipe import to_yaml
 from selfreward.records import Measurement
 from selfreward.report.alarms import Alarm, alarms
@@ -28,7 +27,8 @@ from selfreward.report.lineage import lineage_table
 from selfreward.report.reading import Reading
 from selfreward.report.tables import Table, pairs_table, summary_table
 from selfreward.report.verdict import Verdict, judge_run
-from selfreward.run_view import RunView
+from selfreward.store.files import on_disk, write_durably
+from selfreward.store.view import RunView
 
 SECTIONS = {
     "main-plots": "Quality against self-reward",

@@ -1,6 +1,5 @@
 """A run as the report reads it: what is sealed, and nothing else. An unfinished run shows the rounds it has."""
 
-import importlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,24 +7,15 @@ from functools import cached_property, lru_cache
 from typing import TypeVar
 
 from selfreward.errors import StoreError
-from selfreward.metrics.evidence import PoolRows, Verifier
+from selfreward.measuring.evidence import PoolRows
 from selfreward.recipe import Recipe
 from selfreward.records import Drop, Judgment, Labelled, Measurement, Pair, Prompt, Response
 from selfreward.report.answers import PromptRound, by_prompt, per_prompt
-from selfreward.run_view import RunView
-from selfreward.seals import Seal
-from selfreward.verifiers import VERIFIERS
+from selfreward.store.seals import Seal
+from selfreward.store.view import RunView
+from selfreward.tasks.verifiers.protocol import Verifier, load_verifier
 
 Row = TypeVar("Row")
-
-
-def load_verifier(name: str) -> Verifier | None:
-    """The verifier that a recipe's `measure.verifier` names, or None for `none`."""
-    if name == "none":
-        return None
-    module, attribute = VERIFIERS[name].split(":")
-    verifier: Verifier = getattr(importlib.import_module(module), attribute)()
-    return verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +52,8 @@ class Reading:
 
     @cached_property
     def verifier(self) -> Verifier | None:
-        return load_verifier(self.recipe.measure.verifier)
+        named = self.recipe.measure.verifier
+        return None if named == "none" else load_verifier(named)
 
     @cached_property
     def measurements(self) -> list[Measurement]:

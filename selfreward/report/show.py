@@ -11,7 +11,7 @@ from selfreward.records import Prompt
 from selfreward.report.browser import round_data
 from selfreward.report.reading import Reading
 from selfreward.report.tables import DASH
-from selfreward.run_view import RunView
+from selfreward.store.view import RunView
 
 MOST_NAMED = 5
 

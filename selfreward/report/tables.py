@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from selfreward.measuring.stats.clustered import MANY
 from selfreward.records import Measurement
 from selfreward.report.catalogue import FAMILIES, SUMMARY, place, words
 from selfreward.report.reading import Key, Reading
-from selfreward.stats import MANY
 
 DASH = "–"
 NARROW, SMALL = 0.03, 0.01

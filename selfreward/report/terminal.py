@@ -15,7 +15,7 @@ from selfreward.report.lineage import lineage_table
 from selfreward.report.reading import Reading
 from selfreward.report.tables import Table, pairs_table, side_table, summary_table
 from selfreward.report.verdict import judge_run
-from selfreward.run_view import RunView
+from selfreward.store.view import RunView
 
 PLAIN_WIDTH = 120
 COLOURS = {"good": "green", "mixed": "yellow", "bad": "red", "open": "default"}

@@ -14,13 +14,13 @@ Without a verifier the judge's own mean score is all there is, and the verdict s
 from dataclasses import dataclass
 from typing import Literal
 
-from selfreward.gates import SELECTIONS
+from selfreward.measuring.gates import SELECTIONS
+from selfreward.measuring.stats.clustered import Estimate
+from selfreward.measuring.stats.multiplicity import p_value
 from selfreward.report.compare import Compared, compare_rounds
 from selfreward.report.gate_verdicts import gate_report, selected_round
-from selfreward.report.multiplicity import p_value
 from selfreward.report.reading import Key, Reading
 from selfreward.report.tables import number_text
-from selfreward.stats import Estimate
 
 Tone = Literal["good", "mixed", "bad", "open"]
 

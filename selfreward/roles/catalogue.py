@@ -41,6 +41,15 @@ TEMPLATES: dict[Kind, dict[str, Template]] = {
     "prompt_writer": {"few_shot": Template("tags", "text"), "sandbox": Template("none", "text")},
 }
 
+_FOLDERS: dict[Kind, str] = {
+    "generator": "selfreward.roles",
+    "prompt_writer": "selfreward.roles",
+    "judge": "selfreward.judging.prompts",
+    "judge_pairwise": "selfreward.judging.prompts",
+    "meta_judge": "selfreward.judging.prompts",
+}
+"""The package beside whose parsers the words of a kind lie, in `templates/`."""
+
 _WITHOUT_WORDS = {("generator", "plain")}
 """Templates that add nothing and so have no file."""
 
@@ -60,7 +69,7 @@ def words(kind: Kind, name: str) -> str:
     template(kind, name)
     if (kind, name) in _WITHOUT_WORDS:
         return ""
-    return (files(__package__) / "templates" / kind / f"{name}.txt").read_text(encoding="utf-8").rstrip("\n")
+    return (files(_FOLDERS[kind]) / "templates" / kind / f"{name}.txt").read_text(encoding="utf-8").rstrip("\n")
 
 
 @cache

@@ -1,0 +1,228 @@
+"""Arms × seeds of the loop: every cell is a run of its own, made by the ordinary command in a process of its own.
+
+A grid file names a base recipe, arms (overrides), seed models and run seeds, and the contrasts to be read off:
+
+    base: ../sandbox.yaml
+    arms: {self_judged: [], shuffled: [judge.control=shuffled]}
+    models: [sandbox:seed-0, sandbox:seed-1]
+    seeds: [0, 1, 2]
+    contrasts: [[self_judged, shuffled]]
+
+A contrast may go on with the metrics that it is tested on, `[self_judged, shuffled, true_accuracy]`: what is not
+tested costs the others nothing when the p-values are corrected.
+
+`{model}` in an override is the cell's model, so an arm may start from a relative of it:
+`model.path={model}+length_bias=0.8`. Sandbox models that neither ship nor were trained before are trained first.
+
+Arms share what is really equal (the start policy's measurements, the first round's answers) through the store. Cells
+are started arm by arm, so that processes beside one another have different seeds and do not wait for the same work.
+"""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from selfreward.errors import RecipeError, SelfRewardError
+from selfreward.progress import Progress
+from selfreward.recipe.read import load_recipe
+from selfreward.report.compared import COMPARED
+from selfreward.tasks.sandbox.seeds.cache import known_directory
+from selfreward.tasks.sandbox.seeds.names import SeedName, is_seed_name, parse_seed_name
+
+MODEL = "{model}"
+OPTIONAL = {"contrasts", "overrides"}
+KEYS = {"base", "arms", "models", "seeds"} | OPTIONAL
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of the grid. `name` is its directory under the results root."""
+
+    arm: str
+    model: str
+    seed: int
+    name: str
+    overrides: tuple[str, ...]
+    start: str
+    """The model that the run starts from: `model`, unless the arm names a relative of it."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    name: str
+    base: Path
+    arms: Mapping[str, tuple[str, ...]]
+    """Each with the grid's own overrides first, so that an arm has the last word."""
+    models: tuple[str, ...]
+    seeds: tuple[int, ...]
+    contrasts: tuple[tuple[str, ...], ...]
+    """Arm, control, and the metrics to test, if not the usual ones."""
+
+    def cells(self) -> list[Cell]:
+        """Every arm × model × seed, arm by arm."""
+        return [
+            _cell(self.name, arm, overrides, model, seed)
+            for arm, overrides in self.arms.items()
+            for model in self.models
+            for seed in self.seeds
+        ]
+
+    def runs(self) -> dict[str, dict[tuple[str, int], str]]:
+        """Arm -> (model, seed) -> run name."""
+        table: dict[str, dict[tuple[str, int], str]] = {arm: {} for arm in self.arms}
+        for cell in self.cells():
+            table[cell.arm][cell.model, cell.seed] = cell.name
+        return table
+
+
+def _cell(grid: str, arm: str, overrides: Sequence[str], model: str, seed: int) -> Cell:
+    filled = [override.replace(MODEL, model) for override in overrides]
+    starts = [override.partition("=")[2] for override in filled if override.startswith("model.path=")]
+    if not starts:
+        starts, filled = [model], [*filled, f"model.path={model}"]
+    name = f"{grid}.{arm}.{Path(model.replace(':', '/')).name}.{seed}"
+    return Cell(arm, model, seed, name, (*filled, f"seed={seed}"), starts[-1])
+
+
+def load_grid(path: Path) -> Grid:
+    """Read a grid and check every cell's recipe. Raises RecipeError naming the key or the arm."""
+    try:
+        raw: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except OSError as problem:
+        raise RecipeError(f"grid {path}: cannot be read ({problem.strerror})") from problem
+    except (YAMLError, OmegaConfBaseException) as problem:
+        raise RecipeError(f"grid {path}: not valid YAML: {problem}") from problem
+    if not isinstance(raw, dict) or not KEYS - OPTIONAL <= set(raw) <= KEYS:
+        found = ", ".join(sorted(raw)) if isinstance(raw, dict) else type(raw).__name__
+        raise RecipeError(f"grid {path}: found {found}; expected the keys {', '.join(sorted(KEYS))}")
+    shared = tuple(map(str, raw.get("overrides") or ()))
+    grid = Grid(
+        name=path.stem,
+        base=(path.parent / str(raw["base"])).resolve(),
+        arms={str(arm): (*shared, *map(str, overrides or ())) for arm, overrides in raw["arms"].items()},
+        models=tuple(map(str, raw["models"])),
+        seeds=tuple(map(int, raw["seeds"])),
+        contrasts=tuple(tuple(map(str, contrast)) for contrast in raw.get("contrasts") or ()),
+    )
+    for contrast in grid.contrasts:
+        if len(contrast) < 2:
+            raise RecipeError(f"grid {path}: contrast {list(contrast)}; expected an arm, its control and any metrics")
+        for arm in contrast[:2]:
+            if arm not in grid.arms:
+                raise RecipeError(f"grid {path}: contrast names arm {arm!r}; expected one of {', '.join(grid.arms)}")
+        for metric in contrast[2:]:
+            if metric not in COMPARED:
+                raise RecipeError(f"grid {path}: contrast names {metric!r}; expected one of {', '.join(COMPARED)}")
+    # Cells of one arm differ in model and seed only, so the first of each arm stands for all.
+    for cell in {cell.arm: cell for cell in reversed(grid.cells())}.values():
+        load_recipe(grid.base, cell.overrides)
+    for cell in grid.cells():
+        if is_seed_name(cell.start):
+            parse_seed_name(cell.start)
+    return grid
+
+
+def ablate(grid: Grid, results: Path, jobs: int, progress: Progress) -> dict[str, str]:
+    """Train the sandbox models that are missing, then run every cell, `jobs` at a time; return the cells that failed,
+    by name, with the last line they wrote.
+
+    Cells that are done cost nothing, so the same command goes on where it was interrupted. An interrupt ends the runs
+    that are under way, which keep what they have sealed, and starts no other.
+    """
+    cells = grid.cells()
+    failed: dict[str, str] = {}
+    running = Running()
+    train_missing_models(cells, jobs, running, progress)
+    with progress.stage(f"grid {grid.name}", len(cells)) as stage, ThreadPoolExecutor(jobs) as pool:
+        try:
+            outcomes = pool.map(lambda cell: running.finish(_command(grid, cell, results)), cells)
+            for cell, problem in zip(cells, outcomes, strict=True):
+                stage.advance(1, cell.name)
+                if problem:
+                    failed[cell.name] = problem
+                    progress.say(f"{cell.name} failed: {problem}")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            running.end()
+            raise
+    return failed
+
+
+def train_missing_models(cells: Sequence[Cell], jobs: int, running: "Running", progress: Progress) -> None:
+    """Plain seeds first, then those that go on from them. A model that fails is told again by each of its cells."""
+    names = dict.fromkeys(parse_seed_name(cell.start) for cell in cells if is_seed_name(cell.start))
+    missing = [name for name in names if known_directory(name) is None]
+    plain = dict.fromkeys(SeedName(name.seed) for name in missing)
+    for wanted in ([name for name in plain if known_directory(name) is None], [name for name in missing if name.dials]):
+        if not wanted:
+            continue
+        with progress.stage("sandbox models to train", len(wanted)) as stage, ThreadPoolExecutor(jobs) as pool:
+            try:
+                outcomes = pool.map(lambda name: running.finish(_training(name)), wanted)
+                for name, problem in zip(wanted, outcomes, strict=True):
+                    stage.advance(1, str(name))
+                    if problem:
+                        progress.say(f"training {name} failed: {problem}")
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                running.end()
+                raise
+
+
+def _training(name: SeedName) -> list[str]:
+    """One model into the cache, as the ordinary command."""
+    dials = [part for dial, value in name.dials for part in ("--dial", f"{dial}={value!r}")]
+    return [sys.executable, "-m", "selfreward", "sandbox", "train", "--seed", str(name.seed), *dials]
+
+
+class Running:
+    """The processes of a grid that are under way, so that an interrupt can end them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._processes: set[subprocess.Popen[str]] = set()
+        self._ended = False
+
+    def finish(self, command: Sequence[str]) -> str:
+        """Run `command` to its end; an empty string, or its exit code and last line where it failed."""
+        with self._lock:
+            if self._ended:
+                return "not started"
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            self._processes.add(process)
+        _, said = process.communicate()
+        with self._lock:
+            self._processes.discard(process)
+        if process.returncode == 0:
+            return ""
+        lines = said.strip().splitlines() or ["no message"]
+        return f"exit {process.returncode}: {lines[-1]}"
+
+    def end(self) -> None:
+        """Ask every process to stop as SIGTERM does: what is whole stays, and nothing new begins."""
+        with self._lock:
+            self._ended = True
+            for process in self._processes:
+                process.terminate()
+
+
+def _command(grid: Grid, cell: Cell, results: Path) -> list[str]:
+    """One cell as the ordinary command."""
+    command = [sys.executable, "-m", "selfreward", "run", str(grid.base), *cell.overrides]
+    return [*command, "--name", cell.name, "--results", str(results)]
+
+
+def require_all(failed: Mapping[str, str]) -> None:
+    """Raise SelfRewardError when a cell failed: a table with holes is not a result."""
+    if failed:
+        first, problem = next(iter(failed.items()))
+        raise SelfRewardError(f"{len(failed)} cells failed, the first is {first}: {problem}; fix it and run again")

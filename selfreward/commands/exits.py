@@ -1,0 +1,57 @@
+"""How the command ends: an error of the SelfRewardError tree is one line and its exit code; a signal is such an error.
+
+Anything else is a defect and keeps its traceback. SELFREWARD_DEBUG=1 shows the traceback of every error.
+"""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import typer
+
+from selfreward.errors import SelfRewardError, StoppedError
+
+
+class Stopped(BaseException):
+    """A signal came. Not an Exception, so that no library's `except Exception` goes on as if nothing had been."""
+
+
+def run_command(command: Callable[[], object]) -> NoReturn:
+    """Call `command` and end the process with its exit code."""
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    try:
+        _as_errors(command)
+    except SelfRewardError as problem:
+        if os.environ.get("SELFREWARD_DEBUG") == "1":
+            traceback.print_exc()
+        line = " ".join(f"{type(problem).__name__}: {problem}".split())
+        typer.secho(line, fg=typer.colors.RED, err=True)
+        sys.exit(problem.exit_code)
+    sys.exit(0)
+
+
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    # The second signal finds the system's own handlers, so that nothing keeps an impatient user waiting.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    raise Stopped(signal.Signals(number).name)
+
+
+def _as_errors(command: Callable[[], object]) -> None:
+    """Call `command`; a signal and a full or read-only disk become errors of the tree."""
+    try:
+        command()
+    except Stopped as stopped:
+        raise StoppedError(f"stopped by {stopped}; what was done is kept, and the same command goes on") from stopped
+    except OSError as problem:
+        from selfreward.store.files import ADVICE, disk_error
+
+        if problem.errno not in ADVICE:
+            raise
+        raise disk_error(Path.cwd(), problem) from problem

@@ -1,0 +1,246 @@
+"""What a recipe asks of its model in one round, in questions and tokens: an upper bound, every reply at its limit."""
+
+import dataclasses
+from dataclasses import dataclass
+
+from selfreward.recipe import SERVED, Recipe, held_out_judge, held_out_pools
+from selfreward.recipe.check_judge import judges
+from selfreward.tasks.anchors_file import read_anchors
+from selfreward.tasks.cohorts import read_cohorts
+
+CHARACTERS = 4.0
+"""Of text per token, where only text is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Mean tokens of what is asked and answered. A judge's question is rubric, prompt and answer."""
+
+    prompt: float = 150
+    rubric: float = 400
+    response: float = 400
+    judgment: float = 200
+    meta_judgment: float = 200
+
+
+def recipe_lengths(recipe: Recipe, prompt: float = 150, rubric: float = 400) -> Lengths:
+    """Replies at the recipe's limits; prompts and rubric as given, for they are not in the recipe."""
+    response = recipe.generate.sampling.max_tokens
+    return Lengths(prompt, rubric, response, recipe.judge.sampling.max_tokens, recipe.meta.sampling.max_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Questions of one kind. `unique`: prompt tokens if equal beginnings are computed once; `share`: replies to one
+    prompt; `artifact`: what the rows are called on disk; `server`: who answers, where it is not this device.
+    """
+
+    stage: str
+    artifact: str
+    questions: float
+    prompt: float
+    reply: float
+    unique: float
+    share: float = 1.0
+    server: str = ""
+
+    @property
+    def prefill(self) -> float:
+        return self.questions * self.prompt
+
+    @property
+    def decoded(self) -> float:
+        return self.questions * self.reply
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Tokens of one epoch, optimizer steps of all, and the tokens of the longest row."""
+
+    tokens: float
+    steps: float
+    epochs: float
+    row: float
+    reference: float
+
+
+def generating(recipe: Recipe, lengths: Lengths) -> list[Asking]:
+    """The self-written prompts and the answers."""
+    prompts, samples, writer = recipe.prompts.per_round, recipe.generate.samples, recipe.prompts.writer
+    wanted = prompts * writer.share * writer.oversample
+    shown = lengths.rubric + lengths.prompt * (writer.seed_examples + writer.written_examples)
+    limit = writer.sampling.max_tokens
+    server = _server(writer.model)
+    found = [Asking("write prompts", "written", wanted, shown, limit, wanted * shown, server=server)] if wanted else []
+    unique = prompts * lengths.prompt
+    return [*found, Asking("answer", "responses", prompts * samples, lengths.prompt, lengths.response, unique, samples)]
+
+
+def judging(recipe: Recipe, lengths: Lengths, adaptive_share: float) -> list[Asking]:
+    """The judgments of a round; none where a verifier or nobody judges."""
+    if recipe.judge.source not in ("model", "verifier_then_model"):
+        return []
+    adaptive = recipe.judge.adaptive
+    draws = adaptive.cap * adaptive_share if adaptive.enabled else recipe.judge.samples
+    answers = recipe.prompts.per_round, recipe.generate.samples
+    return _judge(recipe, lengths, "judge", "judgments", answers, draws)
+
+
+def _judge(
+    recipe: Recipe, lengths: Lengths, stage: str, artifact: str, answers: tuple[float, float], draws: float
+) -> list[Asking]:
+    """Every answer of `answers` (prompts, answers to each) asked about `draws` times, by every judge there is."""
+    judge, (prompts, samples) = recipe.judge, answers
+    question = lengths.rubric + lengths.prompt + lengths.response
+    unique = lengths.rubric + prompts * lengths.prompt + prompts * samples * lengths.response
+    count, reply, share = prompts * samples * draws, lengths.judgment, max(1.0, draws)
+    if judge.protocol == "expected":
+        count, reply, share = prompts * samples, 0.0, 1.0
+    if judge.protocol == "pairwise":
+        pairwise = judge.pairwise
+        matches = {
+            "all": samples * (samples - 1) / 2,
+            "ring": samples if samples > 2 else samples - 1,
+            "random": min(samples - 1 + pairwise.count, samples * (samples - 1) / 2),
+        }[pairwise.comparisons]
+        question, count, share = question + lengths.response, 2 * prompts * matches, 1.0
+        # Beginnings shared by two comparisons end with the first answer.
+        unique = lengths.rubric + prompts * (lengths.prompt + samples * lengths.response) + count * lengths.response
+        reply = 0.0 if pairwise.reading == "probability" else lengths.judgment
+    return [
+        Asking(
+            stage,
+            artifact,
+            count,
+            question,
+            reply,
+            min(unique, count * question),
+            share,
+            server=_server(reference),
+        )
+        for reference in judges(recipe)
+    ]
+
+
+def comparing(recipe: Recipe, lengths: Lengths) -> list[Asking]:
+    """The meta-judge's questions, both orders: all that the recipe allows; judgments of equal score do not meet."""
+    meta = recipe.meta
+    if not meta.enabled:
+        return []
+    answers = min(meta.max_responses, recipe.prompts.per_round * recipe.generate.samples)
+    adaptive = recipe.judge.adaptive
+    fielded = min(meta.max_judgments, adaptive.cap if adaptive.enabled else recipe.judge.samples)
+    count = answers * fielded * (fielded - 1)
+    question = lengths.rubric + lengths.prompt + lengths.response + 2 * lengths.judgment
+    shown_first = answers * (lengths.prompt + lengths.response) + answers * fielded * lengths.judgment
+    unique = min(lengths.rubric + shown_first + count * lengths.judgment, count * question)
+    reply = lengths.meta_judgment
+    return [Asking("compare judgments", "meta_judgments", count, question, reply, unique, server=_server(meta.model))]
+
+
+def measuring(recipe: Recipe, lengths: Lengths) -> list[Asking]:
+    """What one policy is asked on the frozen pools."""
+    measure = recipe.measure
+    pools, draws = measure.gate + measure.selection + measure.report, measure.judge_samples
+    limit = measure.sampling.max_tokens
+    answered = Lengths(lengths.prompt, lengths.rubric, min(lengths.response, limit), lengths.judgment)
+    count, unique = pools * measure.samples, pools * lengths.prompt
+    answers = Asking(
+        "measure: answer", "eval_responses", count, lengths.prompt, answered.response, unique, measure.samples
+    )
+    judged = _judge(recipe, answered, "measure: judge", "eval_judgments", (pools, measure.samples), draws)
+    anchored = len(read_anchors(measure.anchors)) if measure.anchors else measure.frozen
+    frozen = _judge(recipe, answered, "measure: frozen", "frozen_judgments", (anchored, 1), draws)
+    found = [answers, *judged, *(frozen if measure.frozen and recipe.judge.protocol != "pairwise" else [])]
+    return [*found, *_probes(recipe, answered, draws), *_held_out(recipe, answered), *_side(recipe, answered, draws)]
+
+
+def _probes(recipe: Recipe, lengths: Lengths, draws: float) -> list[Asking]:
+    """Replies by which the judge shows what it likes, and answers of round 0 that are scored again."""
+    wanted, pairwise = recipe.measure.judge_probes, recipe.judge.protocol == "pairwise"
+    sandbox = recipe.measure.source == "sandbox"
+    units = [(wanted.padded, 2.0), (wanted.claims if sandbox else 0, 2.0)]
+    units.append((wanted.claims if wanted.claims_file else 0, 4.0))
+    units.append((0 if sandbox or pairwise else wanted.feedback, 3.0))
+    replies = sum(count * each for count, each in units)
+    old = 0 if pairwise else min(wanted.initial, recipe.measure.report)
+    asked = (
+        ("measure: probes", "probe_judgments", (replies / 2, 2.0) if pairwise else (replies, 1.0)),
+        ("measure: old answers", "initial_judgments", (old, 1.0)),
+    )
+    return [
+        question
+        for stage, artifact, answers in asked
+        if answers[0]
+        for question in _judge(recipe, lengths, stage, artifact, answers, draws)
+    ]
+
+
+def _held_out(recipe: Recipe, lengths: Lengths) -> list[Asking]:
+    """The held-out judge on its pools; side by side against the previous and the first round."""
+    held_out = recipe.measure.held_out
+    if held_out is None:
+        return []
+    asked = dataclasses.replace(recipe, judge=held_out_judge(recipe, held_out))
+    judgment = dataclasses.replace(lengths, judgment=asked.judge.sampling.max_tokens)
+    found = []
+    for pool in held_out_pools(recipe):
+        prompts, artifact = getattr(recipe.measure, pool), f"held_out_{pool}"
+        if held_out.protocol == "pairwise":
+            units, draws, artifact = (2 * prompts * held_out.answers, 2.0), 1.0, f"{artifact}_comparisons"
+        else:
+            units, draws = (prompts, held_out.answers), asked.judge.samples
+        found += _judge(asked, judgment, "measure: held out", artifact, units, draws)
+    return found
+
+
+def _side(recipe: Recipe, lengths: Lengths, draws: float) -> list[Asking]:
+    """The recipe's cohorts and probes. A conversation's later turns are counted with the first answer in them."""
+    measure = recipe.measure
+    cohorts = read_cohorts(measure)
+    prompts, samples = float(sum(len(cohort.prompts) for cohort in cohorts)), float(measure.cohort_samples)
+    judged = sum(len(cohort.prompts) for cohort in cohorts if cohort.verifier == "none")
+    by = dataclasses.replace(recipe, judge=dataclasses.replace(recipe.judge, model=measure.cohort_judge))
+    found = []
+    if prompts:
+        asked = (prompts * samples, lengths.prompt, lengths.response, prompts * lengths.prompt)
+        found.append(Asking("measure: cohorts", "cohort_responses", *asked, samples))
+    if judged:
+        found += _judge(by, lengths, "measure: cohorts", "cohort_judgments", (judged, samples), draws)
+    turns = sum(_TURNS[name] for name in measure.probes) * float(measure.probe_questions)
+    if turns:
+        question = 2 * lengths.prompt + lengths.response
+        found.append(Asking("measure: asked", "asked", turns, question, lengths.response, turns * question, 1.0))
+    return found
+
+
+_TURNS = {"are_you_sure": 5, "wrong_claim": 2, "wrong_belief": 2, "opinion_mirroring": 2, "behaviour": 1}
+"""Replies to one question of each probe, at most: a first answer, and the later turns of both arms."""
+
+
+def _server(reference: str) -> str:
+    return reference.removeprefix(SERVED) if reference.startswith(SERVED) else ""
+
+
+def training(recipe: Recipe, lengths: Lengths) -> Training:
+    """Every prompt gives a pair; judgment pairs up to the recipe's cap."""
+    train, prompts = recipe.train, float(recipe.prompts.per_round)
+    answer, judgment = (lengths.prompt, lengths.response), (0.0, 0.0)
+    about = 0.0
+    if recipe.meta.enabled:
+        share = recipe.meta.max_share
+        about = min(float(recipe.meta.max_responses), prompts * share / (1 - share))
+        judgment = (lengths.rubric + lengths.prompt + lengths.response, lengths.judgment)
+    if train.method == "none":
+        return Training(0.0, 0.0, 0.0, 0.0, 0.0)
+    if train.method in ("sft", "sft_chosen"):
+        rows = float(train.sft_examples) if train.method == "sft" else prompts
+        return Training(rows * sum(answer), rows / train.batch_size * train.epochs, train.epochs, sum(answer), 0.0)
+
+    def row(prompt: float, reply: float) -> float:
+        fit = min(1.0, train.max_length / max(1.0, prompt + reply))
+        return fit * (prompt + 2 * reply if train.prefix_sharing != "never" else 2 * (prompt + reply))
+
+    tokens = prompts * row(*answer) + about * row(*judgment)
+    steps = (prompts + about) / train.batch_size * train.epochs
+    return Training(tokens, steps, train.epochs, max(row(*answer), row(*judgment)), tokens)

@@ -1,0 +1,59 @@
+"""A run from its recipe to its last round: everything is checked, opened and, whatever happens, closed again."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from selfreward.commands.environment import environment
+from selfreward.commands.preflight import preflight
+from selfreward.engines.handoff import HandOffReport
+from selfreward.loop import iterate
+from selfreward.loop_steps import Steps
+from selfreward.measuring.measure import RoundRows
+from selfreward.progress import Progress
+from selfreward.recipe import Recipe
+from selfreward.report.trackers import tracking
+from selfreward.roles.cast import Cast, Policy
+from selfreward.store.results import Store
+from selfreward.store.run import Run
+
+
+def run(recipe: Recipe, store: Store, name: str, progress: Progress, track: str | None = None) -> Path:
+    """Run `recipe` to its last round, or go on where it stopped; return the run's directory.
+
+    `track` names a tracker that is told what the rounds measured. Raises a SelfRewardError whose message says what to
+    do; whatever was sealed stays.
+    """
+    start, source, verifier = preflight(recipe, progress.say)
+    with store.open_run(name, recipe, environment=environment(recipe)) as artifacts:
+
+        def note_handoff(policy: Policy, report: HandOffReport) -> None:
+            artifacts.note("handoff", policy.round, "checkpoint", digest=policy.digest, report=asdict(report))
+
+        with (
+            closing(Cast(recipe, note_handoff)) as cast,
+            served_costs_noted(cast, artifacts),
+            tracking(track, artifacts.path, recipe) as told,
+        ):
+            steps = Steps(recipe, source, verifier, artifacts, cast, progress, told)
+            steps.begin(start)
+            steps.measure(0, RoundRows.none())
+            for number in range(1, recipe.rounds + 1):
+                iterate(steps, number)
+                if steps.verdict(number) == "stop":
+                    break
+            steps.discard_unneeded_checkpoints()
+            if counted := cast.report():
+                artifacts.note("engine", None, report=counted)
+    return artifacts.path
+
+
+@contextmanager
+def served_costs_noted(cast: Cast, artifacts: Run) -> Iterator[None]:
+    """Whatever ends the run: what served models were asked, failed at and cost is in its journal."""
+    try:
+        yield
+    finally:
+        if counted := cast.served_report():
+            artifacts.note("served", None, report=counted)

@@ -1,0 +1,213 @@
+"""A model behind an OpenAI-compatible server (`vllm serve`, a provider): a judge, a meta-judge or a teacher.
+
+Such a model has no tokens and no weights here: it can be asked, but not trained, not scored by teacher forcing, and its
+hand-off cannot be verified. Its policy's digest is the hash of URL and model name, so a server that changes the weights
+behind the name goes unnoticed.
+
+Every reply is a request of its own with its own seed: a failure costs one reply, and servers without `n` will do.
+What can be transient is asked again, after a wait that doubles and has jitter; then the reply is a Completion without
+text and with finish reason "length", which every parser calls "no reply": unreadable, never a score. Two things stop
+the run with an EngineError instead, because an unreadable verdict is kept and the cause is one that the user can mend:
+a server that has refused everything so far (401, 403, 404), and one to which not a single connection could be made.
+Once `patience` requests in a row got nothing, the rest of the call is given up without being asked.
+"""
+
+import os
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
+from typing import Any, NoReturn
+
+from selfreward.engines.chat import split_reasoning
+from selfreward.engines.protocol import Completion, Request, TokenSequence
+from selfreward.engines.served.server import ChatServer, Failure, Reply
+from selfreward.errors import EngineError, RecipeError
+from selfreward.recipe import ServedRecipe
+from selfreward.records import Message, seed_for
+
+LONGEST_WAIT = 60.0
+SEEDS = 2**31
+"""Servers take seeds of 31 bits."""
+
+NO_REPLY = Completion(text="", reasoning="", token_ids=(), finish_reason="length")
+
+
+@dataclass
+class Counts:
+    """What was asked, what came of it and what the server says it cost."""
+
+    requests: int = 0
+    retries: int = 0
+    replies: int = 0
+    no_reply: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+
+
+def served_digest(recipe: ServedRecipe) -> str:
+    """What stands for the weights: the hash of URL and model name; never of the key."""
+    return sha256(f"served {recipe.url.rstrip('/')} {recipe.model}".encode()).hexdigest()
+
+
+def key_of(name: str, recipe: ServedRecipe) -> str:
+    """The key from the environment; empty where none is wanted. Raises RecipeError where it is wanted and not there."""
+    if recipe.key_env is None:
+        return ""
+    key = os.environ.get(recipe.key_env, "").strip()
+    if not key or not key.isascii() or not key.isprintable():
+        # The name is not quoted: it may be the key itself, put here by mistake.
+        raise RecipeError(
+            f"served.{name}.key_env names an environment variable that is not set or holds no printable key; "
+            "export it, or set the key to null for a server that needs none"
+        )
+    return key
+
+
+class ServedEngine:
+    """Asks one served model. `generate` blocks until every reply is there or given up."""
+
+    kind = "served"
+
+    def __init__(self, name: str, recipe: ServedRecipe) -> None:
+        self._name, self._recipe = name, recipe
+        self._server = ChatServer(recipe.url, recipe.model, key_of(name, recipe), recipe.timeout)
+        self._counts = Counts()
+        self._lock = Lock()
+        self._jitter = random.Random()
+        self._in_a_row = 0
+        self._last = ""
+
+    @property
+    def policy(self) -> str | None:
+        return served_digest(self._recipe)
+
+    def generate(self, requests: Sequence[Request], seed: int) -> list[list[Completion]]:
+        """Replies depend on each request's own seed, as far as the server honours it; the chunk's is not needed."""
+        self._in_a_row = 0
+        self._server.ended.clear()
+        before = self._counts.replies, Counter(self._counts.failures)
+        asked = [(request, sample) for request in requests for sample in range(request.n)]
+        pool = ThreadPoolExecutor(self._recipe.concurrency, thread_name_prefix=f"served-{self._name}")
+        try:
+            replies = iter(list(pool.map(lambda one: self._reply(*one), asked)))
+        except BaseException:
+            # Ctrl-C too: nobody waits for a slow server's last word.
+            self._server.hang_up()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+        self._require_contact(len(asked), *before)
+        return [[next(replies) for _ in range(request.n)] for request in requests]
+
+    def _reply(self, request: Request, sample: int) -> Completion:
+        question = {
+            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+            "temperature": request.temperature,
+            "top_p": request.top_p,
+            "max_tokens": request.max_tokens,
+            "seed": seed_for("served", request.seed, sample) % SEEDS,
+        }
+        for attempt in range(self._recipe.retries + 1):
+            if self._server.ended.is_set() or self._in_a_row >= self._patience:
+                break
+            answer = self._server.ask(question)
+            self._count(answer, attempt)
+            if isinstance(answer, Reply):
+                text, thought = split_reasoning(answer.text)
+                reasoning = "\n".join(part for part in (answer.reasoning.strip(), thought) if part)
+                return Completion(text, reasoning, (), "stop" if answer.finished else "length")
+            if answer.status in (401, 403, 404) and not self._counts.replies:
+                # Here, not where it is caught: until then this thread would ask the next question.
+                self._server.ended.set()
+                self._refused(answer)
+            if not answer.again:
+                break
+            if attempt < self._recipe.retries:
+                self._server.ended.wait(self._pause(attempt, answer.wait))
+        with self._lock:
+            self._counts.no_reply += 1
+            self._in_a_row += 1
+        return NO_REPLY
+
+    @property
+    def _patience(self) -> int:
+        return max(8, 2 * self._recipe.concurrency)
+
+    def _pause(self, attempt: int, wanted: float) -> float:
+        """Doubling, with jitter so that the callers do not come back together; at least what the server asked for."""
+        doubled = self._recipe.backoff * 2.0**attempt
+        return min(LONGEST_WAIT, max(wanted, doubled) * (1 + self._jitter.random() / 2))
+
+    def _count(self, answer: Reply | Failure, attempt: int) -> None:
+        with self._lock:
+            self._counts.requests += 1
+            self._counts.retries += attempt > 0
+            if isinstance(answer, Failure):
+                self._counts.failures[answer.reason] += 1
+                self._last = answer.detail
+                return
+            self._in_a_row = 0
+            self._counts.replies += 1
+            self._counts.prompt_tokens += answer.prompt_tokens
+            self._counts.completion_tokens += answer.completion_tokens
+
+    def _refused(self, answer: Failure) -> NoReturn:
+        raise EngineError(
+            f"served:{self._name} ({self._recipe.url}) refuses model {self._recipe.model!r}: {answer.detail}; check "
+            "url, model and the key that key_env names, then run the same command again"
+        )
+
+    def _require_contact(self, asked: int, replies: int, failures: Counter[str]) -> None:
+        """Raise EngineError where not one connection was made: unreadable verdicts would be kept for ever."""
+        new = Counter(self._counts.failures) - failures
+        if asked and self._counts.replies == replies and set(new) == {"unreachable"}:
+            raise EngineError(
+                f"served:{self._name}: no connection to {self._recipe.url} in {new.total()} tries ({self._last}); "
+                f"nothing was written. Start the server or correct served.{self._name}.url, then run the same command "
+                "again"
+            )
+
+    def report(self) -> Mapping[str, Any]:
+        """Requests, retries, failures by reason, the server's token counts, and their price (per million tokens)."""
+        counts, recipe = self._counts, self._recipe
+        cost = (counts.prompt_tokens * recipe.price_in + counts.completion_tokens * recipe.price_out) / 1e6
+        return {
+            "kind": self.kind,
+            "url": recipe.url,
+            "model": recipe.model,
+            "requests": counts.requests,
+            "retries": counts.retries,
+            "replies": counts.replies,
+            "no_reply": counts.no_reply,
+            "failures": dict(sorted(counts.failures.items())),
+            "prompt_tokens": counts.prompt_tokens,
+            "completion_tokens": counts.completion_tokens,
+            "cost": round(cost, 6),
+        }
+
+    def load(self, directory: Path, digest: str) -> None:
+        self._impossible("be given other weights")
+
+    def prompt_token_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        self._impossible("be asked for token ids")
+
+    def logprobs(self, texts: Sequence[TokenSequence]) -> list[tuple[float, ...]]:
+        self._impossible("score given completions")
+
+    def checksums(self) -> Mapping[str, str]:
+        self._impossible("show its weights")
+
+    def close(self) -> None:
+        self._server.hang_up()
+
+    def _impossible(self, what: str) -> NoReturn:
+        raise EngineError(
+            f"served:{self._name} cannot {what}: it is a model behind a server; only a judge or a meta-judge may be "
+            "served, every other role needs policy, initial, round:K or a directory"
+        )

@@ -1,0 +1,176 @@
+"""Stage: a prompt's answers are compared two at a time, every comparison in both orders (scoring/tournament.py)."""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from selfreward.engines.protocol import Completion, Engine, ReplyStart
+from selfreward.judging.asking import judge_request
+from selfreward.judging.expected import NOTHING, token_reader
+from selfreward.judging.prompts import pairwise as role
+from selfreward.judging.prompts.pairwise import Principle
+from selfreward.judging.scoring.expected import expected_value
+from selfreward.judging.scoring.tournament import ratings, which_comparisons
+from selfreward.recipe import JudgeRecipe, as_dict
+from selfreward.records import Comparison, Judgment, Message, Prompt, Response, Rows, seed_for, stable_id
+from selfreward.roles.cast import Player
+from selfreward.roles.unreadable import Unreadable, unfinished
+from selfreward.store.given import chunked
+from selfreward.store.run import Work
+
+VERSION = 1
+
+
+class Question(NamedTuple):
+    first: Response
+    second: Response
+    principle: Principle | None
+
+
+def questions(responses: Sequence[Response], recipe: JudgeRecipe, seed: int) -> list[Question]:
+    """Both orders of every comparison, side by side; both are asked about the same principles, drawn by lot."""
+    by_prompt: defaultdict[str, dict[str, Response]] = defaultdict(dict)
+    for response in responses:
+        by_prompt[response.prompt_id][response.id] = response
+    principles: Sequence[Principle | None] = (None,)
+    if recipe.pairwise.constitution is not None:
+        principles = role.load_constitution(recipe.pairwise.constitution)[1]
+    found = []
+    for prompt_id in sorted(by_prompt):
+        answers = by_prompt[prompt_id]
+        for one, other in which_comparisons(list(answers), recipe.pairwise, seed, prompt_id):
+            lot = random.Random(seed_for(seed, "principles", one, other))
+            for principle in lot.sample(principles, min(recipe.pairwise.principles, len(principles))):
+                found.append(Question(answers[one], answers[other], principle))
+                found.append(Question(answers[other], answers[one], principle))
+    return found
+
+
+def compare_answers(
+    player: Player,
+    prompts: Mapping[str, Prompt],
+    responses: Sequence[Response],
+    recipe: JudgeRecipe,
+    *,
+    made_from: Mapping[str, str],
+    round: int,
+    artifact: str,
+    asked: Sequence[Question] | None = None,
+) -> Work[Question, Comparison]:
+    """Work that yields one Comparison per question: those that the recipe makes of `responses`, or `asked` instead."""
+    pairwise = recipe.pairwise
+    template = role.version(pairwise.template, pairwise.constitution)
+    if asked is None:
+        asked = questions(responses, recipe, seed_for(player.seed, artifact, round))
+
+    def compute(chunk: Sequence[Question], index: int) -> Iterator[Comparison]:
+        engine = player.hold()
+        seed = seed_for(player.seed, artifact, round, index, 0)
+        ids = [stable_id(artifact, round, *_names(question)) for question in chunk]
+        shown = [
+            role.ask(pairwise.template, prompts[first.prompt_id], first.text, second.text, principle)
+            for first, second, principle in chunk
+        ]
+        verdicts = _verdicts(engine, recipe, ids, shown, seed)
+        for name, question, (reply, verdict, mass) in zip(ids, chunk, verdicts, strict=True):
+            yield Comparison(
+                id=name,
+                prompt_id=question.first.prompt_id,
+                first_id=question.first.id,
+                second_id=question.second.id,
+                judge=player.policy.digest,
+                text=reply.text,
+                token_ids=reply.token_ids,
+                finish_reason=reply.finish_reason,
+                seed=seed,
+                template=template,
+                preference=None if isinstance(verdict, Unreadable) else verdict,
+                unreadable=verdict.reason if isinstance(verdict, Unreadable) else None,
+                mass=mass,
+                principle=question.principle.name if question.principle else "",
+            )
+
+    return Work(
+        round=round,
+        artifact=artifact,
+        record=Comparison,
+        made_from={
+            "version": VERSION,
+            "round": round,
+            "inputs": dict(made_from),
+            # What is done with the probabilities afterwards asks nothing else of the judge.
+            "pairwise": {key: value for key, value in as_dict(pairwise).items() if key != "clamp"},
+            "min_mass": recipe.min_mass,
+            "sampling": as_dict(recipe.sampling),
+            "template": template,
+            **player.determines(),
+        },
+        chunks=chunked(asked, player.chunk),
+        compute=compute,
+    )
+
+
+def _verdicts(
+    engine: Engine, recipe: JudgeRecipe, ids: Sequence[str], shown: Sequence[tuple[Message, ...]], seed: int
+) -> list[tuple[Completion, float | Unreadable, float | None]]:
+    """(reply, P(first slot) or why there is none, mass of the labels) of every question."""
+    replies = [NOTHING for _ in ids]
+    if recipe.pairwise.reading != "probability":
+        requests = [
+            judge_request(name, messages, recipe, 1, seed_for(seed, name))
+            for name, messages in zip(ids, shown, strict=True)
+        ]
+        replies = [reply for (reply,) in engine.generate(requests, seed)]
+    if recipe.pairwise.reading == "verdict":
+        return [(reply, role.read(reply), None) for reply in replies]
+    starts = [
+        ReplyStart(name, messages, role.opening(reply.text))
+        for name, messages, reply in zip(ids, shown, replies, strict=True)
+    ]
+    found = token_reader(engine).next_token_logprobs(starts, role.LABELS)
+    return [(reply, *_soft(reply, row, recipe.min_mass)) for reply, row in zip(replies, found, strict=True)]
+
+
+def rated(
+    comparisons: Rows[Comparison], responses: Sequence[Response], recipe: JudgeRecipe, *, round: int, artifact: str
+) -> list[Judgment]:
+    """One Judgment per answer that was compared: its Bradley-Terry rating on the scale 0..5, or why it has none."""
+    by_prompt: defaultdict[str, list[Comparison]] = defaultdict(list)
+    for row in comparisons:
+        by_prompt[row.prompt_id].append(row)
+    scores: dict[str, float] = {}
+    for name in sorted(by_prompt):
+        scores |= ratings(by_prompt[name], recipe.pairwise)
+    reasons = {name: row.unreadable for row in comparisons if row.unreadable for name in (row.first_id, row.second_id)}
+    compared = {name for row in comparisons for name in (row.first_id, row.second_id)}
+    return [
+        Judgment(
+            id=stable_id(artifact, round, response.id, 0),
+            response_id=response.id,
+            prompt_id=response.prompt_id,
+            sample=0,
+            judge=comparisons[0].judge,
+            text="",
+            token_ids=(),
+            finish_reason="stop",
+            seed=0,
+            template=comparisons[0].template,
+            score=scores.get(response.id),
+            unreadable=None if response.id in scores else reasons[response.id],
+            source="comparisons",
+        )
+        for response in responses
+        if response.id in compared
+    ]
+
+
+def _soft(reply: Completion, logprobs: Sequence[float], floor: float) -> tuple[float | Unreadable, float]:
+    """P(first slot) among the labels, and their mass."""
+    value, mass = expected_value(logprobs, (1.0, 0.0), floor)
+    cut = unfinished(reply)
+    return (value if cut is None else cut), mass
+
+
+def _names(question: Question) -> tuple[str, str, str]:
+    return question.first.id, question.second.id, question.principle.name if question.principle else ""

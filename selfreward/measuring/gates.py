@@ -1,0 +1,247 @@
+"""What a run decides from its own measurements: go on, stop or roll back, and which round is best.
+
+Only rows that a user of a real model would have are read: oracle-labelled rows never steer, and the report pool is
+never looked at, so that what is reported was not chosen for being good.
+
+A rule of `gates.rules` fires on evidence at its share of the run's error level, one-sided, split evenly (Bonferroni):
+
+    level = gates.error / (planned rounds × rules with proof: harm)
+
+A 95 % interval is widened to it on each side apart, by the ratio of t quantiles with n - 1 degrees of freedom. A change
+against round 0 combines the two intervals (MOVER, Zou & Donner 2008: low = d - √((v - low)² + (high₀ - v₀)²), the ratio
+v / v₀ > f being the difference v - f·v₀ > 0) as if the rounds were independent. They share their prompts, so this is
+too wide rather than too narrow; where a paired `..._change` is measured, a rule on its level finds more. So a run in
+which nothing crosses its limit stays silent with a chance of at least 1 - gates.error, however the rules depend on each
+other. Rules with `proof: health` use the plain 95 % bound and are outside of this promise: they fire on doubt.
+"""
+
+import difflib
+import math
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from selfreward.errors import GateError
+from selfreward.measuring.stats.clustered import t_quantile
+from selfreward.recipe import GateRule, GatesRecipe
+from selfreward.records import Judgment, Measurement
+
+SELECTION_POOL = "selection"
+
+
+class Selection(NamedTuple):
+    """Whose word chooses the round: the metric read on the selection pool, its value where nothing changed."""
+
+    metric: str
+    unchanged: float
+    said: str
+
+
+SELECTIONS = {
+    "judge": Selection("judge_mean_change", 0.0, "the judge's mean score"),
+    "held_out": Selection("held_out_win_rate_initial", 0.5, "the held-out judge's win rate against round 0"),
+}
+"""By `gates.select_by`."""
+
+
+class Gain(NamedTuple):
+    """A resolved gain over round 0."""
+
+    value: float
+    error: float
+    round: int
+
+
+def best_round(
+    measurements: Iterable[Measurement],
+    rejected: Collection[int] = (),
+    select_by: Literal["judge", "held_out"] = "judge",
+) -> int:
+    """The round whose policy a user should take, by what a judge says of the selection pool.
+
+    Each round is compared with round 0: by the paired change of its own judge's mean score, or by the share of pairs
+    that it wins by the held-out judge (`select_by`). Rule: a round is a candidate when the lower 95 % bound shows a
+    gain; round 0 always is. Of the candidates the latest is taken that is within one standard error of the highest (the
+    one-standard-error rule of Breiman et al., 1984, with more training in place of fewer leaves): neighbouring rounds
+    are seldom told apart by the prompts of one pool, and then the highest is luck. So a run that resolves nothing keeps
+    its start policy. Rounds that the gates stopped or rolled back (`rejected_rounds`) are no candidates. Measured on
+    runs made after the rule was stated: results/LOG.md.
+
+    Assumption: under `judge` every policy is scored by its own judge, so the rule trusts the judge to have stayed the
+    same judge. It cannot see one that became generous or that likes the wrong thing; the held-out judge can.
+    Edge cases: without any row of the metric the answer is round 0; a round with a missing value or bound is skipped.
+
+    Raises GateError when a row that the rule would read is labelled `oracle`.
+    """
+    gains = resolved_gains(measurements, rejected, select_by)
+    if not gains:
+        return 0
+    highest = max(gains, key=lambda gain: (gain.value, gain.round))
+    return max(gain.round for gain in gains if gain.value >= highest.value - highest.error)
+
+
+def resolved_gains(
+    measurements: Iterable[Measurement], rejected: Collection[int], select_by: Literal["judge", "held_out"]
+) -> list[Gain]:
+    """The candidates of `best_round`. Standard errors are half the interval's width by its t quantile, about."""
+    metric, unchanged, _ = SELECTIONS[select_by]
+    gains = []
+    for row in _steering((row for row in measurements if row.round > 0 and row.round not in rejected), metric):
+        if row.value is not None and row.low is not None and row.high is not None and row.low > unchanged:
+            error = (row.high - row.low) / 2 / t_quantile(0.975, max(1, row.n - 1))
+            gains.append(Gain(row.value, error, row.round))
+    return gains
+
+
+def _steering(measurements: Iterable[Measurement], metric: str) -> list[Measurement]:
+    """The rows of `metric` over all cohorts of the selection pool; an oracle-labelled one is refused."""
+    rows = [m for m in measurements if (m.metric, m.pool, m.cohort) == (metric, SELECTION_POOL, "all")]
+    for row in rows:
+        if row.oracle:
+            raise GateError(
+                f"round {row.round}: {metric} on the {row.pool} pool is labelled as oracle knowledge; expected a "
+                "measurement that a user would have; choose the best round by a metric without truth"
+            )
+    return rows
+
+
+def require_readable(judgments: Sequence[Judgment], minimum: float, number: int) -> None:
+    """Raise GateError when the share of readable verdicts of round `number` is below `minimum` (or there are none)."""
+    readable = sum(judgment.score is not None for judgment in judgments)
+    share = readable / len(judgments) if judgments else 0.0
+    if judgments and share >= minimum:
+        return
+    reasons: dict[str, int] = {}
+    for judgment in judgments:
+        if judgment.unreadable is not None:
+            reasons[judgment.unreadable] = reasons.get(judgment.unreadable, 0) + 1
+    counted = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1]))
+    raise GateError(
+        f"round {number}: {readable} of {len(judgments)} verdicts could be read ({share:.0%}); expected at least "
+        f"{minimum:.0%} (gates.min_readable). Reasons: {counted or 'no verdict was asked for'}. Look at the judge's "
+        "replies in judgments.jsonl; a larger judge.sampling.max_tokens or another judge.template usually helps"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GateVerdict:
+    """One rule after one round, with its evidence. `bound` is the end of the interval that was held against `limit`.
+
+    `value`, `bound` and `limit` are levels, differences or, for a ratio, v - f·v₀ held against 0. `level` is the rule's
+    one-sided error level. A rule that could not be judged has no bound, does not fire, and `note` says why.
+    """
+
+    round: int
+    rule: GateRule
+    fired: bool
+    value: float | None
+    bound: float | None
+    limit: float
+    level: float
+    n: int
+    note: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The verdict for people."""
+        rule = self.rule
+        side = "above" if rule.above is not None else "below"
+        about = {"level": "", "initial": " against round 0", "initial_ratio": " as a ratio to round 0"}[rule.against]
+        limit = rule.above if rule.above is not None else rule.below
+        found = f"value {self.value:.4g}, bound {self.bound:.4g}" if None not in (self.value, self.bound) else self.note
+        state = "fires" if self.fired else "is silent"
+        return f"round {self.round}: gate {rule.metric} ({rule.pool}) {side} {limit:g}{about} {state}: {found}"
+
+
+def judge_round(
+    recipe: GatesRecipe, rounds: int, measurements: Sequence[Measurement], number: int
+) -> list[GateVerdict]:
+    """Every rule after round `number`, in the recipe's order.
+
+    Raises GateError when a rule reads an oracle measurement, or names one that the round does not have.
+    """
+    harms = sum(rule.proof == "harm" for rule in recipe.rules)
+    level = recipe.error / ((recipe.planned_rounds or rounds) * max(1, harms))
+    return [_judge(rule, level, measurements, number) for rule in recipe.rules]
+
+
+def refuse_oracle_rules(recipe: GatesRecipe, measurements: Sequence[Measurement], number: int) -> None:
+    """Raise GateError for a rule whose measurement in round `number` is oracle knowledge, before more is trained."""
+    for rule in recipe.rules:
+        _find(rule, measurements, number)
+
+
+def decision(verdicts: Iterable[GateVerdict]) -> Literal["go on", "rollback", "stop"]:
+    """The strongest action of the rules that fired; a warning goes on."""
+    actions = {verdict.rule.action for verdict in verdicts if verdict.fired}
+    return "stop" if "stop" in actions else "rollback" if "rollback" in actions else "go on"
+
+
+def rejected_rounds(recipe: GatesRecipe, rounds: int, measurements: Sequence[Measurement]) -> set[int]:
+    """The rounds after which a rule said stop or rollback: whatever their judge thinks, they are not the best.
+
+    Raises GateError as `judge_round` does.
+    """
+    numbers = {row.round for row in measurements if row.round > 0} if recipe.rules else set()
+    return {n for n in numbers if decision(judge_round(recipe, rounds, measurements, n)) != "go on"}
+
+
+def _find(rule: GateRule, measurements: Sequence[Measurement], number: int) -> Measurement | None:
+    wanted = (rule.metric, rule.pool, rule.cohort, number)
+    found = next((m for m in measurements if (m.metric, m.pool, m.cohort, m.round) == wanted), None)
+    if found is not None and found.oracle:
+        raise GateError(
+            f"gate on {rule.metric} ({rule.pool} pool): round {number} labels it as oracle knowledge, which no user of "
+            "a real model would have; expected a measurement without truth; choose another metric in gates.rules"
+        )
+    return found
+
+
+def _judge(rule: GateRule, level: float, measurements: Sequence[Measurement], number: int) -> GateVerdict:
+    now = _find(rule, measurements, number)
+    if now is None:
+        there = sorted({m.metric for m in measurements if m.round == number and m.pool == rule.pool and not m.oracle})
+        nearest = difflib.get_close_matches(rule.metric, there, n=3) or there
+        raise GateError(
+            f"gate on {rule.metric} ({rule.pool} pool, cohort {rule.cohort}): round {number} does not measure it; "
+            f"expected one of that pool's metrics, for example {', '.join(nearest) or 'none'}; change gates.rules"
+        )
+    before = None if rule.against == "level" else _find(rule, measurements, 0)
+    upward, given = rule.above is not None, rule.above if rule.above is not None else rule.below
+    limit = float(given or 0.0)
+    factor = {"level": 0.0, "initial": 1.0, "initial_ratio": limit}[rule.against]
+    threshold = 0.0 if rule.against == "initial_ratio" else limit
+    side = upward if rule.proof == "harm" else not upward
+    known = _difference(now, before, factor, lower=side)
+    if known is None:
+        rows = "the measurement" if rule.against == "level" else "this round's or round 0's measurement"
+        return GateVerdict(number, rule, False, now.value, None, threshold, level, now.n, f"{rows} has no interval")
+    value, half = known
+    if rule.proof == "harm":
+        freedom = max(1, min(row.n for row in (now, before) if row is not None) - 1)
+        half *= t_quantile(1 - level, freedom) / t_quantile(0.975, freedom)
+    bound = value - half if side else value + half
+    beyond = bound > threshold if upward else bound < threshold
+    if rule.proof == "health":
+        beyond = bound >= threshold if upward else bound < threshold
+    return GateVerdict(number, rule, beyond, value, bound, threshold, level, now.n)
+
+
+def _difference(
+    now: Measurement, before: Measurement | None, factor: float, *, lower: bool
+) -> tuple[float, float] | None:
+    """now - factor · before, and the distance to its 95 % bound on one side; None without intervals."""
+    half = _half(now, lower=lower)
+    if now.value is None or half is None:
+        return None
+    if factor == 0.0:
+        return now.value, half
+    other = _half(before, lower=not lower) if before is not None else None
+    if before is None or before.value is None or other is None:
+        return None
+    return now.value - factor * before.value, math.hypot(half, factor * other)
+
+
+def _half(row: Measurement, *, lower: bool) -> float | None:
+    end = row.low if lower else row.high
+    return None if row.value is None or end is None else abs(row.value - end)

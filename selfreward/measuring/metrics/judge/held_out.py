@@ -1,0 +1,179 @@
+"""Does the policy win against earlier rounds by a judge that this run does not train on (`measure.held_out`)?
+
+    held_out_win_rate_{previous,initial}             chance that an answer of this round beats one of the other round to
+                                                     the same prompt, ties half
+    held_out_win_rate_lc_minimal_{previous,initial}  the same at equal length, as in win_rate.py: length-controlled
+                                                     (minimal), which is not AlpacaEval LC
+    self_minus_held_out_win_rate_{previous,initial}  win rate by the loop's own judge minus the held-out one's over the
+                                                     very same pairs; low > 0: the loop pleases its judge
+    judge_disagreement_{previous,initial}            of the pairs that both judges decide, the share they decide
+                                                     differently
+    held_out_flip_rate                               pairwise only: of the pairs read in both orders, the share whose
+                                                     verdict changes with the order
+    held_out_is_training_judge                       1 where this judge is the policy itself, or also scored answers for
+                                                     training in this run: then the rates are self-judged ones
+
+Pointwise: every asked answer of this round against every asked one of the other, by mean score. Pairwise: answers with
+the same sample number side by side in both orders; a verdict that changes with the order is a tie (as in SRLM and
+MT-Bench), whatever its probabilities, and equal texts are a tie that nobody is asked about. The loop's own scores are
+those that each round's own judge gave. Excluded: asked answers (pairwise: pairs) without a readable verdict or without
+a counterpart; for gap and disagreement also those without a score by the loop's own judge, and for disagreement ties.
+Intervals: clustered by prompt, length-controlled by the grouped jackknife.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from selfreward.measuring.evidence import Evidence, HeldOut, PoolRows
+from selfreward.measuring.metrics.answers import POOLS, Answer, join, row
+from selfreward.measuring.metrics.policy.output_drift import earlier_rounds
+from selfreward.measuring.metrics.policy.win_rate import length_controlled
+from selfreward.measuring.stats.clustered import Estimate, clustered_mean, clustered_share
+from selfreward.records import Comparison, Measurement
+
+
+class Duel(NamedTuple):
+    """One pair of answers to a prompt: wins (1, 1/2 or 0) of this round's, its further characters."""
+
+    prompt: str
+    held_out: float
+    own: float | None
+    characters: int
+
+
+def measure(evidence: Evidence) -> list[Measurement]:
+    held_out = evidence.held_out
+    if held_out is None:
+        return []
+    one = Estimate(float(held_out.trains), None, None, 0)
+    rows = [row(evidence, "held_out_is_training_judge", one, pool="report", better="lower")]
+    if held_out.comparisons is not None:
+        read = {prompt.id for prompt in evidence.pools.prompts if prompt.pool == "report"}
+        rows.append(_flips(evidence, [one for one in held_out.comparisons if one.prompt_id in read]))
+    if evidence.round == 0:
+        return rows
+    now = asked_answers(evidence.pools, held_out, f"the pools of round {evidence.round}")
+    for name, earlier in earlier_rounds(evidence):
+        before = asked_answers(earlier, held_out, f"the pools of the {name} round")
+        for pool in POOLS:
+            mine = [one for one in now if one.answer.prompt.pool == pool]
+            theirs = [one for one in before if one.answer.prompt.pool == pool]
+            if mine and theirs:
+                fought, excluded = duels(mine, theirs, held_out)
+                rows += _rows(evidence, pool, name, fought, excluded)
+    return rows
+
+
+class Asked(NamedTuple):
+    """An answer with the loop's own mean score, and the held-out judge's."""
+
+    answer: Answer
+    held_out: float | None
+
+
+def asked_answers(rows: PoolRows, held_out: HeldOut, where: str) -> list[Asked]:
+    """The answers that the held-out judge was asked about, sorted by prompt and sample."""
+    wanted = set(held_out.asked)
+    own = [answer for answer in join(rows, where) if answer.response.id in wanted]
+    names = {answer.response.id for answer in own}
+    judgments = [judgment for judgment in held_out.judgments if judgment.response_id in names]
+    scored = join(PoolRows(rows.prompts, [answer.response for answer in own], judgments), where)
+    by_id = {answer.response.id: answer.score for answer in scored}
+    return [Asked(answer, by_id[answer.response.id]) for answer in own]
+
+
+def duels(now: Sequence[Asked], then: Sequence[Asked], held_out: HeldOut) -> tuple[list[Duel], int]:
+    """All pairs that the held-out judge decided or tied, and how many answers (pairwise: pairs) it did not."""
+    before: dict[str, list[Asked]] = defaultdict(list)
+    for one in then:
+        before[one.answer.prompt.id].append(one)
+    if held_out.comparisons is not None:
+        verdicts = both_orders(held_out.comparisons)
+        pairs = [
+            (one, other)
+            for one in now
+            for other in before[one.answer.prompt.id]
+            if other.answer.response.sample == one.answer.response.sample
+        ]
+        decided = [(one, other, _verdict(one, other, verdicts)) for one, other in pairs]
+        found = [_duel(one, other, win) for one, other, win in decided if win is not None]
+        return found, len(now) - len(found)
+    scored = {name: [one for one in members if one.held_out is not None] for name, members in before.items()}
+    against = [(one, scored.get(one.answer.prompt.id, [])) for one in now if one.held_out is not None]
+    found = [
+        _duel(one, other, _win(one.held_out, other.held_out) or 0.0) for one, others in against for other in others
+    ]
+    return found, len(now) - sum(bool(others) for _, others in against)
+
+
+def both_orders(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], float | None]:
+    """(one, other) → 1, 1/2 or 0 for `one`: what both orders say, 1/2 where they differ, None where one is unread."""
+    said = {(row.first_id, row.second_id): row.preference for row in comparisons}
+    found: dict[tuple[str, str], float | None] = {}
+    for (first, second), here in said.items():
+        there = said.get((second, first))
+        if here is None or there is None:
+            found[first, second] = None
+        else:
+            orders = float(np.sign(here - 0.5)), float(np.sign(0.5 - there))
+            found[first, second] = (orders[0] + 1) / 2 if orders[0] == orders[1] else 0.5
+    return found
+
+
+def _verdict(one: Asked, other: Asked, verdicts: dict[tuple[str, str], float | None]) -> float | None:
+    if one.answer.response.text == other.answer.response.text:
+        return 0.5
+    return verdicts.get((one.answer.response.id, other.answer.response.id))
+
+
+def _win(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else float(np.sign(one - other) + 1) / 2
+
+
+def _duel(one: Asked, other: Asked, win: float) -> Duel:
+    characters = len(one.answer.response.text) - len(other.answer.response.text)
+    return Duel(one.answer.prompt.id, win, _win(one.answer.score, other.answer.score), characters)
+
+
+def _rows(evidence: Evidence, pool: str, name: str, fought: Sequence[Duel], excluded: int) -> list[Measurement]:
+    by_prompt: dict[str, list[Duel]] = defaultdict(list)
+    for duel in fought:
+        by_prompt[duel.prompt].append(duel)
+    pairs = {
+        prompt: (
+            np.asarray([duel.held_out for duel in members], dtype=np.float64),
+            np.asarray([duel.characters for duel in members], dtype=np.float64),
+        )
+        for prompt, members in by_prompt.items()
+    }
+    raw = clustered_share([duel.held_out for duel in fought], [duel.prompt for duel in fought])
+    controlled = length_controlled(pairs) if pairs else raw
+    known = [(duel.own - duel.held_out, duel.prompt) for duel in fought if duel.own is not None]
+    gap = clustered_mean([value for value, _ in known], [prompt for _, prompt in known])
+    sides = [(duel.own, duel.held_out, duel.prompt) for duel in fought if duel.own not in (None, 0.5)]
+    decided = [(float(own != held), prompt) for own, held, prompt in sides if held != 0.5]
+    disagreement = clustered_share([value for value, _ in decided], [prompt for _, prompt in decided])
+    missing, ties = excluded + len(fought) - len(known), excluded + len(fought) - len(decided)
+    rate = "held_out_win_rate"
+    return [
+        row(evidence, f"{rate}_{name}", raw, pool=pool, excluded=excluded, better="higher"),
+        row(evidence, f"{rate}_lc_minimal_{name}", controlled, pool=pool, excluded=excluded, better="higher"),
+        row(evidence, f"self_minus_held_out_win_rate_{name}", gap, pool=pool, excluded=missing, better="lower"),
+        row(evidence, f"judge_disagreement_{name}", disagreement, pool=pool, excluded=ties, better="lower"),
+    ]
+
+
+def _flips(evidence: Evidence, comparisons: Sequence[Comparison]) -> Measurement:
+    said = {(row.first_id, row.second_id): row for row in comparisons}
+    pairs = [(one, said[two, first]) for (first, two), one in said.items() if first < two and (two, first) in said]
+    read = [
+        (float(np.sign(one.preference - 0.5) != np.sign(0.5 - other.preference)), one.prompt_id)
+        for one, other in pairs
+        if one.preference is not None and other.preference is not None
+    ]
+    rate = clustered_share([flip for flip, _ in read], [prompt for _, prompt in read])
+    excluded = len(pairs) - len(read)
+    return row(evidence, "held_out_flip_rate", rate, pool="report", excluded=excluded, better="lower")

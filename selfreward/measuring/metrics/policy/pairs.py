@@ -1,0 +1,85 @@
+"""What was trained on? The round's pairs and what was dropped (pool "train"); nothing at round 0.
+
+    pairs_kept, judgment_pairs_kept        counts; `excluded` is the number dropped, `n` the round's prompts
+    pairs_dropped, judgment_pairs_dropped  counts per reason (the cohort); likewise `prompts_dropped`
+    chosen_logprob_shift                   mean change in training of log p(chosen), nats per answer; `n` counts pairs
+    rejected_logprob_shift                 likewise; both falling together is likelihood displacement
+    pair_correct                           share of answer pairs with the truly better one chosen, ties half (oracle)
+    chosen_minus_rejected_tokens           mean difference in sampled tokens of answer pairs
+
+Counts and the trainer's own means have no interval. `pair_correct` credited P(chosen is better) = the pair's label, so
+telling a pair the other way round changes nothing. Pairs about answers that this round did not sample, or
+that the verifier leaves open, are excluded.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.answers import OWN, row
+from selfreward.measuring.stats.clustered import Estimate, clustered_mean, clustered_share
+from selfreward.records import Measurement, Pair
+from selfreward.tasks.verifiers.protocol import Verifier
+
+
+def measure(evidence: Evidence) -> list[Measurement]:
+    if not evidence.round_prompts:
+        return []
+    answers = sorted((pair for pair in evidence.round_pairs if pair.kind == "answer"), key=lambda pair: pair.id)
+    rows = [*_counts(evidence), *_shifts(evidence)]
+    if answers:
+        prompts = [pair.prompt_id for pair in answers]
+        gaps = [len(pair.chosen_token_ids) - len(pair.rejected_token_ids) for pair in answers]
+        rows.append(row(evidence, "chosen_minus_rejected_tokens", clustered_mean(gaps, prompts), pool=OWN))
+        if evidence.verifier is not None:
+            rows.append(_correct(evidence, answers, evidence.verifier))
+    return rows
+
+
+def _counts(evidence: Evidence) -> list[Measurement]:
+    prompts = len(evidence.round_prompts)
+    kept = Counter(str(pair.kind) for pair in evidence.round_pairs)
+    drops = [("prompts" if drop.stage == "prompts" else drop.kind, drop.reason) for drop in evidence.round_drops]
+    dropped = Counter(kind for kind, _ in drops)
+    metrics = {"answer": "pairs", "judgment": "judgment_pairs"}
+    rows = []
+    for kind, name in metrics.items():
+        if kind == "answer" or kept[kind] or dropped[kind] or evidence.round_meta:
+            count = Estimate(float(kept[kind]), None, None, prompts)
+            rows.append(row(evidence, f"{name}_kept", count, pool=OWN, excluded=dropped[kind]))
+    for (kind, reason), number in sorted(Counter(drops).items()):
+        count = Estimate(float(number), None, None, prompts)
+        rows.append(row(evidence, f"{metrics.get(kind, kind)}_dropped", count, pool=OWN, cohort=reason))
+    return rows
+
+
+def _shifts(evidence: Evidence) -> list[Measurement]:
+    pairs = len(evidence.round_pairs)
+    return [
+        row(evidence, name, Estimate(evidence.training[name], None, None, pairs), pool=OWN)
+        for name in ("chosen_logprob_shift", "rejected_logprob_shift")
+        if name in evidence.training
+    ]
+
+
+def _correct(evidence: Evidence, pairs: Sequence[Pair], verifier: Verifier) -> Measurement:
+    prompts = {prompt.id: prompt for prompt in evidence.round_prompts}
+    texts = {response.id: response.text for response in evidence.round_responses}
+    known = [pair for pair in pairs if pair.chosen_id in texts and pair.rejected_id in texts]
+    credited, decided = [], []
+    for pair in known:
+        chosen = verifier.check(prompts[pair.prompt_id], texts[pair.chosen_id])
+        rejected = verifier.check(prompts[pair.prompt_id], texts[pair.rejected_id])
+        if not chosen.open and not rejected.open:
+            credited.append(label_credit(pair.label, chosen.quality - rejected.quality))
+            decided.append(pair.prompt_id)
+    estimate = clustered_share(credited, decided)
+    excluded = len(pairs) - len(decided)
+    return row(evidence, "pair_correct", estimate, pool=OWN, excluded=excluded, better="higher", oracle=True)
+
+
+def label_credit(label: float, difference: float) -> float:
+    """The part of a pair's label that lies on the truly better side, half where both sides are equally good."""
+    if difference == 0:
+        return 0.5
+    return label if difference > 0 else 1.0 - label

@@ -1,0 +1,78 @@
+"""Stage: what a policy is worth, from samples on the frozen pools and from the rows that made it."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics import fingerprint, measure_all
+from selfreward.recipe import AdaptiveRecipe, GenerateRecipe, JudgeRecipe, MeasureRecipe, Recipe, as_dict
+from selfreward.records import Judgment, Labelled, Measurement
+from selfreward.store.run import Work
+
+VERSION = 1
+
+
+def pools_settings(recipe: MeasureRecipe) -> dict[str, Any]:
+    """What of the section the pools carry as their origin: not what is asked about them afterwards.
+
+    A key that is null names nothing that the pools could depend on.
+    """
+    afterwards = {"held_out", "judge_probes", "cohorts", "cohort_samples", "cohort_judge"}
+    afterwards |= {"probes", "probe_files", "probe_questions"}
+    return {key: value for key, value in as_dict(recipe).items() if key not in afterwards and value is not None}
+
+
+def pool_sampling(recipe: Recipe) -> GenerateRecipe:
+    """How the frozen pools are sampled: with the generator's prompt, the measurement's K and temperature."""
+    return dataclasses.replace(recipe.generate, samples=recipe.measure.samples, sampling=recipe.measure.sampling)
+
+
+def pool_judging(recipe: Recipe) -> JudgeRecipe:
+    """How answers on the frozen pools are scored: by the recipe's judge, without its controls and with one N for all.
+
+    A judge that is asked each question once is measured as it is.
+    """
+    draws = recipe.judge.protocol in ("pointwise", "hybrid")
+    return dataclasses.replace(
+        recipe.judge,
+        source="model",
+        control="none",
+        samples=recipe.measure.judge_samples if draws else 1,
+        ask_again=0,
+        adaptive=AdaptiveRecipe(),
+    )
+
+
+def apart(frozen: Sequence[Labelled]) -> tuple[list[Labelled], list[Labelled]]:
+    """The labelled answers that may steer, and the locked ones."""
+    locked = [row for row in frozen if row.prompt.pool == "locked"]
+    return [row for row in frozen if row.prompt.pool != "locked"], locked
+
+
+def about(frozen: Sequence[Labelled], judgments: Sequence[Judgment]) -> list[Judgment]:
+    """The judgments of these answers."""
+    ids = {row.id for row in frozen}
+    return [row for row in judgments if row.response_id in ids]
+
+
+def measure(evidence: Evidence, *, made_from: Sequence[str], verifier: str) -> Work[Evidence, Measurement]:
+    """Work that computes every metric. `made_from` are the digests of all rows in the evidence."""
+
+    def compute(chunk: Sequence[Evidence], index: int) -> Iterable[Measurement]:
+        return measure_all(chunk[0])
+
+    return Work(
+        round=evidence.round,
+        artifact="measurements",
+        record=Measurement,
+        made_from={
+            "version": VERSION,
+            "round": evidence.round,
+            "inputs": list(made_from),
+            "verifier": verifier,
+            "metrics": fingerprint(),
+        },
+        chunks=[[evidence]],
+        compute=compute,
+    )

@@ -1,0 +1,221 @@
+"""From a round's answers to its preference pairs: what the pair rule needs is made and sealed, then the rule is asked.
+
+Scores come from the judgments, or from the likelihoods of the answers under the round's policy (implicit rewards);
+grades come from the verifier, gold answers from the source. Then labels are softened (CREAM) and other pairs mixed in.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from selfreward.engines.chat import ChatRenderer, load_renderer
+from selfreward.judging.scoring.answers import score_answers
+from selfreward.judging.scoring.pointwise import distinct, shuffle_within_prompts
+from selfreward.judging.scoring.score import Score
+from selfreward.judging.scoring.soft_labels import soft_labels
+from selfreward.pairing.answers import Known, answer_pairs, load_rule
+from selfreward.pairing.consistency import Consistency, compare_rankings, soften
+from selfreward.pairing.implicit_reward import implicit_rewards, sums
+from selfreward.pairing.mixing import EXTERNAL, mix
+from selfreward.recipe import Recipe
+from selfreward.records import Comparison, Drop, Judgment, Likelihood, Pair, Prompt, Response, Rows, seed_for, stable_id
+from selfreward.roles import likelihoods
+from selfreward.roles.cast import Cast, Policy
+from selfreward.store.given import given
+from selfreward.store.run import Run, Work
+from selfreward.tasks.pairs_file import ExternalPair, read_pairs
+from selfreward.tasks.source import Source
+from selfreward.tasks.verifiers import grade
+from selfreward.tasks.verifiers.protocol import Grade, Verifier
+
+Complete = Callable[[Work[Any, Any]], Rows[Any]]
+
+
+@dataclass
+class Preferences:
+    """One round's pairing. `complete` seals what is computed on the way."""
+
+    recipe: Recipe
+    source: Source
+    verifier: Verifier | None
+    artifacts: Run
+    cast: Cast
+    complete: Complete
+    number: int
+    prompts: Rows[Prompt]
+    responses: Rows[Response]
+    _likelihoods: dict[str, Rows[Likelihood]] = field(default_factory=dict)
+
+    @property
+    def seed(self) -> int:
+        return seed_for(self.recipe.seed, "pairs", self.number)
+
+    @cached_property
+    def _renderer(self) -> ChatRenderer:
+        return load_renderer(self.cast.policies[0].directory, self.recipe.model.trust_remote_code)
+
+    @cached_property
+    def _complete_answers(self) -> list[Response]:
+        complete = [response for response in self.responses if response.finish_reason == "stop"]
+        return distinct(complete) if self.recipe.generate.deduplicate else complete
+
+    def pairs(self, judgments: Sequence[Judgment]) -> tuple[list[Pair], list[Drop]]:
+        """The round's own answer pairs; every prompt without one is among the drops."""
+        recipe = self.recipe.pairs
+        consistency: list[Consistency] = []
+        dropped: list[Drop] = []
+        if recipe.score == "implicit_reward":
+            scores, previous = self._implicit_scores()
+            consistency = compare_rankings(self.responses, scores, previous, recipe)
+            first, source = previous is None, "implicit"
+        else:
+            (scores, dropped), first = self._judged_scores(judgments), False
+            source = "oracle" if self.recipe.judge.source == "oracle" else "self"
+        gold = self._gold() if load_rule(recipe.rule).needs == "gold" else {}
+        margins = self._margins([*self._complete_answers, *gold.values()])
+        known = Known(self._grades(), margins, gold, _sources(judgments), self._preferences())
+        pairs, drops = answer_pairs(
+            self.prompts, self.responses, scores, recipe, seed=self.seed, source=source, round=self.number, known=known
+        )
+        pairs, softened = soften(pairs, consistency, recipe, first=first)
+        if recipe.consistency != "none":
+            self.complete(given(self.number, "consistency", Consistency, consistency, {"pairs": recipe.consistency}))
+        return pairs, [*dropped, *drops, *softened]
+
+    def mixed_in(self, own: Sequence[Pair]) -> tuple[list[Pair], dict[str, Prompt]]:
+        """Earlier and external pairs at the recipe's shares, and the prompts of the external ones by id."""
+        recipe = self.recipe.pairs.mix
+        if not recipe.earlier_share and not recipe.external_share:
+            return [], {}
+        given_pairs = read_pairs(recipe.external) if recipe.external else []
+        # Not what a gate rolled back: its pairs made a policy that nobody goes on from.
+        lineage = self.cast.lineage(self.number)
+        earlier = {number: self.artifacts.read(number, "pairs", Pair) for number in lineage}
+        chosen = mix(
+            [pair for pair in own if pair.kind == "answer"],
+            earlier if recipe.earlier_share else {},
+            [self._external(row) for row in given_pairs],
+            recipe,
+            seed=self.seed,
+        )
+        return chosen, {row.prompt.id: row.prompt for row in given_pairs}
+
+    def _preferences(self) -> dict[tuple[str, str], float] | None:
+        """What the pairwise judge's comparisons say of each two answers, where the labels are soft."""
+        if self.recipe.pairs.label == "hard":
+            return None
+        asked = "model_judgments" if self.recipe.judge.source == "verifier_then_model" else "judgments"
+        comparisons = self.artifacts.read(self.number, f"{asked}_comparisons", Comparison)
+        return soft_labels(comparisons, self.recipe.judge.pairwise.clamp)
+
+    def _judged_scores(self, judgments: Sequence[Judgment]) -> tuple[dict[str, Score], list[Drop]]:
+        scores, dropped = score_answers(judgments, self.recipe.judge)
+        if self.recipe.judge.control == "shuffled":
+            scores = shuffle_within_prompts(scores, self.responses, self.seed)
+        return scores, dropped
+
+    def _implicit_scores(self) -> tuple[dict[str, Score], dict[str, Score] | None]:
+        """Scores by the round's policy and by the one before it; None where nothing came before."""
+        policies, number = self.cast.policies, self.number
+        reference = self.cast.resolve(self.recipe.pairs.implicit_reference, number)
+        start = self.cast.start_of(number)
+        current = policies[start]
+        before = policies[self.cast.start_of(start)] if start else reference
+        answers = self._complete_answers
+
+        def scores(name: str, policy: Policy) -> dict[str, Score]:
+            rows = self._under(name, policy, answers)
+            same = policy.digest == reference.digest
+            return implicit_rewards(rows, None if same else self._under("reference", reference, answers))
+
+        own = scores("policy", current)
+        # The start policy has no predecessor, unless the reference is another model (the one before its fine-tuning).
+        if start == 0 and before.digest == current.digest:
+            return own, None
+        return own, scores("previous", before)
+
+    def _margins(self, answers: Sequence[Response]) -> dict[str, float]:
+        """Summed log-probabilities under the training's reference, where a filter asks for them."""
+        if self.recipe.pairs.filters.min_logprob_margin is None:
+            return {}
+        reference = self.cast.resolve(self.recipe.train.reference, self.number)
+        return dict(sums(self._under("margin", reference, answers)))
+
+    def _under(self, name: str, policy: Policy, answers: Sequence[Response]) -> Rows[Likelihood]:
+        """The likelihoods of the round's answers under a policy: computed once per policy."""
+        asked = stable_id([(answer.id, answer.text) for answer in answers])
+        key = f"{policy.digest} {asked}"
+        if key not in self._likelihoods:
+            work = likelihoods.likelihoods(
+                self.cast.player(policy),
+                {prompt.id: prompt for prompt in self.prompts},
+                answers,
+                self.recipe.generate,
+                made_from={
+                    "prompts": self.prompts.digest,
+                    "responses": self.responses.digest,
+                    "answers": asked,
+                },
+                round=self.number,
+                artifact=f"round_likelihoods_{name}",
+            )
+            self._likelihoods[key] = self.complete(work)
+        return self._likelihoods[key]
+
+    def _grades(self) -> dict[str, Grade]:
+        """The verifier's word on each answer, where the rule or a filter asks for it."""
+        filters = self.recipe.pairs.filters
+        asked = load_rule(self.recipe.pairs.rule).needs in ("answers", "truth")
+        by_answer = filters.max_class_share is not None and filters.class_of == "answer"
+        if not (asked or by_answer or filters.verifier_conflict):
+            return {}
+        work = grade.grade(
+            self.verifier,
+            self.recipe.measure.verifier,
+            {prompt.id: prompt for prompt in self.prompts},
+            self._complete_answers,
+            made_from={"prompts": self.prompts.digest, "responses": self.responses.digest},
+            round=self.number,
+        )
+        return {row.id: row.grade for row in self.complete(work)}
+
+    def _gold(self) -> dict[str, Response]:
+        """The given answers as responses, by prompt id, in the tokens that the model would have sampled."""
+        return {
+            prompt_id: Response(
+                id=stable_id("gold", prompt_id),
+                prompt_id=prompt_id,
+                sample=0,
+                policy="gold",
+                text=text,
+                reasoning="",
+                token_ids=self._renderer.reply_token_ids(text),
+                finish_reason="stop",
+                seed=0,
+                template="gold",
+            )
+            for prompt_id, text in self.source.gold(self.prompts).items()
+        }
+
+    def _external(self, row: ExternalPair) -> Pair:
+        return Pair(
+            id=row.id,
+            kind="answer",
+            prompt_id=row.prompt.id,
+            chosen_id=stable_id(row.id, "chosen"),
+            rejected_id=stable_id(row.id, "rejected"),
+            prompt_token_ids=(),
+            chosen_token_ids=self._renderer.reply_token_ids(row.chosen),
+            rejected_token_ids=self._renderer.reply_token_ids(row.rejected),
+            chosen_score=1.0,
+            rejected_score=0.0,
+            source=f"{EXTERNAL}{row.source}",
+            label=row.label,
+            weight=row.weight,
+        )
+
+
+def _sources(judgments: Sequence[Judgment]) -> dict[str, str]:
+    """Where verifier and model share the judging: by response id, those that the verifier scored."""
+    return {row.response_id: row.source for row in judgments if row.source == "verifier" and row.score is not None}

@@ -1,0 +1,39 @@
+"""Correct against incorrect, by a verifier (Iterative RPO, 2404.19733 §2): cycle through both lists to make K pairs.
+
+Both lists are in an order drawn by lot; pair i is correct[i mod C] against incorrect[i mod W], until
+`pairs.per_prompt` pairs are made or a pair repeats (after the least common multiple of C and W). An answer that the
+verifier leaves open is in neither list. Prompts without a correct or without an incorrect answer say nothing and are
+dropped, each with its reason. The scores are the verifier's qualities, or 1 and 0 where these do not tell them apart.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from selfreward.judging.scoring.score import counted
+from selfreward.pairing.candidates import Candidate, Needs, Pick, Refusal, Situation, by_lot
+
+NEEDS: Needs = "truth"
+
+
+def choose(candidates: Sequence[Candidate], situation: Situation) -> Sequence[Pick] | Refusal:
+    decided = [candidate for candidate in candidates if candidate.grade is not None]
+    correct = [candidate for candidate in decided if candidate.grade and candidate.grade.correct is True]
+    incorrect = [candidate for candidate in decided if candidate.grade and candidate.grade.correct is False]
+    if not correct and not incorrect:
+        return Refusal("verifier undecided", f"{len(candidates)} answers left open")
+    if not correct or not incorrect:
+        reason = "all correct" if correct else "all wrong"
+        return Refusal(reason, f"{len(correct) + len(incorrect)} answers")
+    good = by_lot(correct, situation.seed, "correct")
+    bad = by_lot(incorrect, situation.seed, "incorrect")
+    number = min(situation.recipe.per_prompt, math.lcm(len(good), len(bad)))
+    return [_pick(good[index % len(good)], bad[index % len(bad)]) for index in range(number)]
+
+
+def _pick(correct: Candidate, incorrect: Candidate) -> Pick:
+    high = correct.grade.quality if correct.grade else 1.0
+    low = incorrect.grade.quality if incorrect.grade else 0.0
+    if high <= low:
+        high, low = 1.0, 0.0
+    return Pick(replace(correct, score=counted(high)), replace(incorrect, score=counted(low)), source="verifier")

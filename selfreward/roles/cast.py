@@ -1,0 +1,185 @@
+"""Who plays a role, and the one engine that plays them all.
+
+A role is a reference: `policy` or `previous` (the round's start), `initial`, `round:K`, `sandbox:seed-K`, or a
+directory. `Cast` puts the right weights into the engine when they are first needed, verifies every hand-off, and never
+builds a second engine.
+`served:NAME` is a model behind a server: it may be asked, but there are no weights here to train or to verify.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from selfreward.engines import build_engine
+from selfreward.engines.checkpoints import chat_digest, weights_digest
+from selfreward.engines.handoff import HandOffReport, verify
+from selfreward.engines.protocol import Accountant, Engine, Sleeper
+from selfreward.engines.served.engine import ServedEngine, served_digest
+from selfreward.engines.vllm.settings import vllm_version
+from selfreward.errors import RecipeError
+from selfreward.progress import Progress
+from selfreward.recipe import SERVED, Recipe, as_dict
+from selfreward.tasks.sandbox.seeds.cache import seed_directory
+from selfreward.tasks.sandbox.seeds.names import is_seed_name, parse_seed_name
+
+LIBRARIES = ("torch", "transformers", "tokenizers", "trl", "accelerate", "peft", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Weights on disk and their digest. `round` is None for weights from outside the run."""
+
+    round: int | None
+    digest: str
+    directory: Path
+    text_files: str = ""
+    """Digest of tokenizer, chat template and end-of-turn tokens: equal weights under others are another policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A policy in a role. `hold()` returns the engine with this policy's verified weights in it.
+
+    `facts` is what, beside weights and prompts, determines the tokens: it goes into every fingerprint. `chunk` is in
+    replies; `seed` is the run's.
+    """
+
+    policy: Policy
+    hold: Callable[[], Engine]
+    facts: Mapping[str, Any]
+    chunk: int
+    seed: int
+
+    def determines(self) -> dict[str, Any]:
+        return {
+            "policy": self.policy.digest,
+            "text_files": self.policy.text_files,
+            "engine": dict(self.facts),
+            "seed": self.seed,
+        }
+
+
+def engine_facts(recipe: Recipe) -> dict[str, Any]:
+    """Everything about the engine that can change a sampled token, library versions included."""
+    engine, libraries = as_dict(recipe.engine), {name: version(name) for name in LIBRARIES}
+    if recipe.engine.kind == "vllm":
+        libraries["vllm"] = vllm_version() or "not installed"
+    else:
+        del engine["vllm"]
+    return {**engine, "dtype": recipe.model.dtype, "device": recipe.model.device, "libraries": libraries}
+
+
+@dataclass
+class Cast:
+    """The policies of a run, by round, and the engine that holds one of them at a time."""
+
+    recipe: Recipe
+    on_handoff: Callable[[Policy, HandOffReport], None]
+    policies: list[Policy] = field(default_factory=list)
+    starts: dict[int, int] = field(default_factory=dict)
+    _engine: Engine | None = None
+    _text_files: str = ""
+    _served: dict[str, ServedEngine] = field(default_factory=dict)
+    _outside: dict[str, Policy] = field(default_factory=dict)
+
+    def resolve(self, reference: str, round: int) -> Policy:
+        """The policy that `reference` names in `round`.
+
+        Raises RecipeError for a round that is not there yet.
+        """
+        if reference in ("policy", "previous"):
+            return self.policies[self.start_of(round)]
+        if reference == "initial":
+            return self.policies[0]
+        if reference.startswith("round:"):
+            number = int(reference.removeprefix("round:"))
+            # Before round K exists, the reference is the newest policy that does.
+            return self.policies[min(number, round - 1)]
+        if reference not in self._outside:
+            directory = Path(reference)
+            if is_seed_name(reference):
+                directory = seed_directory(parse_seed_name(reference), Progress().say)
+            if not directory.is_dir():
+                raise RecipeError(
+                    f"role {reference!r}: expected policy, previous, initial, round:K, sandbox:seed-K or an existing "
+                    "directory"
+                )
+            self._outside[reference] = Policy(None, weights_digest(directory), directory, chat_digest(directory))
+        return self._outside[reference]
+
+    def start_of(self, round: int) -> int:
+        """The round whose policy `round` starts from: the one before it, unless a gate rolled back (`starts`)."""
+        return self.starts.get(round, round - 1)
+
+    def lineage(self, round: int) -> list[int]:
+        """The rounds whose training made the policy that `round` starts from, in order; a rolled-back one made none."""
+        found: list[int] = []
+        number = self.start_of(round)
+        while number > 0:
+            found.append(number)
+            number = self.start_of(number)
+        return found[::-1]
+
+    def player(self, policy: Policy) -> Player:
+        """`policy`, ready to be asked; the engine is built and loaded only when `hold` is called."""
+        return Player(
+            policy=policy,
+            hold=lambda: self._hold(policy),
+            facts=engine_facts(self.recipe),
+            chunk=self.recipe.engine.chunk,
+            seed=self.recipe.seed,
+        )
+
+    def role(self, reference: str, round: int) -> Player:
+        """The player that `reference` names in `round`; the only way to a served model."""
+        if reference.startswith(SERVED):
+            return self._served_player(reference)
+        return self.player(self.resolve(reference, round))
+
+    def _served_player(self, reference: str) -> Player:
+        name = reference.removeprefix(SERVED)
+        server = self.recipe.served[name]
+        policy = Policy(round=None, digest=served_digest(server), directory=Path(reference))
+
+        def hold() -> Engine:
+            if name not in self._served:
+                self._served[name] = ServedEngine(name, server)
+                margin = self.recipe.handoff.margin
+                self.on_handoff(policy, HandOffReport("not verified", policy.digest, 0, 0.0, None, None, margin))
+            return self._served[name]
+
+        facts = {"kind": "served", "url": server.url.rstrip("/"), "model": server.model}
+        return Player(policy, hold, facts, chunk=self.recipe.engine.chunk, seed=self.recipe.seed)
+
+    def _hold(self, policy: Policy) -> Engine:
+        if self._engine is None:
+            self._engine = build_engine(self.recipe.model, self.recipe.engine)
+        if (self._engine.policy, self._text_files) != (policy.digest, policy.text_files):
+            self._text_files = policy.text_files
+            self._engine.load(policy.directory, policy.digest)
+            self.on_handoff(
+                policy, verify(self._engine, policy.directory, self.recipe.handoff, self.recipe.model.dtype)
+            )
+        return self._engine
+
+    def rest(self) -> None:
+        """Free the device for a trainer, where the engine can; the next role wakes it."""
+        if isinstance(self._engine, Sleeper):
+            self._engine.sleep()
+
+    def report(self) -> Mapping[str, Any] | None:
+        """What the engine counted so far, where there is one and it counts."""
+        return self._engine.report() if isinstance(self._engine, Accountant) else None
+
+    def served_report(self) -> dict[str, Mapping[str, Any]]:
+        """What every served model that was asked has cost so far, and how it failed."""
+        return {name: engine.report() for name, engine in self._served.items()}
+
+    def close(self) -> None:
+        for served in self._served.values():
+            served.close()
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None

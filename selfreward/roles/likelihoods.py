@@ -1,0 +1,58 @@
+"""Stage: how likely stored answers are under another policy, for KL and drift."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from selfreward.engines.protocol import TokenSequence
+from selfreward.recipe import GenerateRecipe
+from selfreward.records import Likelihood, Prompt, Response, stable_id
+from selfreward.roles import generator
+from selfreward.roles.cast import Player
+from selfreward.store.given import chunked
+from selfreward.store.run import Work
+
+VERSION = 1
+
+
+def likelihoods(
+    player: Player,
+    prompts: Mapping[str, Prompt],
+    responses: Sequence[Response],
+    generate: GenerateRecipe,
+    *,
+    made_from: Mapping[str, str],
+    round: int,
+    artifact: str,
+) -> Work[Response, Likelihood]:
+    """Work that yields, per response, the log-probability of each of its tokens under the player's policy."""
+
+    def compute(chunk: Sequence[Response], index: int) -> Iterator[Likelihood]:
+        engine = player.hold()
+        texts = [
+            TokenSequence(
+                engine.prompt_token_ids(generator.ask(generate.template, prompts[response.prompt_id])),
+                response.token_ids,
+            )
+            for response in chunk
+        ]
+        for response, logprobs in zip(chunk, engine.logprobs(texts), strict=True):
+            yield Likelihood(
+                id=stable_id(artifact, round, response.id),
+                response_id=response.id,
+                policy=player.policy.digest,
+                logprobs=logprobs,
+            )
+
+    return Work(
+        round=round,
+        artifact=artifact,
+        record=Likelihood,
+        made_from={
+            "version": VERSION,
+            "round": round,
+            "inputs": dict(made_from),
+            "template": generate.template,
+            **player.determines(),
+        },
+        chunks=chunked(responses, player.chunk),
+        compute=compute,
+    )

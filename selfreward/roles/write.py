@@ -1,0 +1,119 @@
+"""Stage: the model writes new prompts from a few examples (SRLM, 2401.10020 §2.2); then they are filtered.
+
+Each request shows `seed_examples` prompts of the source and `written_examples` that the model wrote in the round
+before, in an order of its own; in the first round, which has none of these, seed prompts take their place.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from math import ceil
+from typing import Any
+
+from selfreward.engines.protocol import Completion, Request
+from selfreward.recipe import WriterRecipe, as_dict
+from selfreward.records import Drop, Message, Prompt, Response, seed_for, stable_id
+from selfreward.roles import prompt_writer, version
+from selfreward.roles.cast import Player
+from selfreward.roles.unreadable import Unreadable
+from selfreward.store.given import chunked
+from selfreward.store.run import Work
+from selfreward.tasks.filters import filter_prompts
+from selfreward.tasks.source import by_pool, prompt_id
+
+VERSION = 1
+
+
+def write_prompts(
+    player: Player, seeds: Sequence[str], before: Sequence[str], recipe: WriterRecipe, wanted: int, *, round: int
+) -> Work[int, Response]:
+    """Work that yields `wanted` x `oversample` replies to the request for a new prompt, unfiltered."""
+    template = version("prompt_writer", recipe.template)
+
+    def examples(number: int) -> list[str]:
+        rng = random.Random(seed_for(player.seed, "few-shot", round, number))
+        own = rng.sample(before, min(recipe.written_examples, len(before)))
+        shots = [*rng.sample(seeds, recipe.seed_examples + recipe.written_examples - len(own)), *own]
+        rng.shuffle(shots)
+        return shots
+
+    def compute(chunk: Sequence[int], index: int) -> Iterator[Response]:
+        engine = player.hold()
+        seed = seed_for(player.seed, "written", round, index)
+        sampling = recipe.sampling
+        requests = [
+            Request(
+                id=stable_id("written", round, number),
+                messages=prompt_writer.ask(recipe.template, examples(number)),
+                n=1,
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                max_tokens=sampling.max_tokens,
+                seed=seed_for(player.seed, "written", round, "request", number),
+            )
+            for number in chunk
+        ]
+        for number, (completion,) in zip(chunk, engine.generate(requests, seed), strict=True):
+            yield Response(
+                id=stable_id("written", round, number, 0),
+                prompt_id=stable_id("written", round, number),
+                sample=0,
+                policy=player.policy.digest,
+                text=completion.text,
+                reasoning=completion.reasoning,
+                token_ids=completion.token_ids,
+                finish_reason=completion.finish_reason,
+                seed=seed,
+                template=template,
+                logprob=completion.logprob,
+            )
+
+    return Work(
+        round=round,
+        artifact="written",
+        record=Response,
+        made_from={
+            "version": VERSION,
+            "round": round,
+            "wanted": wanted,
+            "writer": settings(recipe),
+            "examples": stable_id(list(seeds), list(before)),
+            "template": template,
+            **player.determines(),
+        },
+        chunks=chunked(range(ceil(wanted * recipe.oversample)), player.chunk),
+        compute=compute,
+    )
+
+
+def settings(recipe: WriterRecipe) -> dict[str, Any]:
+    """What determines the request. Who is asked is in what the player determines."""
+    return {key: value for key, value in as_dict(recipe).items() if key != "model"}
+
+
+def select(
+    replies: Sequence[Response],
+    drawn: Sequence[Prompt],
+    pools: Sequence[Prompt],
+    recipe: WriterRecipe,
+    wanted: int,
+    *,
+    overlap_words: int | None,
+) -> tuple[list[Prompt], list[Drop]]:
+    """At most `wanted` new prompts out of the replies, and a Drop with its reason for every other reply."""
+    read: list[Prompt] = []
+    drops: list[Drop] = []
+
+    def drop(subject: str, reason: str, detail: str = "") -> Drop:
+        return Drop(stable_id("drop", "prompts", subject), "prompts", "written", subject, reason, detail)
+
+    for reply in replies:
+        completion = Completion(reply.text, reply.reasoning, reply.token_ids, reply.finish_reason)
+        text = prompt_writer.read(recipe.template, completion)
+        if isinstance(text, Unreadable):
+            drops.append(drop(reply.id, "unreadable", text.reason))
+        else:
+            messages = (Message("user", text),)
+            read.append(Prompt(prompt_id(messages), messages, "train", source="self", cohort="written"))
+    kept, filtered = filter_prompts(read, drawn, by_pool(pools), recipe, run=overlap_words)
+    surplus = [drop(prompt.id, "not needed") for prompt in kept[wanted:]]
+    return kept[:wanted], [*drops, *filtered, *surplus]

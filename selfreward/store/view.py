@@ -1,0 +1,101 @@
+"""Reading a run directory. Needs no lock: what carries a seal never changes.
+
+results/<run>/recipe.yaml  run.json  journal.jsonl  round-NN/<artifact>.jsonl + <artifact>.done.json
+"""
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+from selfreward.errors import RecipeError, StoreError
+from selfreward.recipe import Recipe
+from selfreward.recipe.read import load_recipe
+from selfreward.records import from_line
+from selfreward.store.files import digest_bytes, on_disk
+from selfreward.store.seals import Seal, damage, damaged, read_seal, seal_path
+
+Row = TypeVar("Row")
+
+
+class RunView:
+    """A run directory to be read, by its path."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def recipe(self) -> Recipe:
+        """The recipe that the run was made with, all defaults written out."""
+        try:
+            return load_recipe(self.path / "recipe.yaml")
+        except RecipeError as problem:
+            raise StoreError(
+                f"run {self.name!r}: its recipe.yaml cannot be used any more ({problem}); it was edited or written by "
+                "another version. Restore it or start another run with --name"
+            ) from problem
+
+    def info(self) -> dict[str, Any]:
+        """run.json: seed, where it came from, and the environments it ran in."""
+        path = self.path / "run.json"
+        try:
+            return dict(json.loads(path.read_bytes()))
+        except FileNotFoundError:
+            return {}
+        except ValueError as problem:
+            raise StoreError(f"{path}: not whole JSON ({problem}); restore it or delete it") from problem
+
+    def directory(self, round: int) -> Path:
+        return self.path / f"round-{round:02d}"
+
+    def rounds(self) -> list[int]:
+        """The rounds that have been begun, in order."""
+        names = (path.name.removeprefix("round-") for path in self.path.glob("round-*") if path.is_dir())
+        return sorted(int(name) for name in names if name.isdecimal())
+
+    def seal(self, round: int, artifact: str) -> Seal | None:
+        """What is known about a finished artifact, or None."""
+        return read_seal(seal_path(self.directory(round), artifact))
+
+    def read(self, round: int, artifact: str, record: type[Row]) -> list[Row]:
+        """The rows of a finished artifact. Raises StoreError if it is not finished, or torn or edited since."""
+        path, seal = self.directory(round) / f"{artifact}.jsonl", self._finished(round, artifact)
+        if not path.is_file():
+            raise damaged(path, seal_path(path.parent, artifact), f"{path} is missing")
+        with on_disk(path):
+            data = path.read_bytes()
+        lines = data.split(b"\n")[:-1]
+        if digest_bytes(data) != seal.digest or len(lines) != seal.rows:
+            reason = f"{path} has {len(lines)} rows and other bytes than were sealed ({seal.rows} rows)"
+            raise damaged(path, seal_path(path.parent, artifact), reason)
+        return [from_line(record, line.decode(), f"{path}:{number}") for number, line in enumerate(lines, start=1)]
+
+    def read_directory(self, round: int, artifact: str = "checkpoint") -> Path:
+        """The path of a finished directory whose every file is what was sealed. Raises StoreError otherwise."""
+        path, seal = self.directory(round) / artifact, self._finished(round, artifact)
+        with on_disk(path):
+            reason = damage(path, seal)
+        if reason:
+            raise damaged(path, seal_path(path.parent, artifact), reason)
+        return path
+
+    def events(self) -> list[dict[str, Any]]:
+        """What happened here, in order (journal.jsonl); a line that a power cut tore is left out."""
+        path = self.path / "journal.jsonl"
+        found = []
+        for line in path.read_bytes().split(b"\n") if path.exists() else []:
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+        return found
+
+    def _finished(self, round_number: int, artifact: str) -> Seal:
+        seal = self.seal(round_number, artifact)
+        if seal is None:
+            raise StoreError(
+                f"run {self.name!r}, round {round_number}, {artifact}: not finished; the same command goes on"
+            )
+        return seal

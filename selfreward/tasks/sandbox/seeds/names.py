@@ -1,0 +1,80 @@
+"""Names of sandbox models, as `model.path` has them.
+
+`sandbox:seed-3` is a plain seed; `sandbox:seed-0+length_bias=0.8` goes on from one with a biased annotator. Several
+dials may follow one another; their order makes no difference. A dial at 0 is the control of a dial: as much further
+training, and no bias. What does not ship is trained when it is first wanted (seed_cache.py).
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+
+from selfreward.errors import RecipeError
+from selfreward.tasks.sandbox.annotator import AnnotatorDials
+
+PREFIX = "sandbox:"
+LARGEST = {"length_bias": 5.0, "agreement_bias": 1.0, "noise": 1.0}
+"""Dials of the annotator and their upper bounds; the lower bound is 0. Points per filler sentence, probabilities."""
+_SEED = re.compile(r"seed-(0|[1-9][0-9]{0,8})")
+
+
+@dataclass(frozen=True)
+class SeedName:
+    """A plain seed, and the dials under which it went on: pairs of name and value, sorted by name."""
+
+    seed: int
+    dials: tuple[tuple[str, float], ...] = ()
+
+    def __str__(self) -> str:
+        return PREFIX + self.file_name
+
+    @property
+    def file_name(self) -> str:
+        return f"seed-{self.seed}" + "".join(f"+{dial}={value:g}" for dial, value in self.dials)
+
+    @property
+    def annotator(self) -> AnnotatorDials:
+        return AnnotatorDials(**dict(self.dials))
+
+
+def is_seed_name(path: str) -> bool:
+    return path.startswith(PREFIX)
+
+
+def parse_seed_name(path: str) -> SeedName:
+    """The model that `path` names. Raises RecipeError for what is no name, an unknown dial or a value out of range."""
+    seed, *dials = path.removeprefix(PREFIX).split("+")
+    found = _SEED.fullmatch(seed)
+    if not is_seed_name(path) or found is None:
+        raise RecipeError(
+            f"key 'model.path' is {path!r}; expected {PREFIX}seed-K with a number K, and dials after it if wanted, "
+            f"such as {PREFIX}seed-0+length_bias=0.8"
+        )
+    return SeedName(int(found.group(1)), read_dials(dials, f"key 'model.path' is {path!r}"))
+
+
+def read_dials(assignments: Sequence[str], where: str) -> tuple[tuple[str, float], ...]:
+    """`name=value` each, sorted by name. Raises RecipeError that begins with `where`."""
+    values: dict[str, float] = {}
+    for assignment in assignments:
+        dial, _, text = assignment.partition("=")
+        if dial not in LARGEST:
+            raise RecipeError(f"{where}: {dial!r} is no dial of the sandbox; expected {_listed(LARGEST)}")
+        if dial in values:
+            raise RecipeError(f"{where}: the dial {dial} is there twice; give it one value")
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not 0 <= value <= LARGEST[dial]:
+            raise RecipeError(f"{where}: the dial {dial} is {text!r}; expected a number from 0 to {LARGEST[dial]:g}")
+        values[dial] = value + 0.0  # -0.0 is 0
+    return tuple(sorted(values.items()))
+
+
+def _listed(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} or {last}"
+
+
+assert set(LARGEST) == {item.name for item in fields(AnnotatorDials)}

@@ -1,0 +1,81 @@
+"""A set of questions by its name.
+
+    own:NAME     one that ships here (`OWN`)
+    KIND:PATH    a file of one of the kinds of `READERS`
+    PATH         the same where the file's name begins with its kind (gsm8k_test.jsonl); else a prompt file
+
+Raises DataError for a name or file that cannot be read, RecipeError for a set that has no prompts where they are asked.
+"""
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from selfreward.errors import DataError, RecipeError
+from selfreward.records import Prompt, stable_id
+from selfreward.tasks.prompts_file import read_prompts
+from selfreward.tasks.sets import OWN, OWN_FOLDER, READERS
+
+PROMPTS = "prompts"
+"""The kind of a plain prompt file."""
+VERIFIER_OF = {"gsm8k": "numeric", "ifeval": "ifeval", "mmlu": "choice", "bbh": "exact", "xstest": "refusal"}
+"""Kind of questions -> the verifier that reads what its rows bring; the others have none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSet:
+    """`rows` are what the kind's reader returns; `name` is what reports call it."""
+
+    kind: str
+    name: str
+    rows: Sequence[Any]
+
+    @property
+    def prompts(self) -> list[Prompt]:
+        """The questions, where the kind has them."""
+        if not isinstance(self.rows[0], Prompt):
+            raise RecipeError(
+                f"the set {self.name!r} is of the kind {self.kind!r}, which has no single questions; expected a prompt "
+                "file, or one of the kinds that `selfreward.tasks.sets.questions` reads"
+            )
+        return list(self.rows)
+
+    @property
+    def verifier(self) -> str:
+        return VERIFIER_OF.get(self.kind, "none")
+
+
+def read_set(reference: str) -> ProbeSet:
+    if reference.startswith("own:"):
+        name = reference.removeprefix("own:")
+        if name not in OWN:
+            raise DataError(
+                f"probe set {reference!r} does not ship; expected one of own:{', own:'.join(OWN)}, or a file"
+            )
+        return ProbeSet(OWN[name], name, _read(OWN[name], OWN_FOLDER / f"{name}.jsonl"))
+    given, _, rest = reference.partition(":")
+    path = Path(rest if given in READERS else reference)
+    kinds = [given] if given in READERS else sorted((k for k in READERS if path.name.startswith(k)), key=len)
+    if not kinds:
+        return ProbeSet(PROMPTS, path.stem, read_prompts(path, "report"))
+    return ProbeSet(kinds[-1], path.stem, _read(kinds[-1], path))
+
+
+def _read(kind: str, path: Path) -> Sequence[Any]:
+    module, attribute = READERS[kind].split(":")
+    rows: Sequence[Any] = getattr(importlib.import_module(module), attribute)(path)
+    return rows
+
+
+Item = TypeVar("Item")
+
+
+def some(rows: Sequence[Item], count: int | None) -> list[Item]:
+    """`count` of the rows by a hash of their ids, in their order; all where that is null or there are no more."""
+    if count is None or len(rows) <= count:
+        return list(rows)
+    ids = [str(getattr(row, "id")) for row in rows]  # noqa: B009 - rows of several kinds, all with an id
+    chosen = set(sorted(range(len(rows)), key=lambda index: stable_id("some", ids[index]))[:count])
+    return [row for index, row in enumerate(rows) if index in chosen]

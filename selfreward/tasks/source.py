@@ -1,0 +1,194 @@
+"""Where a run's prompts come from: the sandbox's own world, or the user's files. Pure; nothing is written here."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from selfreward.errors import DataError, RecipeError
+from selfreward.recipe import Recipe
+from selfreward.records import Labelled, Message, Pool, Prompt, Response, seed_for, stable_id
+from selfreward.tasks.anchors_file import read_anchors
+from selfreward.tasks.overlap import RUN
+from selfreward.tasks.prompts_file import read_prompts, split_prompts
+from selfreward.tasks.sandbox.demonstrator import DemonstratorDials, demonstrate
+from selfreward.tasks.sandbox.pools import judge_pool, prompt_pool
+from selfreward.tasks.sandbox.tasks import Task, parse_task
+
+EVALUATION_POOLS: tuple[Pool, ...] = ("gate", "selection", "report")
+
+
+class Source(Protocol):
+    @property
+    def overlap_words(self) -> int | None:
+        """How many words in a row make two prompts overlap; None where only equal texts do."""
+        ...
+
+    def training(self, round: int, count: int) -> list[Prompt]:
+        """`count` fresh prompts for `round` (from 1); the same for equal seeds, disjoint between rounds."""
+        ...
+
+    def pools(self) -> list[Prompt]:
+        """The prompts of the three evaluation pools."""
+        ...
+
+    def frozen(self) -> list[Labelled]:
+        """Answers with known scores that every round's judge rescores; empty where there are none."""
+        ...
+
+    def examples(self) -> list[str]:
+        """Prompt texts that may be shown to the model when it writes new prompts."""
+        ...
+
+    def demonstrations(self, round: int, count: int) -> list[tuple[Prompt, str]]:
+        """Seed demonstrations for the control `train.method=sft`."""
+        ...
+
+    def gold(self, prompts: Sequence[Prompt]) -> dict[str, str]:
+        """The given answers by prompt id, where there are any (SPIN's chosen side)."""
+        ...
+
+
+def open_source(recipe: Recipe) -> Source:
+    """The source that the recipe names. Raises RecipeError or DataError before anything expensive starts."""
+    both_sandbox = (recipe.prompts.source == "sandbox", recipe.measure.source == "sandbox")
+    if all(both_sandbox):
+        if recipe.measure.verifier not in ("sandbox", "none"):
+            raise RecipeError(
+                f"key 'measure.verifier' is {recipe.measure.verifier!r}, but the sandbox's prompts have no gold "
+                "answers on a row; expected sandbox or none"
+            )
+        return SandboxSource(recipe)
+    if any(both_sandbox):
+        raise RecipeError(
+            "keys 'prompts.source' and 'measure.source': one is 'sandbox' and the other a file; expected both alike"
+        )
+    if recipe.measure.verifier == "sandbox":
+        raise RecipeError(
+            "key 'measure.verifier' is 'sandbox', but the prompts come from a file; set it to none, or to "
+            "a verifier that reads the rows' answers"
+        )
+    return FileSource(recipe)
+
+
+def prompt_id(messages: tuple[Message, ...]) -> str:
+    return stable_id("prompt", [(message.role, message.content) for message in messages])
+
+
+@dataclass(frozen=True)
+class SandboxSource:
+    """Tasks of the synthetic world. They are so alike that only equality tells two apart."""
+
+    recipe: Recipe
+    overlap_words: int | None = None
+
+    @staticmethod
+    def _prompt(task: Task, pool: Pool) -> Prompt:
+        messages = (Message("user", task.text),)
+        return Prompt(prompt_id(messages), messages, pool, source="sandbox", cohort=task.family)
+
+    def training(self, round: int, count: int) -> list[Prompt]:
+        tasks = prompt_pool("train", round * self.recipe.prompts.per_round, seed=self.recipe.seed)
+        first = (round - 1) * self.recipe.prompts.per_round
+        return [self._prompt(task, "train") for task in tasks[first : first + count]]
+
+    def pools(self) -> list[Prompt]:
+        measure = self.recipe.measure
+        tasks = {
+            "gate": prompt_pool("gate", measure.gate),
+            "selection": prompt_pool("selection", measure.selection),
+            "report": prompt_pool("report", measure.report),
+        }
+        return [self._prompt(task, pool) for pool in EVALUATION_POOLS for task in tasks[pool]]
+
+    def frozen(self) -> list[Labelled]:
+        if self.recipe.measure.anchors:
+            return read_anchors(self.recipe.measure.anchors)
+        rows = []
+        for number, (task, reply, score) in enumerate(judge_pool(self.recipe.measure.frozen)):
+            prompt = self._prompt(task, "frozen")
+            response = Response(
+                id=stable_id("frozen", prompt.id, number),
+                prompt_id=prompt.id,
+                sample=number,
+                policy="demonstrator",
+                text=reply,
+                reasoning="",
+                token_ids=(),
+                finish_reason="stop",
+                seed=0,
+                template="frozen",
+            )
+            rows.append(Labelled(prompt, response, float(score)))
+        return rows
+
+    def examples(self) -> list[str]:
+        return [task.text for task in prompt_pool("train", 200, seed=seed_for("examples", self.recipe.seed))]
+
+    def demonstrations(self, round: int, count: int) -> list[tuple[Prompt, str]]:
+        rng = random.Random(seed_for("demonstrations", self.recipe.seed, round))
+        tasks = prompt_pool("train", count, seed=seed_for("demonstrated", self.recipe.seed, round))
+        return [(self._prompt(task, "train"), demonstrate(task, rng, DemonstratorDials())) for task in tasks]
+
+    def gold(self, prompts: Sequence[Prompt]) -> dict[str, str]:
+        """What the demonstrator, who is right about half the time, answers. Prompts that are no task have none."""
+        answers = {}
+        for prompt in prompts:
+            task = parse_task(prompt.text)
+            if task is not None:
+                rng = random.Random(seed_for("gold", self.recipe.seed, prompt.id))
+                answers[prompt.id] = demonstrate(task, rng, DemonstratorDials())
+        return answers
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """Training prompts from `prompts.source`, evaluation pools by hash from `measure.source`."""
+
+    recipe: Recipe
+    overlap_words: int | None = RUN
+
+    @cached_property
+    def _training(self) -> list[Prompt]:
+        path = Path(self.recipe.prompts.source)
+        prompts = read_prompts(path, "train")
+        need = self.recipe.rounds * self.recipe.prompts.per_round
+        if len(prompts) < need:
+            raise DataError(
+                f"{path}: {len(prompts)} prompts; expected at least rounds x prompts.per_round = {need}, so that every "
+                "round has fresh ones; lower prompts.per_round or rounds, or add prompts"
+            )
+        # The order depends on the seed and the ids only: going on for more rounds keeps the earlier rounds' prompts.
+        return sorted(prompts, key=lambda prompt: stable_id(self.recipe.seed, prompt.id))
+
+    def training(self, round: int, count: int) -> list[Prompt]:
+        first = (round - 1) * self.recipe.prompts.per_round
+        return self._training[first : first + count]
+
+    def pools(self) -> list[Prompt]:
+        measure = self.recipe.measure
+        sizes: dict[Pool, int] = {"gate": measure.gate, "selection": measure.selection, "report": measure.report}
+        pools = split_prompts(read_prompts(Path(measure.source), "report"), sizes)
+        return [prompt for pool in EVALUATION_POOLS for prompt in pools[pool]]
+
+    def frozen(self) -> list[Labelled]:
+        return read_anchors(self.recipe.measure.anchors) if self.recipe.measure.anchors else []
+
+    def examples(self) -> list[str]:
+        return [prompt.text for prompt in self._training[:200]]
+
+    def demonstrations(self, round: int, count: int) -> list[tuple[Prompt, str]]:
+        raise RecipeError("train.method=sft needs demonstrations, which a prompt file does not have")
+
+    def gold(self, prompts: Sequence[Prompt]) -> dict[str, str]:
+        return {prompt.id: prompt.answer for prompt in prompts if prompt.answer is not None}
+
+
+def by_pool(prompts: Sequence[Prompt]) -> dict[str, list[Prompt]]:
+    """Prompts grouped by the pool they belong to."""
+    pools: dict[str, list[Prompt]] = {}
+    for prompt in prompts:
+        pools.setdefault(prompt.pool, []).append(prompt)
+    return pools

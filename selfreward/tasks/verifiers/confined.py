@@ -1,0 +1,100 @@
+"""A verifier in its own process: one that raises, hangs or dies leaves the answer open with a reason, and no more.
+
+Parsers of mathematics and regular expressions of a schema can run for ever on a model's output, and nothing inside the
+process can stop them. So `check` runs in a worker process; after `seconds` without a word the worker is ended and
+the next check gets a new one. The worker starts with the first check, and ends with this process.
+"""
+
+import importlib
+import multiprocessing
+import weakref
+from collections.abc import Callable
+from multiprocessing.pool import Pool
+from typing import Any
+
+from selfreward.errors import DataError
+from selfreward.records import Prompt
+from selfreward.tasks.verifiers.protocol import Truth
+from selfreward.tasks.verifiers.truths import left_open, named, quality_of_judgment
+
+SECONDS = 5.0
+START_SECONDS = 60.0
+"""The first check also waits for the worker to start and import what it needs."""
+
+
+class ConfinedVerifier:
+    """The verifier that `address` ("module:attribute", called without arguments) makes, in a process of its own."""
+
+    def __init__(self, address: str, seconds: float = SECONDS) -> None:
+        self._address, self._seconds = address, seconds
+        self._worker: Pool | None = None
+
+    def require(self, prompt: Prompt) -> None:
+        """Confined, too: a gold answer can hang a parser as well as any other."""
+        answer = self._ask(_require, prompt)
+        if isinstance(answer, str):
+            raise DataError(f"{named(prompt)}: {answer}")
+        (problem,) = answer
+        if problem:
+            raise DataError(problem)
+
+    def check(self, prompt: Prompt, text: str) -> Truth:
+        answer = self._ask(_check, prompt, text)
+        return answer if isinstance(answer, Truth) else left_open(str(answer))
+
+    def _ask(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """What the worker answers, or a reason in words."""
+        if self._worker is None:
+            self._worker = multiprocessing.get_context("spawn").Pool(1)
+            weakref.finalize(self, self._worker.terminate)
+            started = self._wait(self._worker, _start, (self._address,), START_SECONDS)
+            if isinstance(started, str):
+                self.close()
+                return started
+        return self._wait(self._worker, work, (self._address, *arguments), self._seconds)
+
+    def _wait(self, worker: Pool, work: Callable[..., Any], arguments: tuple[Any, ...], seconds: float) -> Any:
+        replies: list[Any] = []
+        pending = worker.apply_async(
+            work,
+            arguments,
+            callback=replies.append,
+            # The callback hands the worker's exception over as a value: whatever it is, it becomes a reason.
+            error_callback=lambda problem: replies.append(f"verifier raised {type(problem).__name__}: {problem}"),
+        )
+        pending.wait(seconds)
+        if not pending.ready():
+            self.close()
+            return f"verifier gave no answer in {seconds:g} s"
+        return replies[0]
+
+    def judgment_quality(self, prompt: Prompt, answer: str, judgment: str) -> float:
+        return quality_of_judgment(self.check(prompt, answer), judgment)
+
+    def close(self) -> None:
+        """End the worker. The next check starts another."""
+        if self._worker is not None:
+            self._worker.terminate()
+            self._worker.join()
+            self._worker = None
+
+
+_made: dict[str, Any] = {}
+
+
+def _start(address: str) -> bool:
+    module, attribute = address.split(":")
+    _made[address] = getattr(importlib.import_module(module), attribute)()
+    return True
+
+
+def _require(address: str, prompt: Prompt) -> tuple[str]:
+    try:
+        _made[address].require(prompt)
+    except DataError as problem:
+        return (str(problem),)
+    return ("",)
+
+
+def _check(address: str, prompt: Prompt, text: str) -> Any:
+    return _made[address].check(prompt, text)

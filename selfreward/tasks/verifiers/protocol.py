@@ -1,0 +1,57 @@
+"""What a verifier is, and what it says of an answer. A verifier needs no model."""
+
+import importlib
+from dataclasses import dataclass
+from typing import Protocol
+
+from selfreward.records import Prompt
+from selfreward.tasks.verifiers import VERIFIERS
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What a verifier says of one answer. `quality` is on the judge's scale; `echoes_claim` is None without a claim.
+
+    `answer` is the answer with everything around it removed, so that distinct answers can be counted. `open` says why
+    the verifier leaves the answer open (it raised, ran out of time, has nothing to compare with): never correct then.
+    """
+
+    quality: float
+    correct: bool
+    answer: str
+    wrong_claim: bool
+    echoes_claim: bool | None
+    open: str = ""
+
+
+class Verifier(Protocol):
+    def require(self, prompt: Prompt) -> None:
+        """Raise DataError, before a run starts, for a prompt whose answers could not be verified."""
+        ...
+
+    def check(self, prompt: Prompt, text: str) -> Truth:
+        """The truth about `text` as an answer to `prompt`."""
+        ...
+
+    def judgment_quality(self, prompt: Prompt, answer: str, judgment: str) -> float:
+        """How right a judgment of `answer` is; higher is better, only differences of one answer's matter."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """What a verifier says of one answer: its final `answer`, and whether it is `correct`, None where it is left open.
+
+    `quality` is finer where the verifier is; only differences between answers of one prompt mean something.
+    """
+
+    answer: str
+    correct: bool | None
+    quality: float
+
+
+def load_verifier(name: str) -> Verifier:
+    """The verifier of this name, one of `VERIFIERS`."""
+    module, attribute = VERIFIERS[name].split(":")
+    verifier: Verifier = getattr(importlib.import_module(module), attribute)()
+    return verifier

@@ -1,0 +1,69 @@
+"""A training as a value: what is trained on what, so that any process can carry it out.
+
+Imports nothing heavy; the trainers are loaded when a job is carried out.
+"""
+
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from selfreward.recipe import Recipe
+
+if TYPE_CHECKING:
+    from selfreward.training.output import TrainingReport
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`rows` are pairs, or (prompt, completion) token ids for `supervised`. `settings` are the trainer's further
+    arguments: plain numbers and flags.
+    """
+
+    method: Literal["preferences", "supervised"]
+    start: Path
+    rows: Sequence[Any]
+    settings: Mapping[str, Any]
+
+
+def carry_out(
+    recipe: Recipe,
+    job: Job,
+    *,
+    out: Path,
+    scratch: Path,
+    progress: Callable[[int, int, float], None] | None = None,
+    say: Callable[[str], None] | None = None,
+    note: Callable[..., None] | None = None,
+) -> "TrainingReport":
+    """Train in this process. `note` is told the bytes that a GPU got back."""
+    where: dict[str, Any] = {**job.settings, "model": recipe.model, "out": out, "scratch": scratch}
+    if job.method == "preferences":
+        from selfreward.training.preference import train_preferences
+
+        report = train_preferences(job.start, job.rows, recipe.train, progress=progress, say=say, **where)
+    else:
+        from selfreward.training.supervised import train_supervised
+
+        report = train_supervised(job.start, job.rows, recipe.train, progress=progress, **where)
+    freed = release()
+    if freed and note is not None:
+        note(freed_device_bytes=freed)
+    return report
+
+
+def release() -> int:
+    """Give the memory of a finished training back to the GPU; how many bytes. 0 where no GPU was used.
+
+    A trainer and its model refer to each other, so they go with the collector and not before it. Not run on a GPU yet.
+    """
+    import torch
+
+    if not torch.cuda.is_initialized():
+        return 0
+    before, _ = torch.cuda.mem_get_info()
+    gc.collect()
+    torch.cuda.empty_cache()
+    after, _ = torch.cuda.mem_get_info()
+    return int(after - before)

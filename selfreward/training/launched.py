@@ -1,0 +1,141 @@
+"""Training in a process of its own, started by `accelerate launch` (train.launch: accelerate).
+
+The child trains exactly as this process would: same functions, same rows, same seeds, so on a CPU the same weights byte
+for byte. What it gains is that all of its memory goes back when it ends, the allocator's and the libraries' too, which
+a process that also holds an engine never gives back whole; how much is logged. It costs a start, some seconds a round.
+
+The job lies in the scratch directory: `job.json` and `rows.jsonl`. Child and parent speak in lines of JSON on the
+child's standard output (`step`, `say`, and last `report` or `error`). The child ends when its standard input is closed,
+so it does not outlive a parent that was killed; a parent that is stopped ends it. A child that is killed leaves its
+saved steps in the scratch directory, and the same command goes on from the last whole one.
+
+One process on one device: the launcher gets a configuration of its own, so that a user's default (several GPUs,
+DeepSpeed) does not change what is computed.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from selfreward import errors
+from selfreward.errors import SelfRewardError, TrainingError
+from selfreward.recipe import Recipe, as_dict
+from selfreward.records import Pair, to_line
+from selfreward.store.files import on_disk
+from selfreward.training.jobs import Job
+from selfreward.training.output import TrainingReport
+from selfreward.training.session import Progress, device_name
+
+CHILD = "selfreward.training.launched_child"
+
+
+def train_launched(
+    recipe: Recipe,
+    job: Job,
+    *,
+    out: Path,
+    scratch: Path,
+    progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
+    note: Callable[..., None] | None = None,
+) -> TrainingReport:
+    """Train in a child and wait for it. `note` is told the memory that ended with it, in bytes.
+
+    Raises what the child raises of the SelfRewardError tree, and TrainingError for a child that ends without a report.
+    """
+    command = _command(_written(recipe, job, out, scratch), recipe)
+    with _running(command) as process:
+        assert process.stdout is not None
+        for event in map(_event, process.stdout):
+            if "step" in event and progress is not None:
+                progress(*event["step"])
+            elif "say" in event and say is not None:
+                say(event["say"])
+            elif "error" in event:
+                raise _as_error(*event["error"])
+            elif "report" in event:
+                process.wait()
+                if note is not None:
+                    note(**event["memory"])
+                return TrainingReport(**{**event["report"], "directory": out, "notes": tuple(event["report"]["notes"])})
+        raise TrainingError(
+            f"the training process ended without a report (exit code {process.wait()}): it was killed, perhaps because "
+            "memory ran out, or what it wrote above says why; its saved steps are kept, and the same command goes on "
+            "from the last one; a smaller train.micro_batch_size needs less memory"
+        )
+
+
+def _written(recipe: Recipe, job: Job, out: Path, scratch: Path) -> Path:
+    """The job's file. Floats are written so that they are read back bit for bit."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    path = scratch / "job.json"
+    content = {
+        "recipe": as_dict(recipe),
+        "method": job.method,
+        "start": str(job.start),
+        "out": str(out),
+        "scratch": str(scratch),
+        "settings": dict(job.settings),
+    }
+    lines = [to_line(row) if isinstance(row, Pair) else json.dumps([list(side) for side in row]) for row in job.rows]
+    with on_disk(scratch):
+        (scratch / "rows.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def _command(job: Path, recipe: Recipe) -> list[str]:
+    settings = job.with_name("accelerate.yaml")
+    on_cpu = device_name(recipe.model) == "cpu"
+    chosen = {
+        "compute_environment": "LOCAL_MACHINE",
+        "distributed_type": "NO",
+        "mixed_precision": "no",
+        "num_machines": 1,
+        "num_processes": 1,
+        "use_cpu": on_cpu,
+    }
+    # JSON is YAML. Precision is the trainer's own argument.
+    settings.write_text(json.dumps(chosen), encoding="utf-8")
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--quiet", "--config_file", str(settings)]
+    threads = ["--num_cpu_threads_per_process", str(recipe.engine.threads)]
+    return [*launcher, *threads, "--module", CHILD, str(job)]
+
+
+@contextmanager
+def _running(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+    """The command in a process group of its own, which is gone afterwards, however the block ends."""
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            assert stream is not None
+            stream.close()
+
+
+def _event(line: str) -> Mapping[str, Any]:
+    """What the child says; nothing for a line that a library printed, which goes on to standard error."""
+    with suppress(ValueError):
+        found = json.loads(line)
+        if isinstance(found, dict):
+            return found
+    sys.stderr.write(line)
+    return {}
+
+
+def _as_error(name: str, message: str) -> SelfRewardError:
+    kind = getattr(errors, name, TrainingError)
+    assert issubclass(kind, SelfRewardError)
+    return kind(message)

@@ -1,0 +1,238 @@
+"""What every trainer needs around its loss: the start model, TRL's arguments, the schedule, and resuming.
+
+A saved step is whole when `whole.json` stands in it, which is written last and lists every file with its size: a step
+that was killed while being written, or while being deleted, is recognised and ignored.
+"""
+
+import json
+import logging
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
+from transformers.utils import logging as transformers_logging
+
+from selfreward.engines.chat import load_renderer
+from selfreward.engines.hugging_face.recomputation import RECOMPUTATION
+from selfreward.errors import DataError, StoreError, TrainingError
+from selfreward.recipe import ModelRecipe, TrainRecipe
+from selfreward.training import full_precision
+from selfreward.training.adapters import merged
+
+Progress = Callable[[int, int, float], None]
+"""Called after every step with step, number of steps, loss."""
+
+MARKER = "whole.json"
+
+
+def be_quiet() -> None:
+    """No bars, no advice, no telemetry, no look at the hub: a run prints its own progress."""
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    # peft asks transformers by a name that transformers has renamed; nothing that a user could do about it.
+    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
+    for name in ("trl", "accelerate", "peft", "datasets"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def device_name(model: ModelRecipe) -> str:
+    """Where to train. Raises TrainingError where TRL would spread one process over several devices."""
+    name = model.device if model.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    if name != "cpu" and torch.cuda.device_count() > 1:
+        raise TrainingError(
+            f"model.device is {model.device!r} and {torch.cuda.device_count()} GPUs are visible; expected one; set "
+            "CUDA_VISIBLE_DEVICES to the one to train on"
+        )
+    return name
+
+
+def load_start(start: Path, model: ModelRecipe) -> tuple[Any, Any]:
+    """The policy that training starts from, in the recipe's dtype and without dropout, and its tokenizer."""
+    options = {"local_files_only": True, "trust_remote_code": model.trust_remote_code}
+    try:
+        policy = AutoModelForCausalLM.from_pretrained(start, dtype=getattr(torch, model.dtype), **options)
+        tokenizer = AutoTokenizer.from_pretrained(start, **options)
+    except (OSError, ValueError) as problem:
+        raise DataError(f"model directory {start}: cannot be loaded ({problem})") from problem
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    # Layers hold their dropout as a module or as a plain number; the configuration keeps what its author wrote.
+    for module in policy.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        for name, value in vars(module).items():
+            if name.endswith("dropout") and isinstance(value, float):
+                setattr(module, name, 0.0)
+    return policy, tokenizer
+
+
+def end_tokens(start: Path, model: ModelRecipe) -> set[int]:
+    """Every token that may end a turn, as the engine counts them: what it calls finished can be trained on."""
+    return set(load_renderer(start, model.trust_remote_code).end_ids)
+
+
+def arguments(recipe: TrainRecipe, model: ModelRecipe, scratch: Path, seed: int, threads: int) -> dict[str, Any]:
+    """Keyword arguments that DPOConfig and SFTConfig share."""
+    torch.set_num_threads(threads)
+    micro = recipe.micro_batch_size or default_micro_batch(recipe.batch_size)
+    return {
+        "output_dir": str(scratch),
+        "seed": seed,
+        "per_device_train_batch_size": micro,
+        "gradient_accumulation_steps": recipe.batch_size // micro,
+        # The order of all epochs is drawn beforehand (`training_order`) and read from front to back.
+        "num_train_epochs": 1,
+        "train_sampling_strategy": "sequential",
+        "remove_unused_columns": False,
+        "learning_rate": recipe.learning_rate,
+        "adam_beta1": 0.9,
+        "adam_beta2": 0.98,
+        "weight_decay": recipe.weight_decay,
+        "max_grad_norm": recipe.max_grad_norm,
+        "max_length": None,
+        RECOMPUTATION: False,
+        "bf16": model.dtype == "bfloat16",
+        "fp16": model.dtype == "float16",
+        "use_cpu": device_name(model) == "cpu",
+        "logging_steps": 1,
+        # A loss that is not finite must stop the run, not be replaced by an average.
+        "logging_nan_inf_filter": False,
+        "save_strategy": "steps",
+        "save_steps": recipe.save_steps,
+        "save_total_limit": 2,
+        "report_to": [],
+        "disable_tqdm": True,
+        "dataloader_pin_memory": False,
+    }
+
+
+def default_micro_batch(batch_size: int) -> int:
+    """The largest divisor of `batch_size` up to 8: rows of one length together cost less padding, and less memory."""
+    return max(size for size in range(1, min(8, batch_size) + 1) if batch_size % size == 0)
+
+
+def schedule(trainer: Any, steps: int, warmup: int) -> LambdaLR:
+    """Linear warm-up that starts above zero, times a linear decay to a tenth."""
+    if trainer.lr_scheduler is None:
+        factor = partial(learning_rate_factor, steps=steps, warmup=warmup)
+        trainer.lr_scheduler = LambdaLR(trainer.optimizer, factor)
+    return trainer.lr_scheduler
+
+
+def learning_rate_factor(step: int, *, steps: int, warmup: int) -> float:
+    return min(1.0, (step + 1) / max(1, warmup)) * (1.0 - 0.9 * step / steps)
+
+
+def save_step(trainer: Any, directory: str | None) -> None:
+    """The weights of a step. Without the pickled arguments that transformers would add: they are in the recipe."""
+    trainer.model.save_pretrained(directory)
+
+
+@contextmanager
+def writing(directory: Path) -> Iterator[None]:
+    """A disk that is full or read-only as the StoreError it is: torch and safetensors raise types of their own."""
+    try:
+        yield
+    except (RuntimeError, SafetensorError) as problem:
+        # torch's own writer says that it failed, not why; any other RuntimeError is not about the disk.
+        if not any(words in str(problem) for words in ("PytorchStreamWriter", "inline_container", "I/O error")):
+            raise
+        raise StoreError(f"{directory}: cannot be written ({problem}); free space there or permit it") from problem
+
+
+class SessionCallback(TrainerCallback):
+    """Reports progress, and marks every saved step as whole once all of it is on disk."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self.progress = progress
+
+    def on_log(self, args: Any, state: Any, control: Any, **options: Any) -> None:
+        logs = options["logs"]
+        if self.progress is not None and "loss" in logs:
+            self.progress(state.global_step, state.max_steps, logs["loss"])
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        mark_whole(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+
+
+def mark_whole(directory: Path) -> None:
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    for path in files:
+        with path.open("rb") as handle:
+            os.fsync(handle.fileno())
+    sizes = {path.relative_to(directory).as_posix(): path.stat().st_size for path in files}
+    beside = directory / f"{MARKER}.partial"
+    with beside.open("w", encoding="utf-8") as handle:
+        json.dump(sizes, handle)
+        handle.flush()
+        os.fsync(handle.fileno())
+    beside.rename(directory / MARKER)
+
+
+def is_whole(directory: Path) -> bool:
+    try:
+        sizes = json.loads((directory / MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return all(
+        (directory / name).is_file() and (directory / name).stat().st_size == size for name, size in sizes.items()
+    )
+
+
+def last_whole_step(scratch: Path) -> Path | None:
+    """The newest whole saved step, or None. Torn ones are deleted, so that none is written over."""
+    found = sorted(scratch.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    for path in [path for path in found if not is_whole(path)]:
+        shutil.rmtree(path)
+    return next((path for path in reversed(found) if path.exists()), None)
+
+
+def refuse_not_finite(loss: torch.Tensor, step: int, rows: str) -> None:
+    """Raise TrainingError naming the step and the rows whose loss is not finite."""
+    if not bool(torch.isfinite(loss)):
+        raise TrainingError(
+            f"step {step + 1}: the loss is {loss.item()}; expected a finite number; {rows}; "
+            "lower train.learning_rate or look at these rows"
+        )
+
+
+def run(
+    trainer: Any, start: Path, scratch: Path, recipe: TrainRecipe, model: ModelRecipe
+) -> tuple[Any, list[dict[str, float]]]:
+    """Train from the last whole step in `scratch`, or from `start`; the trained plain model and every step's log.
+
+    Weights are trained in float32 under autocast, because a step in half precision rounds most updates away; an
+    adapter has its own float32 weights, and the policy's are added to in float32 after the last step.
+    """
+    dtype = getattr(torch, model.dtype)
+    keeps = full_precision.kept(recipe, model)
+    if not recipe.lora:
+        trainer.model.float()
+        if keeps:
+            full_precision.restore(trainer.model, start, dtype)
+    trainer.remove_callback(PrinterCallback)
+    step = last_whole_step(scratch)
+    with writing(scratch):
+        trainer.train(resume_from_checkpoint=str(step) if step else None)
+    history = [entry for entry in trainer.state.log_history if "loss" in entry]
+    trained = trainer.accelerator.unwrap_model(trainer.model)
+    if recipe.lora:
+        trained = trained.float()
+        if keeps:
+            full_precision.restore(trained, start, dtype)
+        trained = merged(trained)
+    if keeps:
+        with writing(scratch):
+            full_precision.keep(trained, scratch)
+    return trained.to(dtype), history

@@ -1,0 +1,161 @@
+"""Stage: the round's pairs train the next policy. A checkpoint path is never overwritten.
+
+Controls: `none` hands the same weights on, `sft` trains on more seed demonstrations instead of pairs, `sft_chosen` on
+the chosen answers alone, which is best-of-K distillation.
+"""
+
+import dataclasses
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from selfreward.engines.chat import load_renderer
+from selfreward.engines.checkpoints import FULL_PRECISION, weights_digest
+from selfreward.errors import HandOffError, TrainingError
+from selfreward.recipe import Recipe, as_dict
+from selfreward.records import Checkpoint, Drop, Pair, seed_for
+from selfreward.roles import generator
+from selfreward.roles.cast import Player, Policy
+from selfreward.store.files import relative_files
+from selfreward.tasks.source import Source
+from selfreward.training.jobs import Job
+
+VERSION = 1
+
+Build = Callable[[Path, Path], Mapping[str, Any]]
+
+
+def train(
+    recipe: Recipe,
+    start: Player,
+    reference: Policy,
+    pairs: Sequence[Pair],
+    source: Source,
+    *,
+    round: int,
+    progress: Callable[[int, int, float], None],
+    say: Callable[[str], None],
+    drops: Sequence[Drop] = (),
+    note: Callable[..., None] | None = None,
+) -> Build:
+    """What writes the round's checkpoint into a directory and returns the Checkpoint's facts.
+
+    `note` is told how much memory the training gave back. Raises TrainingError when no pair is left; `drops` says why.
+    """
+
+    def build(out: Path, scratch: Path) -> Mapping[str, Any]:
+        if recipe.train.method == "none":
+            _copy_model(start.policy.directory, out)
+            return facts(out, steps=0, metrics={})
+        if recipe.train.method != "sft" and not pairs:
+            raise TrainingError(
+                f"round {round}: no pair is left to train on. Dropped: {why_dropped(drops)}; dropped.jsonl names each. "
+                "Raise generate.samples or prompts.per_round, or lower pairs.min_gap"
+            )
+        settings: dict[str, Any] = {
+            "seed": seed_for(recipe.seed, "train", round),
+            "threads": recipe.engine.threads,
+            "probes": recipe.handoff.probes,
+        }
+        rows: Sequence[Any] = pairs
+        if recipe.train.method == "dpo":
+            _refuse_other_reference(pairs, reference, round)
+            settings["reference_is_start"] = reference.digest == start.policy.digest
+        else:
+            rows = demonstrations() if recipe.train.method == "sft" else chosen()
+        job = Job(
+            "preferences" if recipe.train.method == "dpo" else "supervised", start.policy.directory, rows, settings
+        )
+        where: dict[str, Any] = {"out": out, "scratch": scratch, "progress": progress, "say": say, "note": note}
+        if recipe.train.launch == "accelerate":
+            from selfreward.training.launched import train_launched as carry_out
+        else:
+            from selfreward.training.jobs import carry_out
+        report = carry_out(recipe, job, **where)
+        done = facts(out, steps=report.steps, metrics=report.metrics)
+        return {**done, "notes": list(report.notes)} if report.notes else done
+
+    def chosen() -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+        return [(pair.prompt_token_ids, pair.chosen_token_ids) for pair in pairs]
+
+    def demonstrations() -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+        renderer = load_renderer(start.policy.directory, recipe.model.trust_remote_code)
+        shown = source.demonstrations(round, recipe.train.sft_examples)
+        questions = renderer.prompt_token_ids([generator.ask(recipe.generate.template, prompt) for prompt, _ in shown])
+        return [
+            (question, renderer.reply_token_ids(answer)) for question, (_, answer) in zip(questions, shown, strict=True)
+        ]
+
+    def facts(out: Path, *, steps: int, metrics: Mapping[str, float]) -> Mapping[str, Any]:
+        return dataclasses.asdict(
+            Checkpoint(
+                round=round,
+                digest=weights_digest(out),
+                parent=start.policy.digest,
+                reference=reference.digest,
+                method=recipe.train.method,
+                steps=steps,
+                pairs=len(pairs),
+                metrics=dict(metrics),
+            )
+        )
+
+    return build
+
+
+def why_dropped(drops: Sequence[Drop]) -> str:
+    """The reasons why there is no pair with their counts, the most frequent first."""
+    counted = Counter(drop.reason for drop in drops if drop.stage == "pairs")
+    reasons = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{reason} {count}" for reason, count in reasons) or "nothing"
+
+
+def _refuse_other_reference(pairs: Sequence[Pair], reference: Policy, round: int) -> None:
+    for pair in pairs:
+        if pair.reference != reference.digest:
+            raise HandOffError(
+                f"round {round}, pair {pair.id}: its reference log-probabilities are those of policy "
+                f"{pair.reference[:16]}, expected {reference.digest[:16]}, which train.reference names; make the "
+                "round's pairs again under that policy"
+            )
+
+
+def made_from(recipe: Recipe, start: Player, reference: Policy, pairs: str, round: int) -> dict[str, Any]:
+    """Everything that determines the round's checkpoint; `pairs` is the digest of the round's pairs."""
+    settings = as_dict(recipe.train)
+    del settings["launch"]  # the weights are the same wherever they are computed
+    facts = {
+        "version": VERSION,
+        "round": round,
+        "pairs": pairs,
+        "train": settings,
+        "reference": reference.digest,
+        "handoff": as_dict(recipe.handoff),
+        **start.determines(),
+    }
+    copy = start.policy.directory / FULL_PRECISION
+    # Two policies may round to one checkpoint and still go on differently.
+    return {**facts, FULL_PRECISION: weights_digest(copy)} if copy.is_dir() else facts
+
+
+def adopt(directory: Path, digest: str) -> Build:
+    """What makes round 0's checkpoint: the start policy, copied, so that a run owns all that it needs."""
+
+    def build(out: Path, scratch: Path) -> Mapping[str, Any]:
+        _copy_model(directory, out)
+        return dataclasses.asdict(
+            Checkpoint(round=0, digest=digest, parent="", reference="", method="start", steps=0, pairs=0)
+        )
+
+    return build
+
+
+def _copy_model(directory: Path, out: Path) -> None:
+    """A model directory's files, without what belongs to the training that made it."""
+    # Not copytree: it collects its errors in one without an errno, and a full disk would not be told from a defect.
+    for name in relative_files(directory):
+        if Path(name).name not in ("handoff.json", "seed.json"):
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(directory / name, out / name)
