@@ -14,9 +14,8 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from selfreward.commands.run import run
-
 from selfreward.commands.environment import environment
+from selfreward.commands.run import run
 from selfreward.progress import Progress
 from selfreward.recipe.read import load_recipe
 from selfreward.records import Response, stable_id

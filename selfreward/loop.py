@@ -2,19 +2,80 @@
 
 In every round one model answers prompts, scores its own answers, compares its own judgments, becomes preference pairs
 and is trained into the next policy; then everything is measured. What is sealed on disk is read back and what is owed
-is computed, so running the same command again is how a run resumes. The steps themselves are in `loop_steps.py`.
+is computed, so running the same command again is how a run resumes. Each verb is a function of the folder that it is
+named after; it takes the round and sealed rows, and returns sealed rows.
 """
 
-from selfreward.loop_steps import Steps
-from selfreward.measuring.measure import RoundRows
+from dataclasses import dataclass, field
+
+from selfreward.judging.judge import judge
+from selfreward.judging.meta import compare
+from selfreward.measuring.gates import refuse_oracle_rules
+from selfreward.measuring.measure import Measuring, RoundRows
+from selfreward.measuring.verdicts import Verdict, discard_unneeded_checkpoints, verdict
+from selfreward.pairing.pair import pair
+from selfreward.progress import Progress
+from selfreward.recipe import Recipe
+from selfreward.records import Measurement
+from selfreward.report.trackers import Tracking
+from selfreward.roles.cast import Cast, Policy
+from selfreward.roles.respond import respond
+from selfreward.roles.round import Round
+from selfreward.roles.write import draw_prompts
+from selfreward.store.run import Run
+from selfreward.tasks.source import Source
+from selfreward.tasks.verifiers.protocol import Verifier
+from selfreward.training.train import adopt, train
 
 
-def iterate(steps: Steps, number: int) -> None:
-    """One round, from prompts to the next policy and what it is worth."""
-    prompts, refused = steps.prompts(number)
-    responses = steps.respond(number, prompts)
-    judgments = steps.judge(number, prompts, responses)
-    metas = steps.compare(number, prompts, responses, judgments)
-    pairs, drops = steps.pair(number, prompts, responses, judgments, metas, refused)
-    steps.train(number, pairs)
-    steps.measure(number, RoundRows(prompts, responses, judgments, metas, pairs, drops))
+@dataclass
+class Course:
+    """A run on its way: what all rounds need, and what they found so far."""
+
+    recipe: Recipe
+    source: Source
+    verifier: Verifier | None
+    artifacts: Run
+    cast: Cast
+    progress: Progress
+    told: Tracking = field(default_factory=Tracking)
+    measuring: Measuring = field(default_factory=Measuring)
+    measurements: list[Measurement] = field(default_factory=list)
+    rejected: set[int] = field(default_factory=set)
+
+    def round(self, number: int) -> Round:
+        return Round(number, self.recipe, self.cast, self.artifacts, self.source, self.verifier, self.progress)
+
+
+def begin(course: Course, start: Policy) -> None:
+    """Round 0: the start policy is copied into the run, the frozen pools are written down, and it is measured."""
+    round = course.round(0)
+    adopt(round, start)
+    course.measuring.begin(round)
+    measure(course, round, RoundRows.none())
+
+
+def iterate(course: Course, number: int) -> Verdict:
+    """One round, from prompts to the next policy, what it is worth, and whether to go on."""
+    round = course.round(number)
+    prompts, refused = draw_prompts(round, course.measuring.prompts())
+    responses = respond(round, prompts)
+    judgments = judge(round, prompts, responses)
+    metas = compare(round, prompts, responses, judgments)
+    pairs, drops = pair(round, prompts, responses, judgments, metas, refused)
+    train(round, pairs, course.told.step)
+    measure(course, round, RoundRows(prompts, responses, judgments, metas, pairs, drops))
+    return verdict(round, course.measurements, course.rejected)
+
+
+def measure(course: Course, round: Round, rows: RoundRows) -> None:
+    """Everything that is measured of the round's policy, told to the tracker and kept for the gates."""
+    measured = course.measuring.measure(round, rows)
+    course.measurements += measured
+    course.told.round(round.number, measured, round.facts()["metrics"])
+    refuse_oracle_rules(course.recipe.gates, course.measurements, round.number)
+
+
+def end(course: Course, number: int) -> None:
+    """After the last round that was run: weights that nobody needs are discarded."""
+    discard_unneeded_checkpoints(course.round(number), course.measurements, course.rejected)

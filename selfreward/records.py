@@ -296,6 +296,11 @@ class Rows(list[T]):
         self.digest = digest
 
 
+def by_id(rows: Iterable[Any]) -> dict[str, Any]:
+    """Rows of one kind by their ids."""
+    return {row.id: row for row in rows}
+
+
 def to_line(record: Any) -> str:
     """One JSON line, keys sorted, without the newline. NaN is refused: a missing value is null."""
     return json.dumps(_fields(record), ensure_ascii=False, sort_keys=True, allow_nan=False, default=_fields)

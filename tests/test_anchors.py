@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from run_factory import Story, write_run
-from selfreward.commands.run import run
 from sklearn.metrics import cohen_kappa_score
 from typer.testing import CliRunner
 
@@ -26,6 +25,7 @@ from selfreward.commands.anchors.words import as_json, lines
 from selfreward.commands.cli import app
 from selfreward.commands.judge_diff import judge_diff
 from selfreward.commands.preflight import check_pools
+from selfreward.commands.run import run
 from selfreward.errors import DataError, RecipeError, StoreError
 from selfreward.measuring.stats.clustered import Estimate
 from selfreward.progress import Progress

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from selfreward.commands.run import run
 
 from selfreward.commands.preflight import SANDBOX_SEEDS
+from selfreward.commands.run import run
 from selfreward.errors import DataError, RecipeError
 from selfreward.progress import Progress
 from selfreward.recipe.read import load_recipe

@@ -10,7 +10,7 @@ from judging_factory import player, prompt, response, rows_of
 
 from selfreward.engines.protocol import Completion
 from selfreward.errors import RecipeError
-from selfreward.judging.pointwise import judge
+from selfreward.judging.pointwise import judge_pointwise
 from selfreward.judging.prompts import rubric
 from selfreward.judging.prompts.pairwise import load_constitution
 from selfreward.judging.prompts.rubric import load_rubric
@@ -116,7 +116,7 @@ def test_a_judge_with_a_rubric_writes_its_version_on_every_row(tmp_path):
     rules = [{"match": "reply well", "replies": [reply(dict.fromkeys(NAMES, 5))]}, {"replies": ["Score: 5"]}]
     recipe = build_recipe([], ["judge.template=rubric", f"judge.rubric={NAME}", "judge.sampling.max_tokens=90"]).judge
     answers = [response("a", text="reply well"), response("b", text="hm")]
-    rows = rows_of(judge(player(tmp_path, *rules), {"p": prompt()}, answers, recipe, made_from={}, round=1))
+    rows = rows_of(judge_pointwise(player(tmp_path, *rules), {"p": prompt()}, answers, recipe, made_from={}, round=1))
     assert {row.score for row in rows if row.response_id == "a"} == {5.0}
     assert {row.unreadable for row in rows if row.response_id == "b"} == {"no verdict"}
     assert all(f"+{load_rubric(NAME).version}" in row.template for row in rows)

@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from selfreward.commands.run import run
 
 from selfreward.commands.preflight import SANDBOX_SEEDS
+from selfreward.commands.run import run
 from selfreward.engines.protocol import Engine
 from selfreward.errors import GateError, HandOffError, StoreError
 from selfreward.progress import Progress

@@ -4,15 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from selfreward.commands.run import run
 
 from selfreward.commands.environment import environment
-from selfreward.loop_steps import Steps
+from selfreward.commands.run import run
+from selfreward.loop import Course, end
 from selfreward.measuring.measure import Measuring
+from selfreward.measuring.verdicts import verdict
 from selfreward.progress import Progress
 from selfreward.recipe.read import build_recipe, load_recipe
-from selfreward.records import Measurement, Prompt, Rows
+from selfreward.records import Measurement, Rows
 from selfreward.roles.cast import Cast, Policy
+from selfreward.roles.round import Round
 from selfreward.store.results import Store
 from selfreward.store.run import Work
 from selfreward.tasks.source import open_source
@@ -44,11 +46,14 @@ def test_prompts_of_cohorts_are_among_those_that_are_measured_on() -> None:
     cohorts: dict[str, Any] = {"measure": {"cohorts": {"letters": {"source": "own:arithmetic"}}}}
     recipe = build_recipe([cohorts])
 
-    def complete(work: Work[Any, Prompt]) -> Rows[Prompt]:
-        return Rows([row for index, chunk in enumerate(work.chunks) for row in work.compute(chunk, index)])
+    class Unsealed(Round):
+        def complete(self, work: Work[Any, Any]) -> Rows[Any]:
+            return Rows([row for index, chunk in enumerate(work.chunks) for row in work.compute(chunk, index)])
 
-    measuring = Measuring(recipe, None, Cast(recipe, lambda *_: None), complete, lambda _: None)
-    measuring.begin(open_source(recipe))
+    cast = Cast(recipe, lambda *_: None)
+    round = Unsealed(0, recipe, cast, None, open_source(recipe), None, Progress(style="silent"))  # type: ignore[arg-type]
+    measuring = Measuring()
+    measuring.begin(round)
     pools = {prompt.id for prompt in measuring.pools}
     beside = [prompt for prompt in measuring.prompts() if prompt.id not in pools]
     assert len(pools) == 500 and beside and {prompt.cohort for prompt in beside} == {"letters"}
@@ -63,16 +68,16 @@ def test_a_round_that_was_rolled_back_is_no_start_for_a_later_one(tmp_path: Path
     recipe = load_recipe(SMOKE, [f"gates.rules=[{{metric: length_tokens, above: 0.5, action: {action}}}]", "rounds=3"])
     with Store(tmp_path).open_run("gated", recipe, environment=environment(recipe)) as artifacts:
         cast = Cast(recipe, lambda *_: None)
-        steps = Steps(recipe, open_source(recipe), None, artifacts, cast, Progress(style="silent"))
+        course = Course(recipe, open_source(recipe), None, artifacts, cast, Progress(style="silent"))
         # The judge likes every round better than the one before, which the gate does not let count.
         for number in range(3):
-            steps.measurements += [
+            course.measurements += [
                 row(number, "judge_mean", 3.0 + number, "selection"),
                 row(number, "judge_mean_change", float(number), "selection"),
                 row(number, "length_tokens", 9.0, "gate"),
             ]
         for number in (1, 2):
-            steps.verdict(number)
+            verdict(course.round(number), course.measurements, course.rejected)
         assert cast.start_of(3) == start
 
 
@@ -85,18 +90,18 @@ def test_the_judge_that_selects_says_where_a_rollback_starts_and_which_weights_s
     recipe = load_recipe(SMOKE, keys)
     with Store(tmp_path).open_run("two", recipe, environment=environment(recipe)) as artifacts:
         cast = Cast(recipe, lambda *_: None)
-        steps = Steps(recipe, open_source(recipe), None, artifacts, cast, Progress(style="silent"))
+        course = Course(recipe, open_source(recipe), None, artifacts, cast, Progress(style="silent"))
         for number, (own, other) in enumerate([(0.0, 0.5), (0.2, 0.8), (0.9, 0.6), (1.5, 0.9)]):
             cast.policies.append(Policy(number, str(number), tmp_path))
-            steps.measurements += [
+            course.measurements += [
                 row(number, "judge_mean_change", own, "selection"),
                 row(number, "held_out_win_rate_initial", other, "selection"),
                 row(number, "length_tokens", 9.0 + (number == 3), "gate"),
             ]
             if number:
-                steps.verdict(number)
+                verdict(course.round(number), course.measurements, course.rejected)
         assert cast.start_of(4) == best
         discarded: list[int] = []
         monkeypatch.setattr(artifacts, "discard_weights", discarded.append)
-        steps.discard_unneeded_checkpoints()
+        end(course, 3)
         assert discarded == [3 - best]

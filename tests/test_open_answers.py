@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 from evidence_factory import evidence, measured, noisy, pair, prompts, rows, varied
-from selfreward.commands.run import run
 from test_cream import SMOKE
 
+from selfreward.commands.run import run
 from selfreward.judging.by_verifier import left_to_the_model, merge
 from selfreward.progress import Progress
 from selfreward.recipe.read import load_recipe

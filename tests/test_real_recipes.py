@@ -15,8 +15,8 @@ import pytest
 import torch
 from random_models import save_random_model
 from safetensors.torch import load_file
-from selfreward.commands.run import run
 
+from selfreward.commands.run import run
 from selfreward.engines.chat import load_renderer
 from selfreward.engines.checkpoints import FULL_PRECISION, weights_digest
 from selfreward.engines.handoff import NOISE

@@ -18,7 +18,8 @@ from run_factory import Story, write_run
 from scipy import stats as scipy_stats
 
 from selfreward.errors import DataError, GateError, StoreError
-from selfreward.measuring.gates import best_round, require_readable
+from selfreward.judging.readable import require_readable
+from selfreward.measuring.gates import best_round
 from selfreward.measuring.stats.clustered import nested_paired_difference
 from selfreward.measuring.stats.multiplicity import holm, p_value
 from selfreward.records import Judgment, Measurement

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from selfreward.commands.run import run
 
+from selfreward.commands.run import run
 from selfreward.progress import Progress
 from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Pair

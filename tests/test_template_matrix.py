@@ -25,7 +25,7 @@ from selfreward.recipe import EngineRecipe, GenerateRecipe, JudgeRecipe, ModelRe
 from selfreward.records import Message, Pair, Prompt, Response, Rows, stable_id
 from selfreward.roles import generator
 from selfreward.roles.cast import Player, Policy
-from selfreward.roles.respond import respond
+from selfreward.roles.respond import answering
 from selfreward.training.rows import IGNORED, PairCollator, side_by_side
 from selfreward.training.session import end_tokens
 
@@ -105,7 +105,7 @@ def forced(house: House, prompt: list[int], completion: tuple[int, ...]) -> floa
 
 def answers(house: House, prompt: Prompt) -> list[Response]:
     recipe = GenerateRecipe(samples=12, sampling=SamplingRecipe(temperature=0.8, max_tokens=64))
-    work = respond(house.player(), Rows([prompt], "prompts"), recipe, round=1)
+    work = answering(house.player(), Rows([prompt], "prompts"), recipe, round=1)
     return [row for number, chunk in enumerate(work.chunks) for row in work.compute(chunk, number)]
 
 

@@ -20,12 +20,11 @@ from selfreward.commands.environment import environment
 from selfreward.commands.preflight import preflight
 from selfreward.engines.handoff import HandOffReport
 from selfreward.loop import iterate
-from selfreward.loop_steps import Steps
-from selfreward.measuring.measure import RoundRows
 from selfreward.progress import Progress
 from selfreward.recipe.read import build_recipe
 from selfreward.records import Pair, Prompt, Response
 from selfreward.roles.cast import Cast, Policy
+from selfreward.roles.round import Round
 from selfreward.store.results import Store
 from selfreward.tasks.sandbox.oracle import oracle_score
 from selfreward.tasks.sandbox.world import parse_task
@@ -47,6 +46,21 @@ def take_away(levers: Sequence[str]) -> None:
         del vllm_engine.VllmEngine.converse
 
 
+class AloneRound(Round):
+    """As with a process per stage: whoever asks the model next builds an engine first."""
+
+    def complete(self, work: Any) -> Any:
+        rows = super().complete(work)
+        if work.artifact in ("responses", "judgments", "pairs"):
+            self.cast.close()
+        return rows
+
+
+class Alone(Course):
+    def round(self, number: int) -> Round:
+        return AloneRound(**vars(super().round(number)))
+
+
 def main() -> None:
     channel = Channel()
     away = json.loads(sys.argv[2])
@@ -60,24 +74,13 @@ def main() -> None:
 
     opened = Store(Path(sys.argv[1]), share=False).open_run("run", recipe, environment=environment(recipe))
     with opened as artifacts, closing(Cast(recipe, note)) as cast:
-        steps = Steps(recipe, source, verifier, artifacts, cast, Progress())
-        if "one engine" in away:
-            whole = steps._complete
-
-            def alone(work: Any) -> Any:
-                # As with a process per stage: whoever asks the model next builds an engine first.
-                rows = whole(work)
-                if work.artifact in ("responses", "judgments", "pairs"):
-                    cast.close()
-                return rows
-
-            steps._complete = alone  # type: ignore[method-assign]
-        steps.begin(start)
-        steps.measure(0, RoundRows.none())
+        kind = Alone if "one engine" in away else Course
+        course = kind(recipe, source, verifier, artifacts, cast, Progress())
+        begin(course, start)
         channel.say({"ready": True})
         for number in channel.rounds():
             before = dict(cast.report() or {})
-            iterate(steps, number)
+            iterate(course, number)
             facts = judging_facts(artifacts, number)
             facts |= quality(truths(artifacts, number))
             after = cast.report()

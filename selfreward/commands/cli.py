@@ -91,9 +91,8 @@ def fork(
     store = _store(results)
     view = store.existing(origin)
     recipe = load_recipe(view.path / "recipe.yaml", overrides or [])
-    from selfreward.commands.run import run as run_loop
-
     from selfreward.commands.environment import environment
+    from selfreward.commands.run import run as run_loop
 
     if not (results / name).exists():
         store.fork(str(view.path), int(number), name, recipe, environment(recipe))

@@ -8,9 +8,7 @@ from pathlib import Path
 from selfreward.commands.environment import environment
 from selfreward.commands.preflight import preflight
 from selfreward.engines.handoff import HandOffReport
-from selfreward.loop import iterate
-from selfreward.loop_steps import Steps
-from selfreward.measuring.measure import RoundRows
+from selfreward.loop import Course, begin, end, iterate
 from selfreward.progress import Progress
 from selfreward.recipe import Recipe
 from selfreward.report.trackers import tracking
@@ -36,14 +34,12 @@ def run(recipe: Recipe, store: Store, name: str, progress: Progress, track: str 
             served_costs_noted(cast, artifacts),
             tracking(track, artifacts.path, recipe) as told,
         ):
-            steps = Steps(recipe, source, verifier, artifacts, cast, progress, told)
-            steps.begin(start)
-            steps.measure(0, RoundRows.none())
+            course = Course(recipe, source, verifier, artifacts, cast, progress, told)
+            begin(course, start)
             for number in range(1, recipe.rounds + 1):
-                iterate(steps, number)
-                if steps.verdict(number) == "stop":
+                if iterate(course, number) == "stop":
                     break
-            steps.discard_unneeded_checkpoints()
+            end(course, number)
             if counted := cast.report():
                 artifacts.note("engine", None, report=counted)
     return artifacts.path

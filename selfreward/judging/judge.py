@@ -12,15 +12,52 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfreward.judging.adaptive import first_pass, judge_further
+from selfreward.judging.by_verifier import ask_oracle, ask_verifier, left_to_the_model, merge
 from selfreward.judging.expected import judge_expected
 from selfreward.judging.pairwise import compare_answers, rated
-from selfreward.judging.pointwise import judge
+from selfreward.judging.pointwise import judge_pointwise
+from selfreward.judging.readable import require_readable
 from selfreward.judging.scoring.tournament import as_facts, position_statistics
 from selfreward.recipe import JudgeRecipe
-from selfreward.records import Judgment, Prompt, Response, Rows
+from selfreward.records import Judgment, Prompt, Response, Rows, by_id, distinct
 from selfreward.roles.cast import Cast
+from selfreward.roles.round import Round
 from selfreward.store.given import given
 from selfreward.store.run import Work
+from selfreward.tasks.verifiers.protocol import Verifier
+
+
+def judge(round: Round, prompts: Rows[Prompt], responses: Rows[Response]) -> Rows[Judgment]:
+    """Every distinct answer of the round is scored. Raises GateError when too few verdicts can be read."""
+    recipe, verifier = round.recipe.judge, round.verifier
+    wanted: Sequence[Response] = distinct(responses) if round.recipe.generate.deduplicate else responses
+    inputs = {"prompts": prompts.digest, "responses": responses.digest, "judged": str(len(wanted))}
+    if recipe.source == "none":
+        return Rows([])
+    if recipe.source == "oracle" and verifier is not None:
+        return round.complete(ask_oracle(verifier, by_id(prompts), wanted, made_from=inputs, round=round.number))
+    if recipe.source == "verifier_then_model" and verifier is not None:
+        return _judge_what_is_open(round, verifier, prompts, wanted, inputs)
+    judging = Judging(recipe, round.cast, round.complete, round.number, round.number)
+    judgments = judging.judge(by_id(prompts), wanted, inputs)
+    require_readable(judgments, round.recipe.gates.min_readable, round.number)
+    return judgments
+
+
+def _judge_what_is_open(
+    round: Round, verifier: Verifier, prompts: Rows[Prompt], wanted: Sequence[Response], inputs: Mapping[str, str]
+) -> Rows[Judgment]:
+    """The verifier's verdicts, and the model's on the prompts about which the verifier says nothing."""
+    named, number = round.recipe.measure.verifier, round.number
+    verdicts = round.complete(ask_verifier(verifier, named, by_id(prompts), wanted, made_from=inputs, round=number))
+    asked = left_to_the_model(verdicts, wanted)
+    made_from = {**inputs, "verdicts": verdicts.digest}
+    judging = Judging(round.recipe.judge, round.cast, round.complete, number, number)
+    opinions = judging.judge(by_id(prompts), asked, made_from, "model_judgments")
+    if opinions:
+        require_readable(opinions, round.recipe.gates.min_readable, number)
+    merged = merge(verdicts, opinions)
+    return round.complete(given(number, "judgments", Judgment, merged, {"opinions": opinions.digest, **made_from}))
 
 
 @dataclass(frozen=True)
@@ -70,9 +107,9 @@ class Judging:
         if recipe.protocol in ("expected", "hybrid"):
             return self.complete(judge_expected(player, prompts, responses, recipe, **asked, artifact=artifact))
         if not recipe.adaptive.enabled:
-            return self.complete(judge(player, prompts, responses, recipe, **asked, artifact=artifact))
+            return self.complete(judge_pointwise(player, prompts, responses, recipe, **asked, artifact=artifact))
         first = self.complete(
-            judge(player, prompts, responses, first_pass(recipe), **asked, artifact=f"{artifact}_first")
+            judge_pointwise(player, prompts, responses, first_pass(recipe), **asked, artifact=f"{artifact}_first")
         )
         further = self.complete(
             judge_further(player, prompts, responses, first, recipe, round=self.round, artifact=f"{artifact}_further")

@@ -6,9 +6,10 @@ from selfreward.engines.protocol import Request
 from selfreward.judging.prompts import meta as role
 from selfreward.judging.scoring.battles import which_battles
 from selfreward.recipe import MetaRecipe, as_dict
-from selfreward.records import Judgment, MetaJudgment, Prompt, Response, Rows, seed_for, stable_id
+from selfreward.records import Judgment, MetaJudgment, Prompt, Response, Rows, by_id, seed_for, stable_id
 from selfreward.roles import version
 from selfreward.roles.cast import Player
+from selfreward.roles.round import Round
 from selfreward.roles.unreadable import Unreadable
 from selfreward.store.given import chunked
 from selfreward.store.run import Work
@@ -17,6 +18,17 @@ VERSION = 1
 
 
 def compare(
+    round: Round, prompts: Rows[Prompt], responses: Rows[Response], judgments: Rows[Judgment]
+) -> Rows[MetaJudgment]:
+    """The model's judgments meet in both orders, if the recipe has a meta-judge."""
+    recipe = round.recipe.meta
+    if not recipe.enabled:
+        return Rows([])
+    player = round.role(recipe.model)
+    return round.complete(comparing(player, by_id(prompts), by_id(responses), judgments, recipe, round=round.number))
+
+
+def comparing(
     player: Player,
     prompts: Mapping[str, Prompt],
     responses: Mapping[str, Response],
@@ -27,7 +39,7 @@ def compare(
 ) -> Work[tuple[str, str], MetaJudgment]:
     """Work that yields one MetaJudgment per ordered pair of judgments that `which_battles` chose."""
     template = version("meta_judge", recipe.template)
-    by_id = {judgment.id: judgment for judgment in judgments}
+    known = by_id(judgments)
     battles = which_battles(judgments, recipe, seed=seed_for(player.seed, "battles", round))
 
     def compute(chunk: Sequence[tuple[str, str]], index: int) -> Iterator[MetaJudgment]:
@@ -38,10 +50,10 @@ def compare(
                 id=stable_id("meta_judgments", round, first, second),
                 messages=role.ask(
                     recipe.template,
-                    prompts[by_id[first].prompt_id],
-                    responses[by_id[first].response_id].text,
-                    by_id[first].text,
-                    by_id[second].text,
+                    prompts[known[first].prompt_id],
+                    responses[known[first].response_id].text,
+                    known[first].text,
+                    known[second].text,
                 ),
                 n=1,
                 temperature=recipe.sampling.temperature,
@@ -55,8 +67,8 @@ def compare(
             verdict = role.read(recipe.template, completion)
             yield MetaJudgment(
                 id=stable_id("meta_judgments", round, first, second),
-                prompt_id=by_id[first].prompt_id,
-                response_id=by_id[first].response_id,
+                prompt_id=known[first].prompt_id,
+                response_id=known[first].response_id,
                 first_id=first,
                 second_id=second,
                 judge=player.policy.digest,

@@ -10,12 +10,11 @@ from selfreward.roles.cast import Player
 from selfreward.roles.unreadable import Unreadable
 from selfreward.store.given import chunked
 from selfreward.store.run import Work
-from selfreward.tasks.verifiers.protocol import Verifier
 
 VERSION = 1
 
 
-def judge(
+def judge_pointwise(
     player: Player,
     prompts: Mapping[str, Prompt],
     responses: Sequence[Response],
@@ -98,45 +97,6 @@ def judge(
             **player.determines(),
         },
         chunks=chunked(responses, max(1, player.chunk // recipe.samples)),
-        compute=compute,
-    )
-
-
-def ask_oracle(
-    verifier: Verifier,
-    prompts: Mapping[str, Prompt],
-    responses: Sequence[Response],
-    *,
-    made_from: Mapping[str, str],
-    round: int,
-    artifact: str = "judgments",
-) -> Work[Response, Judgment]:
-    """The control `judge.source=oracle`: one judgment per response, its score the verifier's quality."""
-
-    def compute(chunk: Sequence[Response], index: int) -> Iterator[Judgment]:
-        for response in chunk:
-            yield Judgment(
-                id=stable_id(artifact, round, response.id, 0),
-                response_id=response.id,
-                prompt_id=response.prompt_id,
-                sample=0,
-                judge="oracle",
-                text="",
-                token_ids=(),
-                finish_reason="stop",
-                seed=0,
-                template="oracle",
-                score=verifier.check(prompts[response.prompt_id], response.text).quality,
-                unreadable=None,
-                source="oracle",
-            )
-
-    return Work(
-        round=round,
-        artifact=artifact,
-        record=Judgment,
-        made_from={"version": VERSION, "round": round, "inputs": dict(made_from), "judge": "oracle"},
-        chunks=chunked(responses, 4096),
         compute=compute,
     )
 

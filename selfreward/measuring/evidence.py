@@ -1,8 +1,9 @@
 """What a metric may look at: one round's sealed rows, and the same pools' rows of round 0 for paired changes."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from selfreward.records import (
     Comparison,
@@ -15,6 +16,9 @@ from selfreward.records import (
     Pool,
     Prompt,
     Response,
+    Rows,
+    stable_id,
+    to_line,
 )
 from selfreward.tasks.verifiers.protocol import Verifier
 
@@ -136,6 +140,27 @@ class Evidence:
     cohorts: Sequence[CohortRows] = ()
 
     @property
+    def digest(self) -> str:
+        """Of all rows in it. A field that is added counts, so no measurement outlives a row that it was made of."""
+        return stable_id({item.name: _digest(getattr(self, item.name)) for item in dataclasses.fields(self)})
+
+    @property
     def frozen_by_people(self) -> bool:
         """The labels of the frozen pool are human ones, which a user of a real model has too: no oracle."""
         return all(row.source == "human" for row in self.frozen)
+
+
+def _digest(value: Any) -> Any:
+    """What stands for a field: the seal's digest where rows have one, else what is written of them."""
+    if isinstance(value, Rows) and value.digest:
+        return value.digest
+    if isinstance(value, Mapping):
+        return {str(key): _digest(item) for key, item in sorted(value.items())}
+    if isinstance(value, list | tuple):
+        return stable_id([_digest(item) for item in value])
+    if isinstance(value, PoolRows | HeldOut | CohortRows):
+        return {item.name: _digest(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if dataclasses.is_dataclass(value):
+        return to_line(value)
+    # A verifier is named by the recipe; everything else is a plain value.
+    return value if isinstance(value, str | int | float | bool | None) else type(value).__name__

@@ -24,7 +24,7 @@ from typing import Literal, NamedTuple
 from selfreward.errors import GateError
 from selfreward.measuring.stats.clustered import t_quantile
 from selfreward.recipe import GateRule, GatesRecipe
-from selfreward.records import Judgment, Measurement
+from selfreward.records import Measurement
 
 SELECTION_POOL = "selection"
 
@@ -103,24 +103,6 @@ def _steering(measurements: Iterable[Measurement], metric: str) -> list[Measurem
                 "measurement that a user would have; choose the best round by a metric without truth"
             )
     return rows
-
-
-def require_readable(judgments: Sequence[Judgment], minimum: float, number: int) -> None:
-    """Raise GateError when the share of readable verdicts of round `number` is below `minimum` (or there are none)."""
-    readable = sum(judgment.score is not None for judgment in judgments)
-    share = readable / len(judgments) if judgments else 0.0
-    if judgments and share >= minimum:
-        return
-    reasons: dict[str, int] = {}
-    for judgment in judgments:
-        if judgment.unreadable is not None:
-            reasons[judgment.unreadable] = reasons.get(judgment.unreadable, 0) + 1
-    counted = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1]))
-    raise GateError(
-        f"round {number}: {readable} of {len(judgments)} verdicts could be read ({share:.0%}); expected at least "
-        f"{minimum:.0%} (gates.min_readable). Reasons: {counted or 'no verdict was asked for'}. Look at the judge's "
-        "replies in judgments.jsonl; a larger judge.sampling.max_tokens or another judge.template usually helps"
-    )
 
 
 @dataclass(frozen=True, slots=True)

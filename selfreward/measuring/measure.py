@@ -1,16 +1,14 @@
 """What is asked of every policy after its round, and all metrics from it. The rows of earlier rounds are remembered."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self
 
 from selfreward.judging.judge import Judging
-from selfreward.judging.scoring.pointwise import distinct
-from selfreward.measuring import pools as measure
 from selfreward.measuring.evidence import Evidence, PoolRows
-from selfreward.measuring.judge_watch import Scrutiny
-from selfreward.measuring.side_pools import SideSteps
-from selfreward.recipe import Recipe
+from selfreward.measuring.judge_watch import JudgeWatch
+from selfreward.measuring.pools import about, all_metrics, apart, pool_judging, pool_sampling, pools_settings
+from selfreward.measuring.side_pools import SidePools
 from selfreward.records import (
     Drop,
     Judgment,
@@ -22,12 +20,13 @@ from selfreward.records import (
     Prompt,
     Response,
     Rows,
+    by_id,
+    distinct,
 )
-from selfreward.roles import likelihoods, respond
-from selfreward.roles.cast import Cast
+from selfreward.roles.likelihoods import likelihoods
+from selfreward.roles.respond import answering
+from selfreward.roles.round import Round
 from selfreward.store.given import given
-from selfreward.tasks.source import Source
-from selfreward.tasks.verifiers.protocol import Verifier
 
 
 @dataclass(frozen=True)
@@ -49,134 +48,99 @@ class RoundRows:
 
 @dataclass
 class Measuring:
-    """`complete` seals a piece of work and returns its rows; `say` tells the user a line."""
+    """The frozen pools, and what every round so far showed on them."""
 
-    recipe: Recipe
-    verifier: Verifier | None
-    cast: Cast
-    complete: Callable[[Any], Rows[Any]]
-    say: Callable[[str], None]
     pools: Rows[Prompt] = field(default_factory=lambda: Rows([]))
     frozen: Rows[Labelled] = field(default_factory=lambda: Rows([]))
-    initial: PoolRows | None = None
-    initial_digest: str = ""
-    pool_rows: list[tuple[PoolRows, str]] = field(default_factory=list)
+    pool_rows: list[PoolRows] = field(default_factory=list)
     frozen_judgments: list[Rows[Judgment]] = field(default_factory=list)
-    scrutiny: Scrutiny = field(init=False)
-    side: SideSteps = field(init=False)
+    watch: JudgeWatch = field(default_factory=JudgeWatch)
+    side: SidePools = field(default_factory=SidePools)
 
-    def __post_init__(self) -> None:
-        self.scrutiny = Scrutiny(self.recipe, self.cast, self.complete, self.say)
-        self.side = SideSteps(self.recipe, self.cast, self.complete)
-
-    def begin(self, source: Source) -> None:
+    def begin(self, round: Round) -> None:
         """Round 0: the frozen pools are written down."""
-        pools_by = {"measure": measure.pools_settings(self.recipe.measure)}
-        self.pools = self.complete(given(0, "pools", Prompt, source.pools(), pools_by))
-        self.frozen = self.complete(given(0, "frozen", Labelled, source.frozen(), pools_by))
-        self.side.begin(self.pools)
+        pools_by = {"measure": pools_settings(round.recipe.measure)}
+        self.pools = round.complete(given(0, "pools", Prompt, round.source.pools(), pools_by))
+        self.frozen = round.complete(given(0, "frozen", Labelled, round.source.frozen(), pools_by))
+        self.side.begin(round, self.pools)
 
     def prompts(self) -> list[Prompt]:
         """Every prompt that the policies are measured on, so that none is trained on."""
         return [*self.pools, *self.side.prompts]
 
-    def measure(self, number: int, rows: RoundRows, training: Mapping[str, float]) -> Rows[Measurement]:
+    def measure(self, round: Round, rows: RoundRows) -> Rows[Measurement]:
         """The policy's samples on the frozen pools, their scores and likelihoods, then every metric.
 
-        `rows` and `training` are the rows and the trainer's metrics that made the policy.
+        `rows` are those that made the policy.
         """
-        recipe = self.recipe
-        policy = self.cast.policies[number]
-        judging = Judging(measure.pool_judging(recipe), self.cast, self.complete, number, number + 1)
-        asking = measure.pool_sampling(recipe)
-        prompts = {prompt.id: prompt for prompt in self.pools}
-        sampling = respond.respond(
-            self.cast.player(policy), self.pools, asking, round=number, artifact="eval_responses"
+        recipe, number = round.recipe, round.number
+        policy = round.cast.policies[number]
+        judging = Judging(pool_judging(recipe), round.cast, round.complete, number, number + 1)
+        asked = answering(
+            round.cast.player(policy), self.pools, pool_sampling(recipe), round=number, artifact="eval_responses"
         )
-        responses = self.complete(sampling)
+        responses = round.complete(asked)
         inputs = {"pools": self.pools.digest, "responses": responses.digest}
-
-        def score(prompts: Mapping[str, Prompt], answers: Sequence[Response], artifact: str, **made_from: str) -> Any:
-            return judging.judge(prompts, answers, made_from, artifact)
-
-        judgments = score(prompts, distinct(responses), "eval_judgments", **inputs)
-        frozen_judgments = score(
-            {row.prompt.id: row.prompt for row in self.frozen},
-            [row.response for row in self.frozen],
-            "frozen_judgments",
-            frozen=self.frozen.digest,
-        )
-        pool_rows = PoolRows(self.pools, responses, judgments)
-        steering, locked = measure.apart(self.frozen)
-        scrutiny = self.scrutiny.ask(number, pool_rows, judging, steering, rows.judgments)
-        side = self.side.measure(number, policy)
-        likelihood_rows = self._likelihoods(number, prompts, responses, inputs) if number else {}
-        self.initial = self.initial or pool_rows
-        start = self.cast.start_of(number)
-        previous, previous_digest = self.pool_rows[start] if number else (None, "")
-        earlier_judgments = [self.frozen_judgments[0], self.frozen_judgments[start]] if number else []
+        prompts = by_id(self.pools)
+        now = PoolRows(self.pools, responses, judging.judge(prompts, distinct(responses), inputs, "eval_judgments"))
+        labelled = {row.prompt.id: row.prompt for row in self.frozen}
+        answers = [row.response for row in self.frozen]
+        again = judging.judge(labelled, answers, {"frozen": self.frozen.digest}, "frozen_judgments")
+        steering, locked = apart(self.frozen)
+        self.pool_rows.append(now)
+        self.frozen_judgments.append(again)
+        before = round.cast.start_of(number)
         evidence = Evidence(
             round=number,
             policy=policy.digest,
-            pools=pool_rows,
-            initial=self.initial,
+            pools=now,
+            initial=self.pool_rows[0],
             frozen=steering,
-            frozen_judgments=measure.about(steering, frozen_judgments),
-            likelihoods=likelihood_rows,
+            frozen_judgments=about(steering, again),
             round_prompts=rows.prompts,
             round_responses=rows.responses,
             round_judgments=rows.judgments,
             round_meta=rows.metas,
             round_pairs=rows.pairs,
             round_drops=rows.drops,
-            training=training,
-            verifier=self.verifier,
-            previous=previous,
-            frozen_judgments_previous=measure.about(steering, earlier_judgments[-1]) if earlier_judgments else (),
-            frozen_judgments_initial=measure.about(steering, earlier_judgments[0]) if earlier_judgments else (),
+            training=round.facts()["metrics"],
+            verifier=round.verifier,
+            previous=self.pool_rows[before] if number else None,
+            frozen_judgments_previous=about(steering, self.frozen_judgments[before]) if number else (),
+            frozen_judgments_initial=about(steering, self.frozen_judgments[0]) if number else (),
             locked=locked,
-            locked_judgments=measure.about(locked, frozen_judgments),
-            **scrutiny.fields,
-            **side.fields,
+            locked_judgments=about(locked, again),
+            **self.watch.ask(round, now, judging, steering, rows.judgments),
+            **self.side.measure(round, policy),
+            likelihoods=_likelihoods(round, prompts, responses, inputs) if number else {},
         )
-        self.initial_digest = self.initial_digest or judgments.digest
-        sealed = [responses, judgments, self.frozen, frozen_judgments, *likelihood_rows.values()]
-        sealed += [rows.prompts, rows.responses, rows.judgments, rows.metas, rows.pairs, rows.drops]
-        sealed += earlier_judgments
-        digests = [*(part.digest for part in sealed), self.initial_digest, previous_digest, policy.digest]
-        digests += [*scrutiny.digests, *side.digests, *(digest for _, digest in self.pool_rows)]
-        work = measure.measure(evidence, made_from=digests, verifier=recipe.measure.verifier)
-        measured = self.complete(work)
-        self.pool_rows.append((pool_rows, judgments.digest))
-        self.frozen_judgments.append(frozen_judgments)
-        return measured
+        return round.complete(all_metrics(evidence, verifier=recipe.measure.verifier))
 
-    def _likelihoods(
-        self, number: int, prompts: Mapping[str, Prompt], responses: Sequence[Response], inputs: Mapping[str, str]
-    ) -> dict[str, Rows[Likelihood]]:
-        """The policy's own answers under itself, the policy it was trained from and the start policy.
 
-        On the report pool, and on the gate pool where a rule of the gates asks for a KL there.
-        """
-        gated = {rule.pool for rule in self.recipe.gates.rules if rule.metric.startswith("kl_")}
-        asked = {"report", *(gated & {"gate"})}
-        answers = [response for response in responses if prompts[response.prompt_id].pool in asked]
-        made_from = {**inputs, "asked": ",".join(sorted(asked))} if len(asked) > 1 else inputs
-        policies = self.cast.policies
-        found = {}
-        for name, policy in {
-            "policy": policies[number],
-            "previous": policies[self.cast.start_of(number)],
-            "initial": policies[0],
-        }.items():
-            work = likelihoods.likelihoods(
-                self.cast.player(policy),
+def _likelihoods(
+    round: Round, prompts: Mapping[str, Prompt], responses: Sequence[Response], inputs: Mapping[str, str]
+) -> dict[str, Rows[Likelihood]]:
+    """The policy's own answers under itself, the policy it was trained from and the start policy.
+
+    On the report pool, and on the gate pool where a rule of the gates asks for a KL there.
+    """
+    gated = {rule.pool for rule in round.recipe.gates.rules if rule.metric.startswith("kl_")}
+    asked = {"report", *(gated & {"gate"})}
+    answers = [response for response in responses if prompts[response.prompt_id].pool in asked]
+    made_from = {**inputs, "asked": ",".join(sorted(asked))} if len(asked) > 1 else inputs
+    policies, number = round.cast.policies, round.number
+    compared = {"policy": number, "previous": round.cast.start_of(number), "initial": 0}
+    return {
+        name: round.complete(
+            likelihoods(
+                round.cast.player(policies[of]),
                 prompts,
                 answers,
-                self.recipe.generate,
+                round.recipe.generate,
                 made_from=made_from,
                 round=number,
                 artifact=f"likelihoods_{name}",
             )
-            found[name] = self.complete(work)
-        return found
+        )
+        for name, of in compared.items()
+    }

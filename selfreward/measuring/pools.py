@@ -1,4 +1,4 @@
-"""Stage: what a policy is worth, from samples on the frozen pools and from the rows that made it."""
+"""The frozen pools: how they are sampled and scored, the same in every round, and the work that measures them."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -56,8 +56,8 @@ def about(frozen: Sequence[Labelled], judgments: Sequence[Judgment]) -> list[Jud
     return [row for row in judgments if row.response_id in ids]
 
 
-def measure(evidence: Evidence, *, made_from: Sequence[str], verifier: str) -> Work[Evidence, Measurement]:
-    """Work that computes every metric. `made_from` are the digests of all rows in the evidence."""
+def all_metrics(evidence: Evidence, *, verifier: str) -> Work[Evidence, Measurement]:
+    """Work that computes every metric of the evidence, graded by the verifier of this name."""
 
     def compute(chunk: Sequence[Evidence], index: int) -> Iterable[Measurement]:
         return measure_all(chunk[0])
@@ -69,7 +69,7 @@ def measure(evidence: Evidence, *, made_from: Sequence[str], verifier: str) -> W
         made_from={
             "version": VERSION,
             "round": evidence.round,
-            "inputs": list(made_from),
+            "evidence": evidence.digest,
             "verifier": verifier,
             "metrics": fingerprint(),
         },

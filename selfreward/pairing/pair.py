@@ -4,52 +4,101 @@ Scores come from the judgments, or from the likelihoods of the answers under the
 grades come from the verifier, gold answers from the source. Then labels are softened (CREAM) and other pairs mixed in.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from selfreward.engines.chat import ChatRenderer, load_renderer
 from selfreward.judging.scoring.answers import score_answers
-from selfreward.judging.scoring.pointwise import distinct, shuffle_within_prompts
+from selfreward.judging.scoring.battles import hold_battles
+from selfreward.judging.scoring.pointwise import shuffle_within_prompts
 from selfreward.judging.scoring.score import Score
 from selfreward.judging.scoring.soft_labels import soft_labels
 from selfreward.pairing.answers import Known, answer_pairs, load_rule
 from selfreward.pairing.consistency import Consistency, compare_rankings, soften
 from selfreward.pairing.implicit_reward import implicit_rewards, sums
+from selfreward.pairing.judgments import judgment_pairs
 from selfreward.pairing.mixing import EXTERNAL, mix
+from selfreward.pairing.reference import questions, refer, too_long
 from selfreward.recipe import Recipe
-from selfreward.records import Comparison, Drop, Judgment, Likelihood, Pair, Prompt, Response, Rows, seed_for, stable_id
+from selfreward.records import (
+    Comparison,
+    Drop,
+    Judgment,
+    Likelihood,
+    MetaJudgment,
+    Pair,
+    Prompt,
+    Response,
+    Rows,
+    by_id,
+    distinct,
+    seed_for,
+    stable_id,
+)
 from selfreward.roles import likelihoods
 from selfreward.roles.cast import Cast, Policy
+from selfreward.roles.round import Round
 from selfreward.store.given import given
-from selfreward.store.run import Run, Work
 from selfreward.tasks.pairs_file import ExternalPair, read_pairs
-from selfreward.tasks.source import Source
 from selfreward.tasks.verifiers import grade
-from selfreward.tasks.verifiers.protocol import Grade, Verifier
+from selfreward.tasks.verifiers.protocol import Grade
 
-Complete = Callable[[Work[Any, Any]], Rows[Any]]
+
+def pair(
+    round: Round,
+    prompts: Rows[Prompt],
+    responses: Rows[Response],
+    judgments: Rows[Judgment],
+    metas: Rows[MetaJudgment],
+    refused: Sequence[Drop],
+) -> tuple[Rows[Pair], Rows[Drop]]:
+    """Answer pairs and judgment pairs with their reference log-probabilities; every drop with its reason.
+
+    `refused` are the prompts that were not let through, so that one artifact names all that fell away.
+    """
+    recipe, number = round.recipe, round.number
+    preferences = Preferences(round, prompts, responses)
+    selected, drops = preferences.pairs(judgments)
+    if recipe.meta.enabled:
+        standings, summary = hold_battles(metas, recipe.meta)
+        about_judgments, more = judgment_pairs(
+            judgments, standings, summary, recipe.meta, answer_pairs=len(selected), seed=preferences.seed
+        )
+        selected, drops = [*selected, *about_judgments], [*drops, *more]
+    mixed, outside = preferences.mixed_in(selected)
+    selected = [*selected, *mixed]
+    asked = {**by_id(prompts), **outside}
+    fresh = [one for one in selected if not one.prompt_token_ids]
+    shown = questions(fresh, asked, by_id(responses), by_id(judgments), recipe.generate, recipe.judge)
+    inputs = {"responses": responses.digest, "judgments": judgments.digest, "metas": metas.digest}
+    longest = recipe.train.max_length
+    reference = round.role(recipe.train.reference)
+    pairs = round.complete(refer(reference, selected, shown, max_length=longest, made_from=inputs, round=number))
+    drops = [*refused, *drops, *too_long(selected, pairs, longest)]
+    return pairs, round.complete(given(number, "dropped", Drop, drops, {**inputs, "pairs": pairs.digest}))
 
 
 @dataclass
 class Preferences:
-    """One round's pairing. `complete` seals what is computed on the way."""
+    """The round's own answer pairs, and those that are mixed in."""
 
-    recipe: Recipe
-    source: Source
-    verifier: Verifier | None
-    artifacts: Run
-    cast: Cast
-    complete: Complete
-    number: int
+    round: Round
     prompts: Rows[Prompt]
     responses: Rows[Response]
     _likelihoods: dict[str, Rows[Likelihood]] = field(default_factory=dict)
 
     @property
+    def recipe(self) -> Recipe:
+        return self.round.recipe
+
+    @property
+    def cast(self) -> Cast:
+        return self.round.cast
+
+    @property
     def seed(self) -> int:
-        return seed_for(self.recipe.seed, "pairs", self.number)
+        return seed_for(self.recipe.seed, "pairs", self.round.number)
 
     @cached_property
     def _renderer(self) -> ChatRenderer:
@@ -76,11 +125,20 @@ class Preferences:
         margins = self._margins([*self._complete_answers, *gold.values()])
         known = Known(self._grades(), margins, gold, _sources(judgments), self._preferences())
         pairs, drops = answer_pairs(
-            self.prompts, self.responses, scores, recipe, seed=self.seed, source=source, round=self.number, known=known
+            self.prompts,
+            self.responses,
+            scores,
+            recipe,
+            seed=self.seed,
+            source=source,
+            round=self.round.number,
+            known=known,
         )
         pairs, softened = soften(pairs, consistency, recipe, first=first)
         if recipe.consistency != "none":
-            self.complete(given(self.number, "consistency", Consistency, consistency, {"pairs": recipe.consistency}))
+            self.round.complete(
+                given(self.round.number, "consistency", Consistency, consistency, {"pairs": recipe.consistency})
+            )
         return pairs, [*dropped, *drops, *softened]
 
     def mixed_in(self, own: Sequence[Pair]) -> tuple[list[Pair], dict[str, Prompt]]:
@@ -90,8 +148,8 @@ class Preferences:
             return [], {}
         given_pairs = read_pairs(recipe.external) if recipe.external else []
         # Not what a gate rolled back: its pairs made a policy that nobody goes on from.
-        lineage = self.cast.lineage(self.number)
-        earlier = {number: self.artifacts.read(number, "pairs", Pair) for number in lineage}
+        lineage = self.cast.lineage(self.round.number)
+        earlier = {number: self.round.artifacts.read(number, "pairs", Pair) for number in lineage}
         chosen = mix(
             [pair for pair in own if pair.kind == "answer"],
             earlier if recipe.earlier_share else {},
@@ -106,7 +164,7 @@ class Preferences:
         if self.recipe.pairs.label == "hard":
             return None
         asked = "model_judgments" if self.recipe.judge.source == "verifier_then_model" else "judgments"
-        comparisons = self.artifacts.read(self.number, f"{asked}_comparisons", Comparison)
+        comparisons = self.round.artifacts.read(self.round.number, f"{asked}_comparisons", Comparison)
         return soft_labels(comparisons, self.recipe.judge.pairwise.clamp)
 
     def _judged_scores(self, judgments: Sequence[Judgment]) -> tuple[dict[str, Score], list[Drop]]:
@@ -117,7 +175,7 @@ class Preferences:
 
     def _implicit_scores(self) -> tuple[dict[str, Score], dict[str, Score] | None]:
         """Scores by the round's policy and by the one before it; None where nothing came before."""
-        policies, number = self.cast.policies, self.number
+        policies, number = self.cast.policies, self.round.number
         reference = self.cast.resolve(self.recipe.pairs.implicit_reference, number)
         start = self.cast.start_of(number)
         current = policies[start]
@@ -139,7 +197,7 @@ class Preferences:
         """Summed log-probabilities under the training's reference, where a filter asks for them."""
         if self.recipe.pairs.filters.min_logprob_margin is None:
             return {}
-        reference = self.cast.resolve(self.recipe.train.reference, self.number)
+        reference = self.cast.resolve(self.recipe.train.reference, self.round.number)
         return dict(sums(self._under("margin", reference, answers)))
 
     def _under(self, name: str, policy: Policy, answers: Sequence[Response]) -> Rows[Likelihood]:
@@ -157,10 +215,10 @@ class Preferences:
                     "responses": self.responses.digest,
                     "answers": asked,
                 },
-                round=self.number,
+                round=self.round.number,
                 artifact=f"round_likelihoods_{name}",
             )
-            self._likelihoods[key] = self.complete(work)
+            self._likelihoods[key] = self.round.complete(work)
         return self._likelihoods[key]
 
     def _grades(self) -> dict[str, Grade]:
@@ -171,14 +229,14 @@ class Preferences:
         if not (asked or by_answer or filters.verifier_conflict):
             return {}
         work = grade.grade(
-            self.verifier,
+            self.round.verifier,
             self.recipe.measure.verifier,
             {prompt.id: prompt for prompt in self.prompts},
             self._complete_answers,
             made_from={"prompts": self.prompts.digest, "responses": self.responses.digest},
-            round=self.number,
+            round=self.round.number,
         )
-        return {row.id: row.grade for row in self.complete(work)}
+        return {row.id: row.grade for row in self.round.complete(work)}
 
     def _gold(self) -> dict[str, Response]:
         """The given answers as responses, by prompt id, in the tokens that the model would have sampled."""
@@ -195,7 +253,7 @@ class Preferences:
                 seed=0,
                 template="gold",
             )
-            for prompt_id, text in self.source.gold(self.prompts).items()
+            for prompt_id, text in self.round.source.gold(self.prompts).items()
         }
 
     def _external(self, row: ExternalPair) -> Pair:

@@ -7,13 +7,19 @@ from selfreward.recipe import GenerateRecipe, as_dict
 from selfreward.records import Prompt, Response, Rows, seed_for, stable_id
 from selfreward.roles import generator, version
 from selfreward.roles.cast import Player
+from selfreward.roles.round import Round
 from selfreward.store.given import chunked
 from selfreward.store.run import Work
 
 VERSION = 1
 
 
-def respond(
+def respond(round: Round, prompts: Rows[Prompt]) -> Rows[Response]:
+    """The round's own answers: K of its policy to every prompt."""
+    return round.complete(answering(round.role("policy"), prompts, round.recipe.generate, round=round.number))
+
+
+def answering(
     player: Player, prompts: Rows[Prompt], recipe: GenerateRecipe, *, round: int, artifact: str = "responses"
 ) -> Work[Prompt, Response]:
     """Work that yields `recipe.samples` Responses per prompt, equal texts included."""

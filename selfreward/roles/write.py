@@ -4,6 +4,7 @@ Each request shows `seed_examples` prompts of the source and `written_examples` 
 before, in an order of its own; in the first round, which has none of these, seed prompts take their place.
 """
 
+import builtins
 import random
 from collections.abc import Iterator, Sequence
 from math import ceil
@@ -11,16 +12,54 @@ from typing import Any
 
 from selfreward.engines.protocol import Completion, Request
 from selfreward.recipe import WriterRecipe, as_dict
-from selfreward.records import Drop, Message, Prompt, Response, seed_for, stable_id
+from selfreward.records import Drop, Message, Prompt, Response, Rows, seed_for, stable_id
 from selfreward.roles import prompt_writer, version
 from selfreward.roles.cast import Player
+from selfreward.roles.round import Round
 from selfreward.roles.unreadable import Unreadable
-from selfreward.store.given import chunked
+from selfreward.store.given import chunked, given
 from selfreward.store.run import Work
 from selfreward.tasks.filters import filter_prompts
 from selfreward.tasks.source import by_pool, prompt_id
 
 VERSION = 1
+
+
+def draw_prompts(round: Round, measured: Sequence[Prompt]) -> tuple[Rows[Prompt], list[Drop]]:
+    """The round's prompts, drawn, and a share written by the model itself; with what was refused and why.
+
+    What the filters took is made up from the source, so that every round has as many prompts. None of `measured`, on
+    which policies are measured, is among them.
+    """
+    recipe, source, number = round.recipe.prompts, round.source, round.number
+    chosen: dict[str, Any] = as_dict(recipe) | {"writer": settings(recipe.writer)}
+    determined_by: dict[str, Any] = {"prompts": chosen, "seed": round.recipe.seed}
+    written: list[Prompt] = []
+    drops: list[Drop] = []
+    wanted = builtins.round(recipe.per_round * recipe.writer.share)
+    if wanted:
+        work = write_prompts(
+            round.role(recipe.writer.model),
+            source.examples(),
+            _written_before(round),
+            recipe.writer,
+            wanted,
+            round=number,
+        )
+        replies = round.complete(work)
+        drawn = source.training(number, recipe.per_round)
+        written, drops = select(replies, drawn, measured, recipe.writer, wanted, overlap_words=source.overlap_words)
+        determined_by["written"] = replies.digest
+    drawn = source.training(number, recipe.per_round - len(written))
+    return round.complete(given(number, "prompts", Prompt, [*drawn, *written], determined_by)), drops
+
+
+def _written_before(round: Round) -> list[str]:
+    """What the model wrote in the round before, in the order in which it stands there."""
+    if round.number == 1:
+        return []
+    before = round.artifacts.read(round.number - 1, "prompts", Prompt)
+    return [prompt.text for prompt in before if prompt.source == "self"]
 
 
 def write_prompts(

@@ -18,8 +18,11 @@ from selfreward.errors import StoreError
 from selfreward.store.files import ADVICE, disk_error, fsync_directory, make_durable, on_disk, remove, write_durably
 from selfreward.store.seals import Seal, Stamp, damage, digest_files, directory_digest, read_seal, seal_path, write_seal
 
+Build = Callable[[Path, Path], Mapping[str, Any]]
+"""`build(out, scratch)` fills a fresh `out` and returns facts for the seal."""
 
-def build_directory(path: Path, wanted: Stamp, build: Callable[[Path, Path], Mapping[str, Any]]) -> Seal:
+
+def build_directory(path: Path, wanted: Stamp, build: Build) -> Seal:
     """Build, seal and name the directory `path`, going on from the scratch directory of a killed attempt."""
     scratch = path.with_name(f"{path.name}.scratch")
     begun = path.with_name(f"{path.name}.begun.json")

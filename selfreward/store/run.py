@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
 from selfreward.store.chunks import UnfinishedArtifact
-from selfreward.store.directories import build_directory, land_directory
+from selfreward.store.directories import Build, build_directory, land_directory
 from selfreward.store.files import digest_bytes, link_or_copy, on_disk, remove, write_durably
 from selfreward.store.seals import Seal, Stamp, refuse_other, seal_path, stamp, write_seal
 from selfreward.store.sharing import SharedStore, link_tree
@@ -85,7 +85,7 @@ class Run(RunView):
         round: int,
         artifact: str,
         made_from: Mapping[str, Any],
-        build: Callable[[Path, Path], Mapping[str, Any]],
+        build: Build,
     ) -> Path:
         """The directory of the artifact. `build(out, scratch)` fills a fresh `out` and returns facts for the seal.
 

@@ -8,6 +8,7 @@ import dataclasses
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,65 @@ from selfreward.engines.chat import load_renderer
 from selfreward.engines.checkpoints import FULL_PRECISION, weights_digest
 from selfreward.errors import HandOffError, TrainingError
 from selfreward.recipe import Recipe, as_dict
-from selfreward.records import Checkpoint, Drop, Pair, seed_for
+from selfreward.records import Checkpoint, Drop, Pair, Rows, seed_for
 from selfreward.roles import generator
 from selfreward.roles.cast import Player, Policy
+from selfreward.roles.round import Round
+from selfreward.store.directories import Build
 from selfreward.store.files import relative_files
 from selfreward.tasks.source import Source
 from selfreward.training.jobs import Job
 
 VERSION = 1
 
-Build = Callable[[Path, Path], Mapping[str, Any]]
+Told = Callable[[int, int, float], None]
+"""Called with (round, step, loss) at every step of a training."""
 
 
-def train(
+def train(round: Round, pairs: Rows[Pair], told: Told) -> None:
+    """The next policy, from this round's start against the recipe's reference. Raises TrainingError without pairs."""
+    start = round.role("policy")
+    reference = round.cast.resolve(round.recipe.train.reference, round.number)
+    with round.progress.stage(f"round {round.number}: train") as stage:
+
+        def show(step: int, total: int, loss: float) -> None:
+            stage.reach(step, total, loss)
+            told(round.number, step, loss)
+
+        build = building(
+            round.recipe,
+            start,
+            reference,
+            pairs,
+            round.source,
+            round=round.number,
+            progress=show,
+            say=round.say,
+            drops=() if pairs else round.artifacts.read(round.number, "dropped", Drop),
+            note=partial(round.artifacts.note, "training memory", round.number, "checkpoint"),
+        )
+
+        def build_alone(out: Path, scratch: Path) -> Mapping[str, Any]:
+            # Only where something is really trained: waking an engine costs its weights' reload.
+            round.cast.rest()
+            return build(out, scratch)
+
+        round.checkpoint(made_from(round.recipe, start, reference, pairs.digest, round.number), build_alone)
+
+
+def adopt(round: Round, start: Policy) -> None:
+    """Round 0: the start policy is copied, so that a run owns all that it needs."""
+
+    def build(out: Path, scratch: Path) -> Mapping[str, Any]:
+        _copy_model(start.directory, out)
+        return dataclasses.asdict(
+            Checkpoint(round=0, digest=start.digest, parent="", reference="", method="start", steps=0, pairs=0)
+        )
+
+    round.checkpoint({"start": start.digest, "text_files": start.text_files}, build)
+
+
+def building(
     recipe: Recipe,
     start: Player,
     reference: Policy,
@@ -138,18 +185,6 @@ def made_from(recipe: Recipe, start: Player, reference: Policy, pairs: str, roun
     copy = start.policy.directory / FULL_PRECISION
     # Two policies may round to one checkpoint and still go on differently.
     return {**facts, FULL_PRECISION: weights_digest(copy)} if copy.is_dir() else facts
-
-
-def adopt(directory: Path, digest: str) -> Build:
-    """What makes round 0's checkpoint: the start policy, copied, so that a run owns all that it needs."""
-
-    def build(out: Path, scratch: Path) -> Mapping[str, Any]:
-        _copy_model(directory, out)
-        return dataclasses.asdict(
-            Checkpoint(round=0, digest=digest, parent="", reference="", method="start", steps=0, pairs=0)
-        )
-
-    return build
 
 
 def _copy_model(directory: Path, out: Path) -> None:

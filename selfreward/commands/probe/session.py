@@ -24,8 +24,8 @@ from selfreward.measuring.probes.drive import drive
 from selfreward.measuring.probes.questions import Questions
 from selfreward.progress import Progress
 from selfreward.records import Judgment, Labelled, Measurement, Response, Rows, stable_id
-from selfreward.roles import respond
 from selfreward.roles.cast import Cast, Player
+from selfreward.roles.respond import answering
 from selfreward.store.run import Work
 from selfreward.tasks.verifiers.protocol import Verifier, load_verifier
 
@@ -124,7 +124,7 @@ def _about_prompts(
     if not families:
         return
     prompts = Rows(asked.prompts, asked.name)
-    work = respond.respond(player, prompts, pool_sampling(model.recipe), round=0, artifact="responses")
+    work = answering(player, prompts, pool_sampling(model.recipe), round=0, artifact="responses")
     responses: Rows[Response] = complete(work)
     judgments: Sequence[Judgment] = []
     if "judge" in families:
