@@ -193,7 +193,7 @@ def stage_rows(tmp_path, chunk):
     answers = [response(f"r{n}", item.task.text, item.response) for n, item in enumerate(pool)]
     recipe = JudgeRecipe(adaptive=AdaptiveRecipe(enabled=True, cap=4, tolerance=0.0))
     who = player(tmp_path, chunk=chunk)
-    first = rows_of(judge(who, prompts, answers, first_pass(recipe), made_from={}, round=1))
+    first = rows_of(judge_pointwise(who, prompts, answers, first_pass(recipe), made_from={}, round=1))
     further = judge_further(who, prompts, answers, first, recipe, round=1, artifact="further")
     return first, rows_of(further), further
 

@@ -164,7 +164,7 @@ def further(engine: Any, chunk: int = 768) -> tuple[Rows[Judgment], Rows[Judgmen
     prompts, answers = pool(120)
     recipe = JudgeRecipe(adaptive=AdaptiveRecipe(enabled=True, tolerance=0.0), sampling=SamplingRecipe(1.6))
     who = player(engine, chunk)
-    first = rows_of(judge(who, prompts, answers, first_pass(recipe), made_from={}, round=1))
+    first = rows_of(judge_pointwise(who, prompts, answers, first_pass(recipe), made_from={}, round=1))
     return first, rows_of(judge_further(who, prompts, answers, first, recipe, round=1, artifact="further"))
 
 

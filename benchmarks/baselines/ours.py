@@ -19,7 +19,7 @@ from baselines.workload import quality
 from selfreward.commands.environment import environment
 from selfreward.commands.preflight import preflight
 from selfreward.engines.handoff import HandOffReport
-from selfreward.loop import iterate
+from selfreward.loop import Course, begin, iterate
 from selfreward.progress import Progress
 from selfreward.recipe.read import build_recipe
 from selfreward.records import Pair, Prompt, Response
