@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from judging_factory import judgment, player, prompt, response, rows_of
 
 from selfreward.judging.adaptive import first_pass, judge_further
+from selfreward.judging.pointwise import judge_pointwise
 from selfreward.judging.scoring.adaptive import Constants, estimate, next_questions, posteriors, shrunken
 from selfreward.judging.scoring.answers import score_answers
 from selfreward.judging.scoring.pointwise import aggregate

@@ -22,6 +22,7 @@ from selfreward.errors import EngineError
 from selfreward.judging.adaptive import first_pass, judge_further
 from selfreward.judging.expected import judge_expected
 from selfreward.judging.pairwise import compare_answers
+from selfreward.judging.pointwise import judge_pointwise
 from selfreward.judging.prompts.pairwise import LABELS
 from selfreward.judging.scoring.expected import SCORE_WORDS
 from selfreward.recipe import AdaptiveRecipe, EngineRecipe, JudgeRecipe, ModelRecipe, SamplingRecipe, VllmRecipe
