@@ -61,6 +61,15 @@ class RunView:
 
     def read(self, round: int, artifact: str, record: type[Row]) -> list[Row]:
         """The rows of a finished artifact. Raises StoreError if it is not finished, or torn or edited since."""
+        path = self.directory(round) / f"{artifact}.jsonl"
+        lines = enumerate(self._lines(round, artifact), start=1)
+        return [from_line(record, line, f"{path}:{number}") for number, line in lines]
+
+    def plain(self, round: int, artifact: str) -> list[dict[str, Any]]:
+        """The same rows as JSON objects, of whatever kind they are."""
+        return [json.loads(line) for line in self._lines(round, artifact)]
+
+    def _lines(self, round: int, artifact: str) -> list[str]:
         path, seal = self.directory(round) / f"{artifact}.jsonl", self._finished(round, artifact)
         if not path.is_file():
             raise damaged(path, seal_path(path.parent, artifact), f"{path} is missing")
@@ -70,7 +79,7 @@ class RunView:
         if digest_bytes(data) != seal.digest or len(lines) != seal.rows:
             reason = f"{path} has {len(lines)} rows and other bytes than were sealed ({seal.rows} rows)"
             raise damaged(path, seal_path(path.parent, artifact), reason)
-        return [from_line(record, line.decode(), f"{path}:{number}") for number, line in enumerate(lines, start=1)]
+        return [line.decode() for line in lines]
 
     def read_directory(self, round: int, artifact: str = "checkpoint") -> Path:
         """The path of a finished directory whose every file is what was sealed. Raises StoreError otherwise."""
