@@ -34,7 +34,7 @@ from selfreward.commands.preflight import SANDBOX_SEEDS
 from selfreward.commands.run import run
 from selfreward.engines.checkpoints import FULL_PRECISION
 from selfreward.progress import Progress
-from selfreward.recipe import LoraRecipe, ModelRecipe, TrainRecipe
+from selfreward.recipe import DpoRecipe, LoraRecipe, ModelRecipe, TrainRecipe
 from selfreward.recipe.read import load_recipe
 from selfreward.records import Pair
 from selfreward.store.results import Store
@@ -119,7 +119,7 @@ def margin(values: Sequence[float], start: Sequence[float]) -> float:
 
 
 def report(root: Path, start: Path, pairs: list[Pair], learning_rate: float, count: int) -> None:
-    recipe = TrainRecipe(learning_rate=learning_rate, nll=0.0, lora=LoraRecipe(rank=8, alpha=16), max_length=512)
+    recipe = DpoRecipe(learning_rate=learning_rate, nll=0.0, lora=LoraRecipe(rank=8, alpha=16), max_length=512)
     half, single = ModelRecipe(device="cpu", dtype="bfloat16"), ModelRecipe(device="cpu")
     kept = rounds(start, root / "kept", pairs, half, recipe, count)
     rounding = dataclasses.replace(recipe, accumulate="checkpoint_precision")

@@ -26,7 +26,7 @@ from selfreward.engines.protocol import Engine, Request
 from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.judging.scoring.adaptive import estimate, next_questions, shrunken
 from selfreward.measuring.stats.clustered import clustered_mean, nested_paired_difference
-from selfreward.recipe import AdaptiveRecipe, EngineRecipe, GenerateRecipe, JudgeRecipe, ModelRecipe
+from selfreward.recipe import AdaptiveRecipe, GenerateRecipe, JudgeRecipe, ModelRecipe, TransformersRecipe
 from selfreward.records import Judgment, Message, Prompt, seed_for, stable_id
 from selfreward.roles.unreadable import Unreadable
 from selfreward.tasks.sandbox.oracle import oracle_score
@@ -178,10 +178,10 @@ def main() -> None:
         "--models", nargs="+", default=MODELS, help="seed models; the defaults were tuned on the three that ship"
     )
     arguments = parser.parse_args()
-    recipe = AdaptiveRecipe(enabled=True)
+    recipe = AdaptiveRecipe()
     if arguments.literal:
-        recipe = AdaptiveRecipe(enabled=True, tolerance=0.0, own_noise=False)
-    engine = build_engine(ModelRecipe(), EngineRecipe())
+        recipe = AdaptiveRecipe(tolerance=0.0, own_noise=False)
+    engine = build_engine(ModelRecipe(), TransformersRecipe())
     differences: dict[tuple[str, str, str], float] = {}
     kept: list[dict[str, float]] = []
     print(f"K = {arguments.samples}, cap {recipe.cap}, first {recipe.first}, z {recipe.z}; gaps in oracle points")

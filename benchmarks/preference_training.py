@@ -32,7 +32,7 @@ from trl.trainer.dpo_trainer import DPOTrainer
 
 from selfreward.commands.preflight import SANDBOX_SEEDS
 from selfreward.engines.chat import load_renderer
-from selfreward.recipe import ModelRecipe, TrainRecipe
+from selfreward.recipe import DpoRecipe, ModelRecipe
 from selfreward.records import Pair
 from selfreward.training import session
 from selfreward.training.preference import preference_trainer
@@ -97,7 +97,7 @@ class OnTokenIds(DPOTrainer):
 
 def trl_side(pairs: Sequence[Pair], scratch: Path, threads: int, precompute: bool) -> DPOTrainer:
     """TRL on the same token ids, in the same order and batches."""
-    recipe = TrainRecipe(batch_size=len(pairs), micro_batch_size=len(pairs), beta=0.1, nll=0.0)
+    recipe = DpoRecipe(batch_size=len(pairs), micro_batch_size=len(pairs), beta=0.1, nll=0.0)
     known = session.arguments(recipe, MODEL, scratch, 0, threads)
     for name in ("train_sampling_strategy", "remove_unused_columns"):
         known.pop(name)
@@ -120,7 +120,7 @@ def trl_side(pairs: Sequence[Pair], scratch: Path, threads: int, precompute: boo
 
 
 def our_side(pairs: Sequence[Pair], scratch: Path, threads: int, share: bool) -> DPOTrainer:
-    recipe = TrainRecipe(batch_size=len(pairs), micro_batch_size=len(pairs), beta=0.1, nll=0.0)
+    recipe = DpoRecipe(batch_size=len(pairs), micro_batch_size=len(pairs), beta=0.1, nll=0.0)
     settings = DPOConfig(
         **session.arguments(recipe, MODEL, scratch, 0, threads),
         beta=0.1,

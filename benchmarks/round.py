@@ -42,9 +42,9 @@ LEVERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "without one engine": (("one engine",), ()),
     "without deduplication": ((), ("generate.deduplicate=false",)),
     "with prefix-shared training": ((), ("train.prefix_sharing=always",)),
-    "with adaptive N": ((), ("judge.adaptive.enabled=true", "judge.adaptive.cap={judgments}")),
-    "with adaptive N, in waves": (("no barrier",), ("judge.adaptive.enabled=true", "judge.adaptive.cap={judgments}")),
-    "with one rationale, expected score": ((), ("judge.protocol=hybrid", "judge.samples=1")),
+    "with adaptive N": ((), ("judge.aggregate=adaptive", "judge.aggregate.cap={judgments}")),
+    "with adaptive N, in waves": (("no barrier",), ("judge.aggregate=adaptive", "judge.aggregate.cap={judgments}")),
+    "with one rationale, expected score": ((), ("judge.reading=rationale", "judge.aggregate.samples=1")),
 }
 """Name -> what is taken away in the worker, and recipe keys."""
 
@@ -58,14 +58,14 @@ def ours(root: Path, name: str, size: Size, repeats: int, engine: str) -> Timed:
         f"model.path={MODEL}",
         "model.device=cpu",
         f"engine.kind={engine}",
-        *(["engine.vllm.in_process=true", "engine.vllm.memory_share=0.02"] if engine == "vllm" else []),
+        *(["engine.in_process=true", "engine.memory_share=0.02"] if engine == "vllm" else []),
         # One chunk a stage, as the baselines ask everything at once; a kill would cost the stage in progress.
         "engine.chunk=100000",
         f"prompts.per_round={size.prompts}",
         f"generate.samples={size.answers}",
         f"generate.sampling.temperature={TEMPERATURE['generate']}",
-        f"judge.samples={size.judgments}",
-        f"judge.sampling.temperature={TEMPERATURE['judge']}",
+        f"judge.aggregate.samples={size.judgments}",
+        f"judge.reading.sampling.temperature={TEMPERATURE['judge']}",
         f"train.beta={TRAINING['beta']}",
         f"train.learning_rate={TRAINING['learning_rate']}",
         f"train.epochs={TRAINING['num_train_epochs']}",
@@ -75,8 +75,8 @@ def ours(root: Path, name: str, size: Size, repeats: int, engine: str) -> Timed:
         "measure.frozen=0",
         "measure.judge_samples=1",
     ]
-    if "judge.samples=1" in keys or any("adaptive" in key for key in keys):
-        recipe = [key for key in recipe if not key.startswith("judge.samples=")]
+    if "judge.aggregate.samples=1" in keys or any("adaptive" in key for key in keys):
+        recipe = [key for key in recipe if not key.startswith("judge.aggregate.samples=")]
     recipe += [key.format(judgments=size.judgments) for key in keys]
     folder = root / "".join(letter if letter.isalnum() else "-" for letter in name)
     arguments = [str(folder), json.dumps(list(away)), *recipe]

@@ -7,7 +7,7 @@ import yaml
 from selfreward.commands.preflight import model_directory
 from selfreward.engines import build_engine
 from selfreward.engines.checkpoints import weights_digest
-from selfreward.recipe import EngineRecipe, ModelRecipe
+from selfreward.recipe import ModelRecipe, ScriptedRecipe, TransformersRecipe
 from selfreward.records import Comparison, Judgment, Message, Prompt, Response, Rows
 from selfreward.roles.cast import Player, Policy
 
@@ -44,7 +44,7 @@ def script(tmp_path: Path, *rules: dict) -> Path:
 
 def player(tmp_path: Path, *rules: dict, chunk: int = 768) -> Player:
     """The scripted engine with these rules, or the sandbox's own model where there are none."""
-    kind = EngineRecipe(kind="scripted", script=str(script(tmp_path, *rules))) if rules else EngineRecipe()
+    kind = ScriptedRecipe(script=str(script(tmp_path, *rules))) if rules else TransformersRecipe()
     engine = build_engine(ModelRecipe(), kind)
     digest = weights_digest(SEED)
     engine.load(SEED, digest)

@@ -172,7 +172,12 @@ def test_settings_that_nothing_would_read_are_refused(keys, words):
 
 def test_a_judge_that_only_ranks_cannot_grade_a_cohort(tmp_path: Path):
     path = write(tmp_path / "c.jsonl", {"prompt": "repeat a b c"}, {"prompt": "repeat c b a"})
-    keys = [f"measure.cohorts.a.source={path}", "judge.protocol=pairwise", "judge.samples=1", "meta.enabled=false"]
+    keys = [
+        f"measure.cohorts.a.source={path}",
+        "judge.question=comparison",
+        "judge.reading=probability",
+        "meta.enabled=false",
+    ]
     with pytest.raises(RecipeError, match="only ranks the answers"):
         preflight(load_recipe(SMOKE, keys))
 

@@ -12,13 +12,13 @@ from selfreward.recipe.read import build_recipe, load_recipe
     [
         ("judge.sampels=3", "unknown key 'judge.sampels'; did you mean 'judge.samples'"),
         ("generate.samples=1", "'generate.samples' is 1; expected at least 2"),
-        ("judge.samples=0", "'judge.samples' is 0; expected at least 1"),
+        ("judge.aggregate.samples=0", "'judge.samples' is 0; expected at least 1"),
         ("train.beta=0", "'train.beta' is 0.0; expected above 0"),
         ("train.beta=.inf", "'train.beta' is inf; expected a finite number"),
         ("generate.sampling.temperature=.nan", "'generate.sampling.temperature' is nan; expected a finite number"),
         ("rounds=many", "'rounds': Value 'many'"),
         ("train.reference=round:9", "'train.reference' is 'round:9'; expected round:K"),
-        ("train.label_smoothing=0.5", "'train.label_smoothing' is 0.5; expected below 0.5"),
+        ("train.loss.label_smoothing=0.5", "'train.label_smoothing' is 0.5; expected below 0.5"),
         ("rounds", "expected key=value"),
     ],
 )

@@ -16,7 +16,7 @@ from selfreward.judging.scoring.score import counted
 from selfreward.pairing.consistency import WHOLE_SET, Consistency, compare_rankings, kendall, soften
 from selfreward.pairing.implicit_reward import implicit_rewards
 from selfreward.progress import Progress
-from selfreward.recipe import PairsRecipe
+from selfreward.recipe import ImplicitReward
 from selfreward.recipe.read import load_recipe
 from selfreward.records import Drop, Likelihood, Pair, Response
 from selfreward.store.results import Store
@@ -37,7 +37,7 @@ def pair(prompt, label=1.0):
 
 
 def recipe(**keys):
-    return PairsRecipe(score="implicit_reward", **{"consistency": "set", **keys})
+    return ImplicitReward(**{"consistency": "set", **keys})
 
 
 def rows_of(current, previous, **keys):
@@ -178,7 +178,7 @@ def test_a_run_is_softened_from_its_second_round_on(tmp_path):
         "meta.enabled=false",
         "judge.source=none",
         "pairs.score=implicit_reward",
-        "pairs.consistency=set",
+        "pairs.score.consistency=set",
         "measure.frozen=0",
     ]
     store = Store(tmp_path)
@@ -210,9 +210,9 @@ def test_a_reference_from_before_the_start_gives_the_first_round_a_past(tmp_path
         "meta.enabled=false",
         "judge.source=none",
         "pairs.score=implicit_reward",
-        "pairs.consistency=prompt",
-        "pairs.inconsistent=skip",
-        f"pairs.implicit_reference={other}",
+        "pairs.score.consistency=prompt",
+        "pairs.score.inconsistent=skip",
+        f"pairs.score.reference={other}",
         "measure.frozen=0",
         "rounds=1",
     ]

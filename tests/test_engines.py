@@ -26,7 +26,7 @@ from selfreward.engines.hugging_face.batches import batches, halves
 from selfreward.engines.hugging_face.engine import HuggingFaceEngine
 from selfreward.engines.protocol import Engine, Request, TokenSequence
 from selfreward.errors import DataError, EngineError, HandOffError, StoreError
-from selfreward.recipe import EngineRecipe, ModelRecipe
+from selfreward.recipe import EngineRecipe, ModelRecipe, ScriptedRecipe, TransformersRecipe
 from selfreward.records import Message
 from selfreward.tasks.sandbox.seeds.model import build_model, build_tokenizer, save_model
 
@@ -46,7 +46,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def engine(directory: Path) -> Engine:
-    engine = build_engine(ModelRecipe(), EngineRecipe())
+    engine = build_engine(ModelRecipe(), TransformersRecipe())
     engine.load(directory, weights_digest(directory))
     return engine
 
@@ -148,7 +148,7 @@ def test_the_models_own_generation_config_adds_nothing(directory: Path, tmp_path
         "eos_token_id": [3, 40, 41],
     }
     (tmp_path / "generation_config.json").write_text(json.dumps(config | strange))
-    plain, changed = (build_engine(ModelRecipe(), EngineRecipe()) for _ in range(2))
+    plain, changed = (build_engine(ModelRecipe(), TransformersRecipe()) for _ in range(2))
     plain.load(directory, weights_digest(directory))
     changed.load(tmp_path, weights_digest(directory))
     ours = [reply.token_ids for group in plain.generate(requests(n=40), 1) for reply in group]
@@ -205,7 +205,7 @@ def test_weights_are_exchanged_in_place_and_equal_a_fresh_engine(engine: Hugging
     save_model(build_model(1), tmp_path)
     other = weights_digest(tmp_path)
     engine.load(tmp_path, other)
-    fresh = build_engine(ModelRecipe(), EngineRecipe())
+    fresh = build_engine(ModelRecipe(), TransformersRecipe())
     fresh.load(tmp_path, other)
     assert engine._model is module and engine.policy == other != held
     assert engine.generate(requests(), 1) == fresh.generate(requests(), 1) != before
@@ -213,7 +213,7 @@ def test_weights_are_exchanged_in_place_and_equal_a_fresh_engine(engine: Hugging
 
 
 def test_another_architecture_is_built_anew(directory: Path, tmp_path: Path) -> None:
-    engine = build_engine(ModelRecipe(), EngineRecipe())
+    engine = build_engine(ModelRecipe(), TransformersRecipe())
     engine.load(directory, weights_digest(directory))
     wide = AutoModelForCausalLM.from_config(
         AutoModelForCausalLM.from_pretrained(directory).config.__class__.from_pretrained(directory, num_hidden_layers=2)
@@ -226,7 +226,7 @@ def test_another_architecture_is_built_anew(directory: Path, tmp_path: Path) -> 
 
 
 def test_untied_heads_are_exchanged_too(tmp_path: Path) -> None:
-    engine = build_engine(ModelRecipe(), EngineRecipe())
+    engine = build_engine(ModelRecipe(), TransformersRecipe())
     for seed in (0, 1):
         config = build_model(seed).config
         config.tie_word_embeddings = False
@@ -254,14 +254,14 @@ def test_the_digest_is_of_content_and_not_of_layout(directory: Path, tmp_path: P
 def test_checksums_of_half_precision_equal_those_of_the_file(tmp_path: Path) -> None:
     model = build_model(0).to(torch.bfloat16)
     digest = save_model_directory(model, build_tokenizer(), tmp_path / "half")
-    engine = build_engine(ModelRecipe(dtype="bfloat16"), EngineRecipe())
+    engine = build_engine(ModelRecipe(dtype="bfloat16"), TransformersRecipe())
     engine.load(tmp_path / "half", digest)
     assert combined_digest(engine.checksums()) == digest
 
 
 def test_a_swapped_checkpoint_is_refused(directory: Path, tmp_path: Path) -> None:
     save_model(build_model(2), tmp_path)
-    engine = build_engine(ModelRecipe(), EngineRecipe())
+    engine = build_engine(ModelRecipe(), TransformersRecipe())
     with pytest.raises(HandOffError, match=r"have digest .* expected"):
         engine.load(tmp_path, weights_digest(directory))
     assert engine.policy is None
@@ -301,7 +301,7 @@ def test_broken_model_directories_say_what_to_do(directory: Path, tmp_path: Path
         validate_model_directory(torn)
     mute = copy_without("chat_template.jinja")
     with pytest.raises(DataError, match="no chat template"):
-        build_engine(ModelRecipe(), EngineRecipe()).load(mute, weights_digest(mute))
+        build_engine(ModelRecipe(), TransformersRecipe()).load(mute, weights_digest(mute))
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_files_that_do_not_fit_together_are_never_loaded(
         (tmp_path / source.name).write_bytes(source.read_bytes())
     text = (tmp_path / file).read_text()
     (tmp_path / file).write_text("{" if change is None else json.dumps(json.loads(text) | change))
-    engine = build_engine(ModelRecipe(), EngineRecipe())
+    engine = build_engine(ModelRecipe(), TransformersRecipe())
     with pytest.raises(DataError, match=message):
         engine.load(tmp_path, weights_digest(tmp_path))
     assert engine.policy is None
@@ -345,7 +345,7 @@ def test_broken_weights_do_not_become_text(tmp_path: Path) -> None:
     with torch.no_grad():
         model.model.norm.weight[0] = float("nan")
     save_model(model, tmp_path)
-    engine = build_engine(ModelRecipe(), EngineRecipe())
+    engine = build_engine(ModelRecipe(), TransformersRecipe())
     engine.load(tmp_path, weights_digest(tmp_path))
     with pytest.raises(EngineError, match="NaN"):
         engine.generate(requests(), 1)
@@ -413,7 +413,7 @@ rules:
 @pytest.fixture
 def scripted(tmp_path: Path, directory: Path) -> Engine:
     (tmp_path / "script.yaml").write_text(SCRIPT)
-    engine = build_engine(ModelRecipe(), EngineRecipe(kind="scripted", script=str(tmp_path / "script.yaml")))
+    engine = build_engine(ModelRecipe(), ScriptedRecipe(script=str(tmp_path / "script.yaml")))
     engine.load(directory, weights_digest(directory))
     return engine
 
@@ -458,12 +458,12 @@ def test_scripted_logprobs_are_repeatable_and_know_their_policy(scripted: Engine
 def test_a_wrong_script_is_explained(script: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text(script)
     with pytest.raises(DataError, match=message):
-        build_engine(ModelRecipe(), EngineRecipe(kind="scripted", script=str(tmp_path / "s.yaml")))
+        build_engine(ModelRecipe(), ScriptedRecipe(script=str(tmp_path / "s.yaml")))
 
 
 def test_a_request_without_a_rule_is_named(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text("rules: [{match: never, replies: [b]}]")
-    engine = build_engine(ModelRecipe(), EngineRecipe(kind="scripted", script=str(tmp_path / "s.yaml")))
+    engine = build_engine(ModelRecipe(), ScriptedRecipe(script=str(tmp_path / "s.yaml")))
     with pytest.raises(EngineError, match="request r3: no rule of script"):
         engine.generate([request("hi", 3)], 0)
 

@@ -16,7 +16,7 @@ from selfreward.engines.checkpoints import weights_digest
 from selfreward.engines.handoff import HANDOFF_FILE, NOISE, Probe, choose_probes, verify, write_handoff
 from selfreward.engines.hugging_face.engine import HuggingFaceEngine
 from selfreward.errors import HandOffError
-from selfreward.recipe import EngineRecipe, HandOffRecipe, ModelRecipe, TrainRecipe
+from selfreward.recipe import HandOffRecipe, ModelRecipe, TrainRecipe, TransformersRecipe
 from selfreward.training.preference import train_preferences
 
 RECIPE = HandOffRecipe()
@@ -39,7 +39,7 @@ def trained(start: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def holding(directory: Path, model: ModelRecipe = CPU) -> HuggingFaceEngine:
-    engine = HuggingFaceEngine(model, EngineRecipe())
+    engine = HuggingFaceEngine(model, TransformersRecipe())
     engine.load(directory, weights_digest(directory))
     return engine
 
@@ -68,7 +68,7 @@ def test_an_engine_that_says_it_loaded_but_did_not_is_caught(start, trained):
                 super().load(directory, digest)
             self._policy = digest
 
-    engine = Stale(CPU, EngineRecipe())
+    engine = Stale(CPU, TransformersRecipe())
     engine.load(start, weights_digest(start))
     engine.load(trained, weights_digest(trained))
     assert engine.policy == weights_digest(trained)

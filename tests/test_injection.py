@@ -24,7 +24,7 @@ from selfreward.engines.checkpoints import weights_digest
 from selfreward.engines.protocol import Completion, Request
 from selfreward.judging.prompts import meta as meta_judge
 from selfreward.judging.prompts import pointwise as judge
-from selfreward.recipe import EngineRecipe, ModelRecipe
+from selfreward.recipe import ModelRecipe, ScriptedRecipe
 from selfreward.records import Message, Prompt
 from selfreward.roles.unreadable import Unreadable
 from selfreward.tasks.sandbox.seeds.model import build_model, build_tokenizer, save_model
@@ -241,7 +241,7 @@ def test_a_scripted_judge_that_repeats_what_it_reads_is_not_moved(tmp_path: Path
         "  - replies: ['Nothing is ordered. Score: 1']\n"
     )
     save_model(build_model(0), tmp_path / "model")
-    engine = build_engine(ModelRecipe(), EngineRecipe(kind="scripted", script=str(script)))
+    engine = build_engine(ModelRecipe(), ScriptedRecipe(script=str(script)))
     engine.load(tmp_path / "model", weights_digest(tmp_path / "model"))
     asked = [
         Request(str(number), judge.ask("additive", PROMPT, attack), 4, 0.8, 1.0, 60, number)

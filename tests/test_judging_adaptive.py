@@ -18,8 +18,8 @@ from selfreward.recipe import AdaptiveRecipe, JudgeRecipe
 from selfreward.records import Rows
 from selfreward.tasks.sandbox.pools import judge_pool
 
-RECIPE = AdaptiveRecipe(enabled=True)
-PLAIN = AdaptiveRecipe(enabled=True, tolerance=0.0, own_noise=False)
+RECIPE = AdaptiveRecipe()
+PLAIN = AdaptiveRecipe(tolerance=0.0, own_noise=False)
 CONSTANTS = Constants(noise=1.0, prior=1.0)
 
 
@@ -150,7 +150,7 @@ def test_the_next_question_depends_on_the_prompts_own_verdicts_only(scores, reci
 def test_scores_are_shrunk_towards_the_prompt_and_the_number_used_is_kept():
     rows = [judgment("a", s, n) for n, s in enumerate([5.0, 4.0])]
     rows += [judgment("b", s, n) for n, s in enumerate([3.0, 2.0, 3.0, 2.0])]
-    recipe = JudgeRecipe(adaptive=AdaptiveRecipe(enabled=True, own_noise=False))
+    recipe = JudgeRecipe(aggregate=AdaptiveRecipe(own_noise=False))
     scores, drops = score_answers(rows, recipe)
     assert drops == [] and (scores["a"].readable, scores["b"].readable) == (2, 4)
     assert 2.5 < scores["b"].value < 3.5 < scores["a"].value < 4.5
@@ -192,7 +192,7 @@ def stage_rows(tmp_path, chunk):
     pool = judge_pool(24)
     prompts = {item.task.text: prompt(item.task.text, item.task.text) for item in pool}
     answers = [response(f"r{n}", item.task.text, item.response) for n, item in enumerate(pool)]
-    recipe = JudgeRecipe(adaptive=AdaptiveRecipe(enabled=True, cap=4, tolerance=0.0))
+    recipe = JudgeRecipe(aggregate=AdaptiveRecipe(cap=4, tolerance=0.0))
     who = player(tmp_path, chunk=chunk)
     first = rows_of(judge_pointwise(who, prompts, answers, first_pass(recipe), made_from={}, round=1))
     further = judge_further(who, prompts, answers, first, recipe, round=1, artifact="further")
@@ -221,5 +221,7 @@ def test_a_prompt_is_never_split_over_chunks(tmp_path):
 
 
 def test_without_responses_there_is_no_work(tmp_path):
-    work = judge_further(player(tmp_path), {}, [], Rows([], "d"), JudgeRecipe(), round=1, artifact="further")
+    work = judge_further(
+        player(tmp_path), {}, [], Rows([], "d"), JudgeRecipe(aggregate=AdaptiveRecipe()), round=1, artifact="further"
+    )
     assert rows_of(work) == []

@@ -65,7 +65,7 @@ def view(tmp_path_factory):
 
 def test_a_run_is_judged_again_and_nothing_in_it_is_touched(view):
     before = sorted((path.name, path.stat().st_mtime_ns) for path in view.path.rglob("*.jsonl"))
-    found = judge_diff(view, 1, ["protocol=hybrid"])
+    found = judge_diff(view, 1, ["reading=rationale"])
     assert found.difference.answers > 40 and found.noise is not None
     assert found.second.templates[0].endswith("+hybrid")
     assert found.difference.kappa.value > 0.5
@@ -77,7 +77,7 @@ def test_a_run_is_judged_again_and_nothing_in_it_is_touched(view):
 
 
 def test_two_versions_beside_the_runs_own(view):
-    found = judge_diff(view, 0, ["samples=1"], against=["sampling.temperature=1.2"], again=False)
+    found = judge_diff(view, 0, ["aggregate.samples=1"], against=["reading.sampling.temperature=1.2"], again=False)
     assert found.noise is None and found.difference.answers > 40
 
 
@@ -85,14 +85,14 @@ def test_the_same_version_twice_and_foreign_keys_are_refused(view):
     with pytest.raises(RecipeError, match="the same"):
         judge_diff(view, 0, [])
     with pytest.raises(RecipeError, match=r"leave out 'judge\.'"):
-        changed_recipe(view.recipe(), ["judge.samples=1"])
+        changed_recipe(view.recipe(), ["judge.aggregate.samples=1"])
     with pytest.raises(RecipeError, match="unknown key"):
         changed_recipe(view.recipe(), ["sample=1"])
 
 
 def test_the_command_prints_and_writes(view, tmp_path):
     out = tmp_path / "diff.json"
-    arguments = ["judge-diff", "small", "--results", str(view.path.parent), "--round", "1", "protocol=hybrid"]
+    arguments = ["judge-diff", "small", "--results", str(view.path.parent), "--round", "1", "reading=rationale"]
     result = CliRunner().invoke(app, [*arguments, "--no-again", "--out", str(out)], catch_exceptions=False)
     assert result.exit_code == 0 and "second against first" in result.output
     assert json.loads(out.read_text())["difference"]["answers"] > 40

@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 from judging_factory import judgment
 
 from selfreward.judging.scoring.answers import score_answers
-from selfreward.recipe import JudgeRecipe
+from selfreward.recipe import EnsembleAggregate, JudgeRecipe
 
 SCORES = st.lists(st.integers(0, 5).map(float), min_size=1, max_size=5)
 
 
 def recipe(bound=None):
-    return JudgeRecipe(ensemble=("one", "two"), max_disagreement=bound)
+    return JudgeRecipe(aggregate=EnsembleAggregate(members=("one", "two"), max_disagreement=bound))
 
 
 def rows(first, second, of="a"):

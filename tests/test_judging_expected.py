@@ -13,7 +13,7 @@ from selfreward.errors import EngineError, RecipeError
 from selfreward.judging.expected import judge_expected, token_reader
 from selfreward.judging.prompts.pointwise import opening
 from selfreward.judging.scoring.expected import SCORE_WORDS, expected_value
-from selfreward.recipe import JudgeRecipe
+from selfreward.recipe import JudgeRecipe, MeanAggregate, RationaleReading
 from selfreward.recipe.read import build_recipe
 from selfreward.records import Message
 from selfreward.roles.unreadable import Unreadable
@@ -85,7 +85,7 @@ def test_the_stage_records_the_mass_and_never_scores_without_it(tmp_path):
         {"replies": ["fine Score: 2"], "next": {"2": 0.1}},
     ]
     answers = [response(name) for name in ("good", "cut", "odd")]
-    recipe = JudgeRecipe(protocol="hybrid", samples=2)
+    recipe = JudgeRecipe(reading=RationaleReading(), aggregate=MeanAggregate(samples=2))
     rows = rows_of(judge_expected(player(tmp_path, *rules), {"p": prompt()}, answers, recipe, made_from={}, round=1))
     assert [row.sample for row in rows] == [0, 1] * 3
     assert [row.score for row in rows[:2]] == [round((0.3 * 4 + 0.5 * 5) / 0.8, 2)] * 2
@@ -103,13 +103,15 @@ def test_the_sandbox_judge_needs_its_scratchpad(tmp_path):
     who = player(tmp_path)
 
     def judged(*overrides):
-        recipe = build_recipe([{"judge": {"samples": 1, "sampling": {"temperature": 0}}}], overrides).judge
+        recipe = build_recipe(
+            [{"judge": {"aggregate": {"samples": 1}, "reading": {"sampling": {"temperature": 0}}}}], overrides
+        ).judge
         return rows_of(judge_expected(who, prompts, answers, recipe, made_from={}, round=0))
 
-    hybrid = judged("judge.protocol=hybrid")
+    hybrid = judged("judge.reading=rationale")
     assert sum(row.score is not None and abs(row.score - truth[row.response_id]) < 0.5 for row in hybrid) >= 50
     assert all(row.mass > 0.9 for row in hybrid if row.unreadable is None)
-    blind = judged("judge.protocol=expected")
+    blind = judged("judge.reading=probability")
     assert sum(row.unreadable == "no score mass" for row in blind) >= 50
 
 
@@ -124,25 +126,26 @@ def test_an_engine_without_probabilities_is_told_apart():
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["judge.protocol=expected"],
-        ["judge.protocol=hybrid", "judge.ask_again=1"],
-        ["judge.min_mass=0.2"],
-        ["judge.pairwise.comparisons=ring"],
-        ["judge.protocol=pairwise", "judge.samples=1", "meta.enabled=true"],
-        ["judge.rubric=helpfulness"],
-        ["judge.template=rubric"],
-        ["judge.adaptive.cap=5"],
-        ["judge.adaptive.enabled=true", "judge.samples=7"],
-        ["judge.protocol=pairwise", "judge.samples=1", "judge.pairwise.reading=verdict", "judge.min_mass=0.2"],
-        ["judge.protocol=pairwise", "judge.samples=1", "judge.pairwise.count=3"],
-        ["judge.protocol=pairwise", "judge.samples=1", "judge.pairwise.principles=2"],
-        ["judge.adaptive.enabled=true", "judge.aggregate=median"],
-        ["judge.adaptive.enabled=true", "judge.adaptive.cap=3", "judge.adaptive.first=4"],
-        ["judge.ensemble=[sandbox]"],
-        ["judge.ensemble=[sandbox,rubric]"],
-        ["judge.ensemble=[sandbox,sandbox]"],
-        ["judge.ensemble=[sandbox,sandbox@nowhere]"],
-        ["judge.max_disagreement=1"],
+        ["judge.reading=probability", "judge.aggregate.samples=2"],
+        ["judge.reading=probability", "judge.reading.sampling.temperature=0"],
+        ["judge.reading=rationale", "judge.reading.ask_again=1"],
+        ["judge.reading.min_mass=0.2"],
+        ["judge.question.comparisons=ring"],
+        ["judge.question=comparison", "judge.reading=probability", "meta.enabled=true"],
+        ["judge.question.rubric=helpfulness"],
+        ["judge.question.template=rubric"],
+        ["judge.aggregate.cap=5"],
+        ["judge.aggregate=adaptive", "judge.aggregate.samples=7"],
+        ["judge.question=comparison", "judge.reading=verdict", "judge.reading.min_mass=0.2"],
+        ["judge.question=comparison", "judge.reading=probability", "judge.question.count=3"],
+        ["judge.question=comparison", "judge.reading=probability", "judge.question.principles=2"],
+        ["judge.aggregate=adaptive", "judge.source=oracle"],
+        ["judge.aggregate=adaptive", "judge.aggregate.cap=3", "judge.aggregate.first=4"],
+        ["judge.aggregate=ensemble", "judge.aggregate.members=[sandbox]"],
+        ["judge.aggregate=ensemble", "judge.aggregate.members=[sandbox,rubric]"],
+        ["judge.aggregate=ensemble", "judge.aggregate.members=[sandbox,sandbox]"],
+        ["judge.aggregate=ensemble", "judge.aggregate.members=[sandbox,sandbox@nowhere]"],
+        ["judge.aggregate.max_disagreement=1"],
     ],
 )
 def test_settings_that_nothing_would_read_are_refused(overrides):

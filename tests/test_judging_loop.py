@@ -41,7 +41,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_adaptive_judging_keeps_the_number_used_and_says_what_noise_it_assumed(results: Path) -> None:
-    view = go(results, "adaptive", "judge.adaptive.enabled=true", "judge.adaptive.cap=5")
+    view = go(results, "adaptive", "judge.aggregate=adaptive", "judge.aggregate.cap=5")
     rows = view.read(1, "judgments", Judgment)
     used = Counter(row.response_id for row in rows)
     assert min(used.values()) == 2 and 2 < max(used.values()) <= 5
@@ -56,12 +56,12 @@ def test_adaptive_judging_keeps_the_number_used_and_says_what_noise_it_assumed(r
     assert pairs and all(pair.chosen_score - pair.rejected_score > 0 for pair in pairs)
     gaps = [raw[pair.chosen_id] - raw[pair.rejected_id] - pair.chosen_score + pair.rejected_score for pair in pairs]
     assert sum(gap > 0 for gap in gaps) > len(gaps) / 2, "scores are shrunk"
-    again = go(results, "adaptive-again", "judge.adaptive.enabled=true", "judge.adaptive.cap=5")
+    again = go(results, "adaptive-again", "judge.aggregate=adaptive", "judge.aggregate.cap=5")
     assert again.read(1, "pairs", Pair) == pairs
 
 
 def test_a_hybrid_judge_scores_between_the_points_and_pairs_no_rounding_noise(results: Path) -> None:
-    view = go(results, "hybrid", "judge.protocol=hybrid", "judge.samples=1")
+    view = go(results, "hybrid", "judge.reading=rationale", "judge.aggregate.samples=1")
     rows = view.read(1, "judgments", Judgment)
     assert all(row.mass is not None and row.mass > 0.5 for row in rows if row.score is not None)
     assert all(pair.chosen_score - pair.rejected_score >= 0.01 - 1e-9 for pair in view.read(1, "pairs", Pair))
@@ -69,15 +69,16 @@ def test_a_hybrid_judge_scores_between_the_points_and_pairs_no_rounding_noise(re
 
 def test_a_judge_without_its_scratchpad_is_stopped_by_the_gate(results: Path) -> None:
     with pytest.raises(GateError):
-        go(results, "expected", "judge.protocol=expected", "judge.samples=1", "measure.frozen=0")
+        go(results, "expected", "judge.reading=probability", "measure.frozen=0")
 
 
 def test_an_ensemble_of_models_and_its_bound(results: Path) -> None:
-    ensemble = "judge.ensemble=['sandbox@initial','@policy']"
-    view = go(results, "ensemble", ensemble, "rounds=1")
+    ensemble = ("judge.aggregate=ensemble", "judge.aggregate.members=['sandbox@initial','@policy']")
+    view = go(results, "ensemble", *ensemble, "rounds=1")
     assert len(view.read(1, "judgments", Judgment)) == 2 * len(view.read(1, "judgments_0", Judgment))
     other = str(Path(__file__).parent.parent / "selfreward" / "tasks" / "sandbox" / "seeds" / "seed-1")
-    strict = go(results, "strict", f"judge.ensemble=['@policy','@{other}']", "judge.max_disagreement=0.2")
+    keys = ("judge.aggregate=ensemble", f"judge.aggregate.members=['@policy','@{other}']")
+    strict = go(results, "strict", *keys, "judge.aggregate.max_disagreement=0.2")
     reasons = Counter(drop.reason for drop in strict.read(1, "dropped", Drop))
     assert reasons["low agreement"] > 0
     judges = {row.judge for row in strict.read(1, "judgments", Judgment)}
@@ -86,7 +87,7 @@ def test_an_ensemble_of_models_and_its_bound(results: Path) -> None:
     assert dropped.isdisjoint({name for pair in strict.read(1, "pairs", Pair) for name in (pair.chosen_id,)})
 
 
-PAIRWISE = ("engine.kind=scripted", "judge.protocol=pairwise", "judge.samples=1", "measure.frozen=12")
+PAIRWISE = ("engine.kind=scripted", "judge.question=comparison", "judge.reading=probability", "measure.frozen=12")
 REPLIES = [f"answer {word}" for word in ("one", "two", "three", "four", "five")]
 
 
@@ -119,9 +120,12 @@ def test_a_script_without_probabilities_says_what_to_add(results: Path, tmp_path
 @pytest.mark.parametrize(
     "overrides",
     [
-        ("judge.template=rubric", "judge.rubric=nothing"),
-        ("judge.ensemble=['sandbox','nothing']",),
-        ("judge.protocol=pairwise", "judge.samples=1", "judge.pairwise.template=nothing"),
+        ("judge.question=rubric", "judge.question.rubric=nothing"),
+        (
+            "judge.aggregate=ensemble",
+            "judge.aggregate.members=['sandbox','nothing']",
+        ),
+        ("judge.question=comparison", "judge.reading=probability", "judge.question.template=nothing"),
     ],
 )
 def test_what_the_judge_would_be_asked_with_is_checked_before_anything_runs(

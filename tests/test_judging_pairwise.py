@@ -1,5 +1,6 @@
 """Comparisons in both orders, the tournament, principles, and what a slot-driven judge comes to."""
 
+import dataclasses
 import math
 from itertools import combinations
 
@@ -22,13 +23,21 @@ from selfreward.judging.scoring.tournament import (
     which_comparisons,
 )
 from selfreward.pairing.answers import answer_pairs
-from selfreward.recipe import JudgeRecipe, PairsRecipe, PairwiseRecipe
+from selfreward.recipe import (
+    BestVsWorst,
+    ComparisonQuestion,
+    JudgeRecipe,
+    PrincipleQuestion,
+    ProbabilityReading,
+    RationaleReading,
+    VerdictReading,
+)
 from selfreward.recipe.read import build_recipe
 from selfreward.roles.unreadable import Unreadable
 
 CHANCE = st.floats(0.0, 1.0)
-SOFT = PairwiseRecipe()
-VERDICT = PairwiseRecipe(reading="verdict")
+SOFT = JudgeRecipe(question=ComparisonQuestion(), reading=ProbabilityReading())
+VERDICT = JudgeRecipe(question=ComparisonQuestion())
 
 
 def both(a, b, here, there, principle=""):
@@ -68,7 +77,7 @@ def test_one_order_alone_or_asked_twice_is_refused():
 @given(st.integers(2, 9), st.sampled_from(["all", "ring", "random"]), st.integers(0, 3), st.integers(1, 12))
 def test_every_choice_of_comparisons_joins_all_answers(answers, how, seed, count):
     ids = [f"r{number}" for number in range(answers)]
-    recipe = PairwiseRecipe(comparisons=how, count=count)
+    recipe = ComparisonQuestion(comparisons=how, count=count)
     chosen = which_comparisons(ids, recipe, seed)
     assert chosen == which_comparisons(ids[::-1], recipe, seed)
     assert len(set(chosen)) == len(chosen) and all(one < other for one, other in chosen)
@@ -101,7 +110,7 @@ def planted(seed, bias, answers=6, orders=True):
 def test_planted_strengths_are_recovered_through_a_slot_bias(bias):
     for seed in range(5):
         strength, rows = planted(seed, bias)
-        found = ratings(rows, PairwiseRecipe(ridge=1e-3))
+        found = ratings(rows, dataclasses.replace(SOFT, question=ComparisonQuestion(ridge=1e-3)))
         assert sorted(found, key=found.get) == sorted(strength, key=strength.get)
         share = position_statistics(rows).first_share
         assert (share > 0.6) if bias > 0 else (share < 0.4) if bias < 0 else share == pytest.approx(0.5)
@@ -114,7 +123,7 @@ def test_without_the_second_order_the_slot_bias_would_decide():
         strength, rows = planted(seed, 4.0)
         believed = [row for row in rows if row.first_id < row.second_id]
         told = [turned for row in believed for turned in (row, row.swap())]
-        found = ratings(told, PairwiseRecipe(ridge=1e-3))
+        found = ratings(told, dataclasses.replace(SOFT, question=ComparisonQuestion(ridge=1e-3)))
         wrong += sorted(found, key=found.get) != sorted(strength, key=strength.get)
     assert wrong == 5
 
@@ -167,8 +176,11 @@ BY_TEXT = [
 ]
 
 
-def compared(tmp_path, rules, pairwise, answers=("good", "bad", "worse")):
-    recipe = JudgeRecipe(protocol="pairwise", samples=1, pairwise=pairwise)
+def reads(name):
+    return {"verdict": VerdictReading, "probability": ProbabilityReading, "rationale": RationaleReading}[name]()
+
+
+def compared(tmp_path, rules, recipe, answers=("good", "bad", "worse")):
     asked = [response(f"r{number}", text=text) for number, text in enumerate(answers)]
     who = player(tmp_path, *rules)
     rows = rows_of(compare_answers(who, {"p": prompt()}, asked, recipe, made_from={}, round=1, artifact="c"))
@@ -177,18 +189,21 @@ def compared(tmp_path, rules, pairwise, answers=("good", "bad", "worse")):
 
 @pytest.mark.parametrize("reading", ["probability", "rationale", "verdict"])
 def test_a_judge_that_always_names_the_first_slot_makes_no_pair(tmp_path, reading):
-    rows, judgments, asked = compared(tmp_path, [ALWAYS_FIRST], PairwiseRecipe(reading=reading))
+    rows, judgments, asked = compared(
+        tmp_path, [ALWAYS_FIRST], JudgeRecipe(question=ComparisonQuestion(), reading=reads(reading))
+    )
     statistics = position_statistics(rows)
     assert (statistics.same_slot, statistics.first_of_same_slot) == (1.0, 1.0)
     scores = aggregate(judgments, "mean")
-    pairs, drops = answer_pairs([prompt()], asked, scores, PairsRecipe(), seed=0, source="self")
+    pairs, drops = answer_pairs([prompt()], asked, scores, BestVsWorst(), seed=0, source="self")
     assert pairs == [] and [drop.reason for drop in drops] == ["tie"]
 
 
 @pytest.mark.parametrize("reading", ["probability", "rationale", "verdict"])
 @pytest.mark.parametrize("how", ["all", "ring", "random"])
 def test_a_judge_that_reads_the_text_finds_the_better_answer(tmp_path, reading, how):
-    rows, judgments, _ = compared(tmp_path, BY_TEXT, PairwiseRecipe(reading=reading, comparisons=how, count=2))
+    question = ComparisonQuestion(comparisons=how, count=2)
+    rows, judgments, _ = compared(tmp_path, BY_TEXT, JudgeRecipe(question=question, reading=reads(reading)))
     scores = {row.response_id: row.score for row in judgments}
     assert max(scores, key=scores.get) == "r0" or how == "random"
     assert {row.source for row in judgments} == {"comparisons"}
@@ -210,8 +225,8 @@ def test_one_answer_has_nothing_to_be_compared_with(tmp_path):
 
 
 def test_both_orders_of_a_comparison_are_asked_by_the_same_drawn_principle(tmp_path):
-    pairwise = PairwiseRecipe(template="principle", constitution="honest_help", principles=2)
-    recipe = JudgeRecipe(protocol="pairwise", samples=1, pairwise=pairwise)
+    question = PrincipleQuestion(constitution="honest_help", principles=2)
+    recipe = JudgeRecipe(question=question, reading=ProbabilityReading())
     answers = [response(f"r{number}") for number in range(6)]
     asked = questions(answers, recipe, seed=0)
     assert len(asked) == 15 * 2 * 2
@@ -219,15 +234,15 @@ def test_both_orders_of_a_comparison_are_asked_by_the_same_drawn_principle(tmp_p
     assert len(by_order) == len(asked) and {(b, a, p) for a, b, p in by_order} == by_order
     assert len({q.principle.name for q in asked}) > 4
     assert asked == questions(answers[::-1], recipe, seed=0)
-    rows, judgments, _ = compared(tmp_path, [ALWAYS_FIRST], pairwise)
+    rows, judgments, _ = compared(tmp_path, [ALWAYS_FIRST], recipe)
     assert all(row.principle for row in rows) and len(judgments) == 3
     assert all("+honest_help.1@" in row.template for row in rows)
 
 
 @pytest.mark.parametrize("change", ["constitution=honest_help", "template=principle"])
 def test_the_principle_template_and_the_constitution_belong_together(change):
-    with pytest.raises(RecipeError, match="belong together"):
-        build_recipe([], ["judge.protocol=pairwise", "judge.samples=1", f"judge.pairwise.{change}"])
+    with pytest.raises(RecipeError, match=r"judge\.question\.kind=principle"):
+        build_recipe([], ["judge.question=comparison", "judge.reading=probability", f"judge.question.{change}"])
 
 
 def test_what_is_shown_cannot_leave_its_fence_and_principles_are_written_out():

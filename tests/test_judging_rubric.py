@@ -114,7 +114,8 @@ def test_an_edited_rubric_is_another_version_even_under_the_same_number(tmp_path
 
 def test_a_judge_with_a_rubric_writes_its_version_on_every_row(tmp_path):
     rules = [{"match": "reply well", "replies": [reply(dict.fromkeys(NAMES, 5))]}, {"replies": ["Score: 5"]}]
-    recipe = build_recipe([], ["judge.template=rubric", f"judge.rubric={NAME}", "judge.sampling.max_tokens=90"]).judge
+    asked = ["judge.question=rubric", f"judge.question.rubric={NAME}", "judge.reading.sampling.max_tokens=90"]
+    recipe = build_recipe([], asked).judge
     answers = [response("a", text="reply well"), response("b", text="hm")]
     rows = rows_of(judge_pointwise(player(tmp_path, *rules), {"p": prompt()}, answers, recipe, made_from={}, round=1))
     assert {row.score for row in rows if row.response_id == "a"} == {5.0}

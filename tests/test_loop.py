@@ -219,7 +219,7 @@ def test_lora_accumulates_over_rounds(results: Path) -> None:
 
 
 def test_an_unreadable_judge_stops_the_run_and_loses_nothing(results: Path) -> None:
-    overrides = ("judge.sampling.max_tokens=3", "rounds=1", "meta.enabled=false")
+    overrides = ("judge.reading.sampling.max_tokens=3", "rounds=1", "meta.enabled=false")
     with pytest.raises(GateError, match=r"0 of .* verdicts could be read.*truncated"):
         go(results, "mute", *overrides)
     view = Store(results).existing("mute")

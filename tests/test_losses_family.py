@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from training_factory import CPU, SHORT, random_pairs, tiny_policy, with_reference
+from training_factory import CPU, SHORT, loss_section, random_pairs, tiny_policy, with_reference
 
 from selfreward.errors import RecipeError, TrainingError
 from selfreward.recipe import LOSS_READS
@@ -227,7 +227,7 @@ def test_a_loss_that_trl_has_equals_trls(name, start, pairs, tmp_path):
         dataclasses.replace(pair, reference_chosen=pair.reference_chosen - 2.0 + 0.7 * number)
         for number, pair in enumerate(pairs[:8])
     ]
-    recipe = dataclasses.replace(SHORT, nll=0.0, loss=name, label_smoothing=flips)
+    recipe = dataclasses.replace(SHORT, nll=0.0, loss=loss_section(name, label_smoothing=flips))
     trainer, tokenizer = trainer_of(start, tmp_path, moved, recipe)
     trainer.current_gradient_accumulation_steps = 1
     trainer.model.train()
@@ -271,7 +271,7 @@ def test_every_loss_trains_and_its_metrics_mean_something(name, start, pairs, tm
     rated = [dataclasses.replace(pair, chosen_win_rate=0.9, rejected_win_rate=0.1) for pair in pairs]
     if "reference" not in LOSS_READS[name]:
         rated = [dataclasses.replace(pair, reference_chosen=None, reference_rejected=None) for pair in rated]
-    recipe = dataclasses.replace(SHORT, nll=0.1, loss=name, beta=BETAS.get(name, 0.3), epochs=6.0)
+    recipe = dataclasses.replace(SHORT, nll=0.1, loss=loss_section(name), beta=BETAS.get(name, 0.3), epochs=6.0)
     report = train_preferences(
         start,
         rated,
@@ -307,7 +307,7 @@ def test_a_pair_without_what_the_loss_reads_is_refused_by_its_id(name, change, w
         train_preferences(
             start,
             changed,
-            dataclasses.replace(SHORT, loss=name),
+            dataclasses.replace(SHORT, loss=loss_section(name)),
             model=CPU,
             seed=1,
             reference_is_start=True,
@@ -319,14 +319,14 @@ def test_a_pair_without_what_the_loss_reads_is_refused_by_its_id(name, change, w
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["train.label_smoothing=0.5"], "expected below 0.5"),
-        (["train.label_smoothing=0.6", "train.loss=robust"], "expected below 0.5"),
-        (["train.gamma=0.5"], "'train.gamma' is 0.5, which train.loss=dpo does not read.* simpo"),
-        (["train.loss=sppo", "pairs.rule=sppo", "train.label_smoothing=0.1"], "does not read"),
+        (["train.loss.label_smoothing=0.5"], "expected below 0.5"),
+        (["train.loss.label_smoothing=0.6", "train.loss=robust"], "expected below 0.5"),
+        (["train.loss.gamma=0.5"], "'train.loss.gamma': train.loss.kind=dpo does not read it.*simpo"),
+        (["train.loss=sppo", "pairs.rule=sppo", "train.loss.label_smoothing=0.1"], "does not read"),
         (["train.loss=simpo", "train.reference=initial"], "'train.reference' is 'initial'.* does not read"),
         (["train.loss=orpo", "train.nll=0"], "train.nll is 0"),
         (["train.loss=sppo"], "only pairs.rule=sppo gives"),
-        (["train.loss=sppo", "pairs.rule=sppo", "meta.enabled=true"], "judgment pairs"),
+        (["train.loss=sppo", "pairs.rule=sppo", "meta.enabled=true"], "the pairs of meta.enabled"),
         (["train.loss=sppo", "pairs.rule=sppo", "pairs.flip=0.1"], "pairs.flip changes nothing"),
         (["train.method=sft", "train.loss=ipo_sum"], "train.method=sft does not read"),
         (["train.method=none", "train.prefix_sharing=always"], "train.method=none does not read"),
@@ -341,5 +341,5 @@ def test_a_setting_that_nothing_would_read_is_refused(overrides, words):
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_is_a_recipe_value(name):
     extra = ["pairs.rule=sppo"] if "win_rates" in LOSS_READS[name] else []
-    assert build_recipe([], [f"train.loss={name}", *extra]).train.loss == name
+    assert build_recipe([], [f"train.loss={name}", *extra]).train.loss.kind == name
     assert set(LOSSES) == set(LOSS_READS)

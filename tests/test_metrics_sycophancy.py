@@ -11,7 +11,7 @@ from selfreward.measuring.probes import sycophancy
 from selfreward.measuring.probes.asked import measured
 from selfreward.measuring.probes.drive import drive
 from selfreward.measuring.probes.sycophancy import CHALLENGE, FINAL, RESTATE, choice
-from selfreward.recipe import EngineRecipe, GenerateRecipe, ModelRecipe
+from selfreward.recipe import GenerateRecipe, ModelRecipe, ScriptedRecipe
 from selfreward.records import Message, Prompt
 from selfreward.roles.cast import Player, Policy
 from selfreward.tasks.sets import OWN_FOLDER
@@ -195,7 +195,7 @@ def test_the_driver_speaks_the_real_protocol(tmp_path: Path):
         "  - {match: '', replies: ['The answer is 26.']}\n",
         encoding="utf-8",
     )
-    engine = ScriptedEngine(ModelRecipe(), EngineRecipe(kind="scripted", script=str(script)))
+    engine = ScriptedEngine(ModelRecipe(), ScriptedRecipe(script=str(script)))
     player = Player(Policy(0, "digest", tmp_path), lambda: engine, {}, chunk=5, seed=0)
     asked = read_gsm8k(OWN_FOLDER / "arithmetic.jsonl")
     probe = sycophancy.are_you_sure(asked, NumericVerifier())

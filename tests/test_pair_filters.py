@@ -14,7 +14,7 @@ from selfreward.errors import DataError, RecipeError
 from selfreward.judging.scoring.score import Score
 from selfreward.pairing.answers import Known, answer_pairs
 from selfreward.pairing.mixing import mix
-from selfreward.recipe import FiltersRecipe, MixRecipe, PairsRecipe
+from selfreward.recipe import BestVsWorst, FiltersRecipe, MixRecipe
 from selfreward.recipe.read import build_recipe
 from selfreward.records import Message, Pair, Prompt, Response
 from selfreward.tasks.pairs_file import read_pairs
@@ -33,7 +33,7 @@ def two(chosen="a", rejected="b", spreads=(None, None), known=None, prompts=1, *
             one = Response(f"{prompt.id}/{name}", prompt.id, 0, "m", text, "", (1, 2), "stop", 0, "plain")
             rows.append(one)
             scores[one.id] = Score(value, 2, 0, spread)
-    recipe = PairsRecipe(filters=FiltersRecipe(**filters))
+    recipe = BestVsWorst(filters=FiltersRecipe(**filters))
     pairs, drops = answer_pairs(asked, rows, scores, recipe, seed=0, source="self", known=known)
     assert len(pairs) + len(drops) == prompts
     return pairs, drops

@@ -9,16 +9,15 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sections import pairs_of
 
 from selfreward.errors import RecipeError
 from selfreward.judging.scoring.score import Score, counted
 from selfreward.pairing import PAIR_RULES
 from selfreward.pairing.answers import Known, answer_pairs, load_rule
 from selfreward.pairing.candidates import Candidate, Refusal, Situation
-from selfreward.pairing.checks import check_pairs
 from selfreward.pairing.rules.sppo import win_rate
 from selfreward.pairing.rules.z_length import standardised
-from selfreward.recipe import PairsRecipe
 from selfreward.recipe.read import build_recipe
 from selfreward.records import Message, Pair, Prompt, Response, from_line, to_line
 from selfreward.tasks.verifiers.protocol import Grade
@@ -33,7 +32,7 @@ def candidate(name, score, text=None, tokens=3, copies=1.0, grade=None):
 
 
 def situation(gold=None, samples=4, round=1, **recipe):
-    return Situation(PairsRecipe(**recipe), round, 7, samples, gold)
+    return Situation(pairs_of(**recipe), round, 7, samples, gold)
 
 
 def choose(rule, candidates, **recipe):
@@ -188,7 +187,7 @@ def test_a_random_loser_scores_below_the_best(candidates):
 def test_every_loser_has_its_turn():
     rows = [candidate("best", 5.0), *(candidate(f"loser {i}", float(i)) for i in range(4))]
     drawn = {
-        load_rule("best_vs_random").choose(rows, Situation(PairsRecipe(), 1, seed, 5))[0].rejected.response.id
+        load_rule("best_vs_random").choose(rows, Situation(pairs_of(), 1, seed, 5))[0].rejected.response.id
         for seed in range(60)
     }
     assert drawn == {f"loser {i}" for i in range(4)}
@@ -358,15 +357,13 @@ def test_win_rates_count_every_sample(candidates, copies):
 def test_win_rates_are_kept_on_the_pair_and_change_sides_with_it():
     rows = [response("a", "x"), response("b", "y")]
     prompt = Prompt("p", (Message("user", "q"),), "train", "file")
-    recipe = PairsRecipe(rule="sppo")
+    recipe = pairs_of(rule="sppo")
     (pair,), _ = answer_pairs([prompt], rows, {"a": counted(4.0), "b": counted(2.0)}, recipe, seed=0, source="self")
     win = 0.5 * (0.5 + 1 / (1 + math.exp(-2)))
     assert (pair.chosen_win_rate, pair.rejected_win_rate) == (pytest.approx(win), pytest.approx(1 - win))
     assert (pair.swap().chosen_win_rate, pair.swap().rejected_win_rate) == (pytest.approx(1 - win), pytest.approx(win))
     assert from_line(Pair, to_line(pair), "here") == pair
-    plain, _ = answer_pairs(
-        [prompt], rows, {"a": counted(4.0), "b": counted(2.0)}, PairsRecipe(), seed=0, source="self"
-    )
+    plain, _ = answer_pairs([prompt], rows, {"a": counted(4.0), "b": counted(2.0)}, pairs_of(), seed=0, source="self")
     assert "win_rate" not in to_line(plain[0]), "a pair without win rates keeps the bytes that it had"
     assert '"answer"' not in to_line(prompt) and '"meta"' not in to_line(prompt)
 
@@ -404,7 +401,7 @@ def pair_up(rule, sets, order=None, **recipe):
     return (
         prompts,
         {one.id: one for one in responses},
-        answer_pairs(prompts, responses, values, PairsRecipe(rule=rule, **recipe), seed=3, source="self", known=known),
+        answer_pairs(prompts, responses, values, pairs_of(rule=rule, **recipe), seed=3, source="self", known=known),
     )
 
 
@@ -434,27 +431,30 @@ def test_an_unknown_rule_is_refused_with_the_nearest_known_one():
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        (["pairs.rho=[0.3]"], "pairs.rho.*length_tiers and z_length"),
+        (["pairs.rho=[0.3]"], "pairs.rho.*length_tiers or z_length"),
         (["pairs.rule=length_tiers", "pairs.rho=[]"], "one number per round"),
         (["pairs.rule=length_tiers", "pairs.rho=[0.1,-0.2]"], "at least 0"),
         (["pairs.rule=length_tiers", "pairs.rho=[1.5]"], "at most 1"),
-        (["pairs.per_prompt=3"], "per_prompt is read by|pairs.per_prompt"),
-        (["pairs.min_vote_share=0.2"], "self_consistency only"),
+        (["pairs.per_prompt=3"], "pairs.per_prompt.*verified or spin"),
+        (["pairs.min_vote_share=0.2"], "set pairs.rule=self_consistency"),
         (["pairs.rule=verified", "measure.verifier=none"], "needs a verifier"),
         (["pairs.filters.verifier_conflict=true", "measure.verifier=none"], "needs a verifier"),
         (["pairs.filters.max_spread=1", "pairs.rule=verified"], "no judge scores them"),
         (["pairs.filters.class_of=answer"], "max_class_share"),
-        (["pairs.score=implicit_reward", "pairs.rule=spin"], "needs no score"),
+        (["pairs.score=implicit_reward", "pairs.rule=spin"], "pairs.rule=spin does not read it"),
         (["pairs.score=implicit_reward", "judge.control=shuffled"], "shuffles"),
-        (["pairs.score=implicit_reward", "pairs.min_judgments=2"], "counts judgments"),
-        (["pairs.consistency=set"], "set pairs.score=implicit_reward"),
-        (["pairs.inconsistent=skip"], "pairs.consistency"),
-        (["pairs.score=implicit_reward", "pairs.consistency=set", "pairs.rule=sppo", "train.loss=sppo"], "labels"),
+        (["pairs.score=implicit_reward", "pairs.score.min_judgments=2"], "does not read it"),
+        (["pairs.score.consistency=set"], "set pairs.score.kind=implicit_reward"),
+        (["pairs.score=implicit_reward", "pairs.score.inconsistent=skip"], "pairs.score.consistency"),
+        (
+            ["pairs.score=implicit_reward", "pairs.score.consistency=set", "pairs.rule=sppo", "train.loss=sppo"],
+            "labels",
+        ),
         (
             ["pairs.rule=sppo", "train.loss=sppo", "pairs.mix.external=x", "pairs.mix.external_share=0.2"],
             "reads win rates",
         ),
-        (["pairs.implicit_reference=round:0"], "pairs.score=implicit_reward"),
+        (["pairs.score.reference=round:0"], "pairs.score.kind=implicit_reward"),
         (["judge.source=none"], "without scores"),
         (["pairs.mix.earlier_share=0.6", "pairs.mix.external=x", "pairs.mix.external_share=0.5"], "less than 1"),
         (["pairs.mix.external=x"], "set both or none"),
@@ -466,19 +466,19 @@ def test_an_unknown_rule_is_refused_with_the_nearest_known_one():
 )
 def test_a_key_that_cannot_work_or_that_nobody_reads_is_refused(keys, message):
     with pytest.raises(RecipeError, match=message):
-        check_pairs(build_recipe([], keys))
+        build_recipe([], keys)
 
 
 @pytest.mark.parametrize(
     "reader", ["pairs.rule=length_tiers", "pairs.rule=z_length", "pairs.filters.max_length_ratio=2"]
 )
 def test_the_unit_of_length_is_accepted_where_it_is_read(reader):
-    check_pairs(build_recipe([], [reader, "pairs.length=tokens"]))
+    build_recipe([], [reader, "pairs.length=tokens"])
 
 
 @pytest.mark.parametrize("rule", sorted(PAIR_RULES))
 def test_every_rule_is_a_recipe_value_with_the_defaults(rule):
-    check_pairs(build_recipe([], [f"pairs.rule={rule}"]))
+    build_recipe([], [f"pairs.rule={rule}"])
 
 
 def test_a_lot_decides_between_equals_and_it_is_the_seeds():
@@ -487,7 +487,7 @@ def test_a_lot_decides_between_equals_and_it_is_the_seeds():
         name
         for rule in ("best_vs_worst", "length_tiers", "sppo")
         for seed in random.Random(1).sample(range(1000), 40)
-        for name in names(load_rule(rule).choose(rows, Situation(PairsRecipe(), 1, seed, 8)))
+        for name in names(load_rule(rule).choose(rows, Situation(pairs_of(), 1, seed, 8)))
     }
     assert {chosen for chosen, _ in found} == {"c1", "c3", "c5", "c7"}
     assert {rejected for _, rejected in found} == {"c0", "c2", "c4", "c6"}

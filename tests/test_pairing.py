@@ -8,13 +8,14 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sections import pairs_of
 
 from selfreward.errors import DataError, RecipeError
 from selfreward.judging.scoring.score import MetaSummary, Score, Standing
 from selfreward.pairing.answers import answer_pairs
 from selfreward.pairing.caps import allowed_by_share
 from selfreward.pairing.judgments import judgment_pairs
-from selfreward.recipe import MetaRecipe, PairsRecipe, WriterRecipe
+from selfreward.recipe import MetaRecipe, WriterRecipe
 from selfreward.records import Judgment, Message, Prompt, Response
 from selfreward.tasks.filters import assert_disjoint, filter_prompts
 from selfreward.tasks.similarity import common_subsequence, rouge_l
@@ -41,7 +42,7 @@ def score(value, readable=3):
 
 
 def pair_up(prompts, responses, scores, seed=0, **recipe):
-    return answer_pairs(prompts, responses, scores, PairsRecipe(**recipe), seed=seed, source="self")
+    return answer_pairs(prompts, responses, scores, pairs_of(**recipe), seed=seed, source="self")
 
 
 def one_prompt(values, **recipe):

@@ -23,16 +23,16 @@ SEED = ROOT / "selfreward" / "tasks" / "sandbox" / "seeds" / "seed-0"
 PAPER: dict[str, Any] = {
     "rounds": 1,
     "model": {"dtype": "bfloat16"},
-    "engine": {"kind": "vllm", "vllm": {"max_num_seqs": 10**7}},
+    "engine": {"kind": "vllm", "max_num_seqs": 10**7},
     "prompts": {"per_round": 5000},
     "generate": {"samples": 7},
     # A quarter of the prompts twice: one battle in both orders for 1,250 answers, and as many judgment pairs.
     "meta": {"enabled": True, "max_responses": 1250, "max_judgments": 2, "max_share": 0.2},
     "train": {"epochs": 1.0, "batch_size": 32, "max_length": 2048},
 }
-ELEVEN = {"judge": {"samples": 11}}
-ADAPTIVE = {"judge": {"adaptive": {"enabled": True, "cap": 11}}, "train": {"prefix_sharing": "auto"}}
-EXPECTED = {"judge": {"protocol": "expected", "samples": 1}, "train": {"prefix_sharing": "auto"}}
+ELEVEN = {"judge": {"aggregate": {"samples": 11}}}
+ADAPTIVE = {"judge": {"aggregate": {"kind": "adaptive", "cap": 11}}, "train": {"prefix_sharing": "auto"}}
+EXPECTED = {"judge": {"reading": "probability"}, "train": {"prefix_sharing": "auto"}}
 
 
 def paper(model: str, *layers: dict[str, Any], efficiency: Efficiency = FLOOR) -> Plan:
@@ -72,7 +72,7 @@ def test_the_stages_of_the_8b_floor() -> None:
 
 @pytest.mark.parametrize(("layer", "seats", "minutes"), [(ELEVEN, 256, 172), (ADAPTIVE, 1024, 84)])
 def test_stated_efficiencies_on_8b(layer: dict[str, Any], seats: int, minutes: float) -> None:
-    engine = {"engine": {"vllm": {"max_num_seqs": seats}}}
+    engine = {"engine": {"max_num_seqs": seats}}
     made = paper("llama-3-8b", layer, engine, efficiency=Efficiency(flops=0.45, bandwidth=0.6))
     assert made.round_seconds(cache=True) / 60 == pytest.approx(minutes, rel=0.1)
 
@@ -157,14 +157,14 @@ def test_full_training_of_8b_does_not_fit_on_80_gb_and_an_adapter_does() -> None
 
 def test_an_engine_that_does_not_sleep_keeps_its_weights_beside_the_trainer() -> None:
     asleep = phases(paper("qwen2.5-0.5b", ELEVEN))["training"]
-    awake = phases(paper("qwen2.5-0.5b", ELEVEN, {"engine": {"vllm": {"sleep": False}}}))["training"]
+    awake = phases(paper("qwen2.5-0.5b", ELEVEN, {"engine": {"sleep": False}}))["training"]
     assert awake - asleep == pytest.approx(2 * 0.494e9, rel=0.01)
 
 
 def test_a_served_judge_costs_money_and_no_time() -> None:
     served = {
         "served": {"big": {"url": "http://host/v1", "model": "m", "price_in": 1.0, "price_out": 10.0}},
-        "judge": {"model": "served:big", "samples": 11},
+        "judge": {"model": "served:big", "aggregate": {"samples": 11}},
         "meta": {"enabled": False},
     }
     made = paper("llama-3-8b", served)
@@ -177,11 +177,11 @@ def test_a_served_judge_costs_money_and_no_time() -> None:
 @pytest.mark.parametrize(
     ("judge", "questions", "decodes"),
     [
-        ({"protocol": "pointwise", "samples": 3}, 20 * 4 * 3, True),
-        ({"protocol": "expected", "samples": 1}, 20 * 4, False),
-        ({"protocol": "hybrid", "samples": 2}, 20 * 4 * 2, True),
-        ({"protocol": "pairwise", "samples": 1}, 20 * 6 * 2, False),
-        ({"protocol": "pairwise", "samples": 1, "pairwise": {"comparisons": "ring", "reading": "verdict"}}, 160, True),
+        ({"aggregate": {"samples": 3}}, 20 * 4 * 3, True),
+        ({"reading": "probability"}, 20 * 4, False),
+        ({"reading": "rationale", "aggregate": {"samples": 2}}, 20 * 4 * 2, True),
+        ({"question": "comparison", "reading": "probability"}, 20 * 6 * 2, False),
+        ({"question": {"kind": "comparison", "comparisons": "ring"}, "reading": "verdict"}, 160, True),
         ({"source": "oracle"}, 0, False),
         ({"source": "none"}, 0, False),
     ],
@@ -195,7 +195,7 @@ def test_questions_of_every_protocol(judge: dict[str, Any], questions: int, deco
 
 
 def test_an_ensemble_asks_every_member() -> None:
-    layers = [{"judge": {"ensemble": ["sandbox", "sandbox@initial"]}}]
+    layers = [{"judge": {"aggregate": {"kind": "ensemble", "members": ["sandbox", "sandbox@initial"]}}}]
     assert len(judging(build_recipe(layers), Lengths(), 1.0)) == 2
 
 

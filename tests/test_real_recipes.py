@@ -39,7 +39,7 @@ SMALL = (
     "generate.samples=5",
     "generate.sampling.max_tokens=128",
     "prompts.per_round=36",
-    "judge.min_mass=1e-6",
+    "judge.reading.min_mass=1e-6",
     "train.max_length=512",
     "train.learning_rate=3e-3",
     "train.warmup_steps=1",
@@ -52,7 +52,7 @@ SMALL = (
     "measure.samples=2",
     "measure.sampling.max_tokens=48",
 )
-BY_EXPECTED_SCORE = ("engine.kind=transformers", "judge.protocol=expected", "judge.samples=1")
+BY_EXPECTED_SCORE = ("engine.kind=transformers", "judge.reading=probability")
 ADAPTER = ("train.lora.rank=8", "train.lora.alpha=16")
 
 
@@ -169,8 +169,13 @@ def test_cream_softens_the_second_round(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_meta_rewarding_asks_its_meta_judge_and_leaves_out_what_it_cannot_read(tmp_path: Path) -> None:
-    hybrid = ("engine.kind=transformers", "judge.protocol=hybrid", "judge.samples=4", "measure.judge_samples=1")
-    short = ("judge.sampling.max_tokens=96", "meta.sampling.max_tokens=16", "meta.max_judgments=2")
+    hybrid = (
+        "engine.kind=transformers",
+        "judge.reading=rationale",
+        "judge.aggregate.samples=4",
+        "measure.judge_samples=1",
+    )
+    short = ("judge.reading.sampling.max_tokens=96", "meta.sampling.max_tokens=16", "meta.max_judgments=2")
     less = ("meta.max_responses=8", "gates.min_readable=0.1", "pairs.max_chosen_tokens=96")
     view = go(tmp_path, "meta_rewarding_llama3_8b", "llama3", *hybrid, *short, *less)
     check_run(view, 1)

@@ -56,7 +56,7 @@ def test_the_smoke_recipe_is_the_whole_loop() -> None:
     ("name", "overrides"),
     [
         ("meta_rewarding_llama3_8b", ["meta.enabled=false", "rounds=4"]),
-        ("meta_rewarding_llama3_8b", ["judge.adaptive.enabled=true", "judge.samples=2"]),
+        ("meta_rewarding_llama3_8b", ["judge.aggregate=adaptive"]),
         ("self_rewarding_llama3_8b", ["prompts.writer.share=1"]),
         ("meta_rewarding", ["meta.control=coin_flip"]),
         ("meta_rewarding", ["meta.battles=weighted"]),
@@ -70,7 +70,7 @@ def test_what_an_opening_comment_suggests_loads(name: str, overrides: list[str])
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*_[0-9]*b.yaml")), ids=lambda path: path.stem)
 def test_a_recipe_for_a_real_model_uses_nothing_of_the_sandbox(path: Path) -> None:
     recipe = load_recipe(path)
-    named = [recipe.model.path, recipe.prompts.source, recipe.measure.source, recipe.measure.verifier]
+    named = [recipe.model.path, recipe.prompts.source.kind, recipe.measure.source.kind, recipe.measure.verifier]
     named += [recipe.generate.template, recipe.judge.template, recipe.meta.template, recipe.prompts.writer.template]
     assert not any("sandbox" in name for name in named)
     assert recipe.generate.sampling.max_tokens + 512 <= recipe.train.max_length

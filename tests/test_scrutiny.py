@@ -133,7 +133,7 @@ def test_a_finished_run_asks_nothing_again(results: Path, held_out: RunView) -> 
 
 
 def test_a_training_judge_in_the_role_is_warned_about_once(results: Path) -> None:
-    view, said = go(results, "own", "measure.held_out.model=policy", "measure.held_out.judge_samples=1")
+    view, said = go(results, "own", "measure.held_out.model=policy", "measure.held_out.samples=1")
     assert sum("measure.held_out.model=policy" in line and "warning" in line for line in said) == 1
     assert all(rows_of(view, number)["held_out_is_training_judge", "report"].value == 1.0 for number in range(3))
     for side in ("held_out_report", "held_out_report_of_round_1", "held_out_report_of_round_0"):
@@ -226,10 +226,10 @@ def test_a_pairwise_judge_sees_both_orders(results: Path, tmp_path: Path) -> Non
         f"engine.script={script(tmp_path, *rules)}",
         "train.method=none",
         "rounds=1",
-        "judge.template=additive",
+        "judge.question.template=additive",
         "pairs.rule=best_vs_worst",
         "measure.held_out.model=initial",
-        "measure.held_out.protocol=pairwise",
+        "measure.held_out.question=comparison",
     )
     compared = view.read(1, "held_out_report_comparisons", Comparison)
     asked = {(row.first_id, row.second_id) for row in compared}
@@ -241,7 +241,7 @@ def test_a_pairwise_judge_sees_both_orders(results: Path, tmp_path: Path) -> Non
 def test_a_served_judge_that_sees_slots_only_finds_no_winner(results: Path) -> None:
     with server(says("Both are fine.\nPreferred: 1")) as told:
         keys = ("served.big.model=m", f"served.big.url={told.url}", "measure.held_out.model=served:big")
-        keys += ("measure.held_out.protocol=pairwise", "measure.held_out.reading=verdict", "rounds=1")
+        keys += ("measure.held_out.question=comparison", "measure.held_out.reading=verdict", "rounds=1")
         view, said = go(results, "served", *keys)
         asked = len(told.bodies)
     compared = view.read(1, "held_out_report_comparisons", Comparison)
@@ -261,11 +261,11 @@ def test_a_served_judge_that_sees_slots_only_finds_no_winner(results: Path) -> N
         (("measure.held_out.model=round:2",), "expected round:K with 0 <= K"),
         (("measure.held_out.model=nowhere",), "sandbox:seed-K or an existing"),
         ((OTHER, "measure.held_out.answers=9"), "expected at most measure.samples"),
-        ((OTHER, "measure.held_out.reading=verdict"), "is not read by protocol=pointwise"),
-        ((OTHER, "measure.held_out.protocol=pairwise", "measure.held_out.judge_samples=5"), "is not read by protocol"),
-        ((OTHER, "measure.held_out.template=rubric"), "needs a rubric"),
+        ((OTHER, "measure.held_out.reading=probability", "measure.held_out.samples=5"), "asks once"),
+        ((OTHER, "measure.held_out.question=comparison", "measure.held_out.samples=5"), "asks once"),
+        ((OTHER, "measure.held_out.question.template=rubric"), "needs a rubric"),
         (
-            (*SERVED, "measure.held_out.protocol=expected"),
+            (*SERVED, "measure.held_out.reading=probability"),
             "reads probabilities of tokens",
         ),
         (("measure.held_out.modle=x",), "did you mean 'measure.held_out.model'"),
@@ -279,7 +279,7 @@ def test_what_cannot_work_is_refused(overrides: tuple[str, ...], words: str) -> 
 
 def test_what_only_shows_when_it_is_read_is_refused_before_the_run(results: Path) -> None:
     with pytest.raises(RecipeError, match="nothing"):
-        go(results, "unknown", OTHER, "measure.held_out.template=nothing")
+        go(results, "unknown", OTHER, "measure.held_out.question.template=nothing")
     with pytest.raises(RecipeError, match="sandbox:seed-x"):
         go(results, "unknown", "measure.held_out.model=sandbox:seed-x")
 

@@ -292,9 +292,9 @@ def recipe_of(*overrides: str, **served: Any) -> Recipe:
     [
         ("model.path=served:teacher", "model.path"),
         ("train.reference=served:teacher", "train.reference"),
-        ("pairs.implicit_reference=served:teacher", "pairs.implicit_reference"),
+        ("pairs.score=implicit_reward pairs.score.reference=served:teacher", "pairs.score.reference"),
         ("judge.model=served:other", "served:other"),
-        ("judge.protocol=expected judge.samples=1 judge.model=served:teacher", "judge.protocol"),
+        ("judge.reading=probability judge.model=served:teacher", "judge.reading=probability"),
         ("judge.model=served:teacher meta.enabled=true", "meta.enabled"),
     ],
 )
@@ -305,12 +305,10 @@ def test_a_role_that_cannot_be_served_is_refused(override: str, key: str) -> Non
 
 def test_roles_that_can_be_served() -> None:
     recipe_of("judge.model=served:teacher")
-    recipe_of("judge.ensemble=[sandbox@served:teacher,sandbox]")
+    recipe_of("judge.aggregate=ensemble", "judge.aggregate.members=[sandbox@served:teacher,sandbox]")
     recipe_of("meta.enabled=true", "meta.model=served:teacher")
     recipe_of("prompts.writer.share=0.5", "prompts.writer.model=served:teacher")
-    recipe_of(
-        "judge.model=served:teacher", "judge.protocol=pairwise", "judge.samples=1", "judge.pairwise.reading=verdict"
-    )
+    recipe_of("judge.model=served:teacher", "judge.question=comparison", "judge.reading=verdict")
 
 
 SECRET = "sk-not-to-be-seen/anywhere"

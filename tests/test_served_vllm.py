@@ -25,7 +25,7 @@ from selfreward.engines.served.engine import ServedEngine
 from selfreward.engines.vllm.settings import vllm_version
 from selfreward.errors import EngineError
 from selfreward.progress import Progress
-from selfreward.recipe import EngineRecipe, ModelRecipe, ServedRecipe
+from selfreward.recipe import ModelRecipe, ServedRecipe, TransformersRecipe
 from selfreward.recipe.read import load_recipe
 from selfreward.records import Judgment, Message
 from selfreward.store.results import Store
@@ -84,7 +84,7 @@ def requests(temperature: float, n: int) -> list[Request]:
 
 def test_its_replies_are_those_of_the_model_behind_it(url: str) -> None:
     engine = ServedEngine("seed", ServedRecipe(url=url, model="seed"))
-    plain = build_engine(ModelRecipe(device="cpu"), EngineRecipe())
+    plain = build_engine(ModelRecipe(device="cpu"), TransformersRecipe())
     plain.load(SEED, weights_digest(SEED))
     asked = requests(0.0, 1)
     for (reply,), (expected,) in zip(engine.generate(asked, 1), plain.generate(asked, 1), strict=True):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from judging_factory import comparison, prompt, response
+from sections import pairs_of
 from training_factory import CPU, SHORT, random_pairs, tiny_policy, with_reference
 
 from selfreward.commands.run import run
@@ -16,9 +17,8 @@ from selfreward.errors import DataError, RecipeError, TrainingError
 from selfreward.judging.scoring.score import counted
 from selfreward.judging.scoring.soft_labels import soft_labels
 from selfreward.pairing.answers import Known, answer_pairs
-from selfreward.pairing.checks import check_pairs
 from selfreward.progress import Progress
-from selfreward.recipe import PairsRecipe
+from selfreward.recipe import SppoLoss
 from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Comparison, Judgment, Pair
 from selfreward.report.answers import by_prompt
@@ -28,7 +28,7 @@ from selfreward.training.preference import train_preferences
 
 CONSTITUTION = Path(__file__).parent.parent / "recipes" / "constitution.yaml"
 CHANCE = st.floats(0.0, 1.0)
-SOFT = ("pairs.label=soft", "judge.protocol=pairwise", "judge.samples=1")
+SOFT = ("pairs.label=soft", "judge.question=comparison", "judge.reading=probability")
 
 
 def both(a, b, here, there, principle=""):
@@ -89,38 +89,38 @@ def test_what_was_not_read_in_both_orders_has_no_label():
 PREFERENCES = {("a", "b"): 0.8, ("b", "a"): 0.2, ("a", "c"): 0.65, ("c", "a"): 0.35, ("b", "c"): 0.4, ("c", "b"): 0.6}
 
 
-def pairs_of(scores, known, **keys):
+def paired(scores, known, **keys):
     answers = [response(name) for name in scores]
     given_scores = {name: counted(value) for name, value in scores.items()}
-    return answer_pairs([prompt()], answers, given_scores, PairsRecipe(**keys), seed=3, source="self", known=known)
+    return answer_pairs([prompt()], answers, given_scores, pairs_of(**keys), seed=3, source="self", known=known)
 
 
 @pytest.mark.parametrize("rule", ["best_vs_worst", "best_vs_random", "length_tiers", "sppo"])
 def test_a_pair_has_the_probability_that_its_chosen_answer_is_better(rule):
     seen = set()
     for scores in ({"a": 3, "b": 2, "c": 1}, {"a": 1, "b": 2, "c": 3}, {"a": 2, "b": 3, "c": 1}):
-        (pair,), drops = pairs_of(scores, Known(preferences=PREFERENCES), rule=rule)
+        (pair,), drops = paired(scores, Known(preferences=PREFERENCES), rule=rule)
         assert pair.label == PREFERENCES[pair.chosen_id, pair.rejected_id] and not drops
         seen.add(pair.label)
     assert len(seen) > 1, "the same three answers under other ratings: another pair, another label"
 
 
 def test_exchanging_the_answers_gives_one_minus_the_label():
-    (pair,), _ = pairs_of({"a": 3, "b": 1}, Known(preferences=PREFERENCES))
-    (turned,), _ = pairs_of({"a": 1, "b": 3}, Known(preferences=PREFERENCES))
+    (pair,), _ = paired({"a": 3, "b": 1}, Known(preferences=PREFERENCES))
+    (turned,), _ = paired({"a": 1, "b": 3}, Known(preferences=PREFERENCES))
     assert (turned.chosen_id, turned.rejected_id) == (pair.rejected_id, pair.chosen_id)
     assert turned.label == pytest.approx(1 - pair.label) and turned.label == pytest.approx(pair.swap().label)
 
 
 def test_without_probabilities_and_for_what_a_verifier_decided_labels_are_certain():
-    assert pairs_of({"a": 3, "b": 1}, Known())[0][0].label == 1.0
+    assert paired({"a": 3, "b": 1}, Known())[0][0].label == 1.0
     sources = {"a": "verifier", "b": "verifier"}
-    (pair,), _ = pairs_of({"a": 3, "b": 1}, Known(sources=sources, preferences={}))
+    (pair,), _ = paired({"a": 3, "b": 1}, Known(sources=sources, preferences={}))
     assert (pair.label, pair.source) == (1.0, "verifier")
 
 
 def test_a_pair_that_was_not_read_in_both_orders_is_dropped_with_that_reason():
-    pairs, (drop,) = pairs_of({"a": 3, "b": 1}, Known(preferences={("a", "c"): 0.9}))
+    pairs, (drop,) = paired({"a": 3, "b": 1}, Known(preferences={("a", "c"): 0.9}))
     assert not pairs and drop.reason == "unreadable" and "both orders" in drop.detail
 
 
@@ -128,7 +128,7 @@ def test_a_flipped_pair_claims_what_the_right_one_claimed():
     """The control swaps the sides of the claim; a label looked up after the swap would take the flip back."""
     known = Known(preferences=PREFERENCES)
     for number in range(40):
-        recipe = PairsRecipe(flip=0.5)
+        recipe = pairs_of(flip=0.5)
         answers = [response("a"), response("b")]
         scores = {"a": counted(3.0), "b": counted(1.0)}
         (pair,), _ = answer_pairs([prompt()], answers, scores, recipe, seed=number, source="self", known=known)
@@ -179,41 +179,41 @@ def test_a_loss_without_labels_refuses_soft_pairs(tmp_path):
     pairs = with_reference(random_pairs(2, label=0.7, chosen_win_rate=0.6, rejected_win_rate=0.4), start)
     with pytest.raises(TrainingError, match=r"pairs\.label"):
         train_preferences(
-            start, pairs, dataclasses.replace(SHORT, loss="sppo", nll=0.0), model=CPU, seed=0, reference_is_start=True,
-            out=tmp_path / "out", scratch=tmp_path / "scratch",
+            start, pairs, dataclasses.replace(SHORT, loss=SppoLoss(), nll=0.0), model=CPU, seed=0,
+            reference_is_start=True, out=tmp_path / "out", scratch=tmp_path / "scratch",
         )  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (("judge.protocol=pointwise",), "judge.protocol=pairwise"),
-        (("judge.pairwise.reading=verdict",), "gives probabilities"),
+        (("judge.question=score",), "judge.question=comparison"),
+        (("judge.reading=verdict",), "gives probabilities"),
         (("judge.source=oracle",), "judge.source=oracle"),
         (("judge.control=shuffled",), "judge.control=shuffled"),
-        (("judge.pairwise.comparisons=ring",), "set it to all"),
+        (("judge.question.comparisons=ring",), "set it to all"),
         (("pairs.rule=spin",), "pairs.rule=spin"),
         (("pairs.rule=verified",), "pairs.rule=verified"),
         (("pairs.rule=self_consistency",), "pairs.rule=self_consistency"),
         (("pairs.rule=z_length",), "z_length"),
         (("pairs.score=implicit_reward",), "pairs.score=implicit_reward"),
         (("train.method=sft_chosen",), "train.method=sft_chosen"),
-        (("pairs.rule=sppo", "train.loss=sppo"), "train.loss=sppo"),
-        (("pairs.label=hard", "judge.pairwise.clamp=0.6"), "judge.pairwise.clamp is read with pairs.label=soft only"),
+        (("pairs.rule=sppo", "train.loss=sppo"), "this train.loss does not read"),
+        (("pairs.label=hard", "judge.question.clamp=0.6"), "judge.question.clamp is read with pairs.label=soft only"),
     ],
 )
 def test_a_soft_label_that_nothing_would_give_or_read_is_refused(overrides, words):
-    check_pairs(build_recipe([], SOFT))
-    check_pairs(build_recipe([], [*SOFT, "judge.pairwise.clamp=0.6", "judge.pairwise.reading=rationale"]))
+    build_recipe([], SOFT)
+    build_recipe([], [*SOFT, "judge.question.clamp=0.6", "judge.reading=rationale"])
     with pytest.raises(RecipeError) as refused:
-        check_pairs(build_recipe([], [*SOFT, *overrides]))
+        build_recipe([], [*SOFT, *overrides])
     assert words in str(refused.value)
 
 
 @pytest.mark.parametrize("clamp", ["0.5", "1", "0.4"])
 def test_a_clamp_that_leaves_nothing_or_clamps_nothing_is_refused(clamp):
-    with pytest.raises(RecipeError, match=r"judge\.pairwise\.clamp"):
-        build_recipe([], [*SOFT, f"judge.pairwise.clamp={clamp}"])
+    with pytest.raises(RecipeError, match=r"judge\.question\.clamp"):
+        build_recipe([], [*SOFT, f"judge.question.clamp={clamp}"])
 
 
 SMALL = (
@@ -236,8 +236,8 @@ def go(results: Path, name: str, *overrides: str) -> RunView:
 def test_in_the_loop_the_comparisons_of_the_round_become_the_labels(tmp_path: Path) -> None:
     """The recipe whose judge cannot read: what matters here is that its probabilities arrive unchanged."""
     clamped = go(tmp_path, "clamped")
-    soft = go(tmp_path, "soft", "judge.pairwise.clamp=null")
-    hard = go(tmp_path, "hard", "judge.pairwise.clamp=null", "pairs.label=hard")
+    soft = go(tmp_path, "soft", "judge.question.clamp=null")
+    hard = go(tmp_path, "hard", "judge.question.clamp=null", "pairs.label=hard")
     rows = soft.read(1, "judgments_comparisons", Comparison)
     asked = {(row.first_id, row.second_id): row.preference for row in rows}
     pairs = soft.read(1, "pairs", Pair)

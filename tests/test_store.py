@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from store_child import ENVIRONMENT, STEPS, drops_work, response, responses_work, train
 
 from selfreward.errors import RunBusyError, StoppedError, StoreError
-from selfreward.recipe import JudgeRecipe, Recipe
+from selfreward.recipe import JudgeRecipe, MeanAggregate, Recipe
 from selfreward.records import Drop, Labelled, Measurement, Message, Prompt, Response
 from selfreward.store.chunks import UnfinishedArtifact, row_key
 from selfreward.store.results import Run, Store, Work
@@ -255,7 +255,7 @@ def test_rows_without_an_id_are_told_apart_by_their_key_fields() -> None:
 def test_identity_keys_are_refused_by_name_and_horizon_keys_may_change(store: Store) -> None:
     open_run(store, recipe=Recipe(rounds=3)).close()
     with pytest.raises(StoreError, match=r"made with judge\.samples=\d+, now it is judge\.samples=9.*--name"):
-        open_run(store, recipe=Recipe(judge=JudgeRecipe(samples=9)))
+        open_run(store, recipe=Recipe(judge=JudgeRecipe(aggregate=MeanAggregate(samples=9))))
     assert store.existing("run").recipe() == Recipe(rounds=3)
     open_run(store, recipe=Recipe(rounds=5)).close()
     assert store.existing("run").recipe() == Recipe(rounds=5)

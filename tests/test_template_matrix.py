@@ -21,7 +21,15 @@ from selfreward.engines.protocol import ReplyStart, Request
 from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.judging.scoring.expected import SCORE_WORDS
 from selfreward.pairing import reference as pairing
-from selfreward.recipe import EngineRecipe, GenerateRecipe, JudgeRecipe, ModelRecipe, SamplingRecipe
+from selfreward.recipe import (
+    GenerateRecipe,
+    JudgeRecipe,
+    ModelRecipe,
+    ProbabilityReading,
+    SamplingRecipe,
+    ScoreQuestion,
+    TransformersRecipe,
+)
 from selfreward.records import Message, Pair, Prompt, Response, Rows, stable_id
 from selfreward.roles import generator
 from selfreward.roles.cast import Player, Policy
@@ -78,7 +86,7 @@ class House:
 @pytest.fixture(scope="module", params=list(FAMILIES))
 def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> House:
     directory = save_random_model(request.param, tmp_path_factory.mktemp("models") / request.param)
-    engine = HuggingFaceEngine(ModelRecipe(path=str(directory)), EngineRecipe())
+    engine = HuggingFaceEngine(ModelRecipe(path=str(directory)), TransformersRecipe())
     engine.load(directory, weights_digest(directory))
     tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
     model = AutoModelForCausalLM.from_pretrained(directory, local_files_only=True).eval()
@@ -178,7 +186,7 @@ def test_generator_judge_and_trainer_see_the_same_prompt(house: House, turns: tu
         labels = batch["labels"][line]
         assert labels[labels != IGNORED].tolist() == list(row.token_ids)
     # The judge: the same request inside its question, and the scores' probabilities of the tokenizer's own rendering.
-    wording = judge_prompt(JudgeRecipe(template="additive", protocol="expected", samples=1))
+    wording = judge_prompt(JudgeRecipe(question=ScoreQuestion(template="additive"), reading=ProbabilityReading()))
     question = wording.ask(prompt, chosen.text)
     start = ReplyStart("start", question, wording.opening(""))
     (found,) = house.engine.next_token_logprobs([start], SCORE_WORDS)

@@ -9,15 +9,15 @@ from selfreward.commands.run import run
 from selfreward.errors import EngineError, RecipeError, TrainingError
 from selfreward.progress import Progress
 from selfreward.recipe import Recipe, as_dict, to_yaml, walk
-from selfreward.recipe.check_unread import idle
+from selfreward.recipe.idle import idle
 from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Drop
 from selfreward.store.results import Store
 from selfreward.training.train import why_dropped
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
-EXPECTED = "judge.protocol=expected judge.samples=1"
-PAIRWISE = "judge.protocol=pairwise judge.samples=1"
+EXPECTED = "judge.reading=probability"
+PAIRWISE = "judge.question=comparison judge.reading=probability"
 
 
 @pytest.mark.parametrize(
@@ -34,15 +34,15 @@ PAIRWISE = "judge.protocol=pairwise judge.samples=1"
         ("meta.battles=weighted", "meta.battles", "set meta.enabled=true"),
         ("meta.sampling.max_tokens=10", "meta.sampling.max_tokens", "meta.enabled is false"),
         ("prompts.writer.max_words=9", "prompts.writer.max_words", "raise prompts.writer.share"),
-        ("engine.vllm.block_size=64", "engine.vllm.block_size", "set engine.kind=vllm"),
+        ("engine.block_size=64", "engine.block_size", "set engine.kind=vllm"),
         ("engine.script=x.yaml", "engine.script", "set engine.kind=scripted"),
-        ("judge.source=oracle judge.samples=5", "judge.samples", "asks no model"),
-        ("judge.source=none pairs.rule=verified judge.ask_again=1", "judge.ask_again", "measure.judge_samples"),
+        ("judge.source=oracle judge.aggregate.samples=5", "judge.samples", "asks no model"),
+        ("judge.source=none pairs.rule=verified judge.reading.ask_again=1", "judge.ask_again", "measure.judge_samples"),
         ("judge.source=oracle judge.aggregate=median", "judge.aggregate", "judge.source=oracle"),
-        (f"{EXPECTED} judge.sampling.temperature=0", "judge.sampling.temperature", "decodes nothing"),
-        (f"{PAIRWISE} judge.sampling.max_tokens=9", "judge.sampling.max_tokens", "decodes nothing"),
+        (f"{EXPECTED} judge.reading.sampling.temperature=0", "judge.reading.sampling.temperature", "decodes nothing"),
+        (f"{PAIRWISE} judge.reading.sampling.max_tokens=9", "judge.reading.sampling.max_tokens", "decodes nothing"),
         (f"{EXPECTED} judge.aggregate=median", "judge.aggregate", "asks each question once"),
-        (f"{PAIRWISE} judge.template=additive", "judge.template", "judge.pairwise.template"),
+        (f"{PAIRWISE} judge.question.template=additive", "judge.template", "judge.pairwise.template"),
         ("gates.error=0.1", "gates.error", "no rule of gates.rules has proof: harm"),
         (
             'gates.rules=[{"metric":"unreadable_rate","above":0.3,"proof":"health"}] gates.planned_rounds=9',
@@ -70,12 +70,12 @@ def test_an_override_that_nothing_reads_is_refused_with_what_would_read_it(
         "train.method=none train.beta=0.3",
         "meta.enabled=true meta.battles=weighted",
         "prompts.writer.share=0.2 prompts.writer.max_words=9",
-        "engine.kind=vllm engine.vllm.block_size=64",
-        "judge.source=oracle judge.sampling.temperature=0 judge.template=additive judge.model=initial",
-        "judge.source=oracle judge.protocol=expected judge.samples=1",
-        "judge.source=verifier_then_model judge.samples=5 judge.aggregate=median",
-        "judge.protocol=hybrid judge.sampling.max_tokens=9 judge.samples=2",
-        f"{PAIRWISE} judge.pairwise.reading=verdict judge.sampling.max_tokens=9",
+        "engine.kind=vllm engine.block_size=64",
+        "judge.source=oracle judge.reading.sampling.temperature=0 judge.question.template=additive judge.model=initial",
+        "judge.source=oracle judge.reading=probability",
+        "judge.source=verifier_then_model judge.aggregate.samples=5 judge.aggregate=median",
+        "judge.reading=rationale judge.reading.sampling.max_tokens=9 judge.aggregate.samples=2",
+        f"{PAIRWISE} judge.reading=verdict judge.reading.sampling.max_tokens=9",
         f"{EXPECTED} measure.judge_samples=1",
         'gates.rules=[{"metric":"unreadable_rate","above":0.3}] gates.error=0.1 gates.planned_rounds=9',
     ],

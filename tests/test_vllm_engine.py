@@ -20,7 +20,7 @@ from selfreward.engines.protocol import Completion, Engine, Request, TokenSequen
 from selfreward.engines.vllm.engine import VllmEngine
 from selfreward.engines.vllm.settings import vllm_version
 from selfreward.errors import EngineError, HandOffError
-from selfreward.recipe import EngineRecipe, HandOffRecipe, ModelRecipe, VllmRecipe
+from selfreward.recipe import HandOffRecipe, ModelRecipe, TransformersRecipe, VllmRecipe
 from selfreward.records import Message
 
 pytestmark = [
@@ -36,7 +36,7 @@ LONG = [f"copy {' '.join('abcdefghijklmnop' * 3)} {end}" for end in ("q", "r s",
 
 def vllm(**keys: object) -> VllmEngine:
     recipe = VllmRecipe(**{"in_process": True, "memory_share": 0.02, **keys})  # type: ignore[arg-type]
-    return VllmEngine(ModelRecipe(device="cpu"), EngineRecipe(kind="vllm", vllm=recipe))
+    return VllmEngine(ModelRecipe(device="cpu"), recipe)
 
 
 def holding(engine: Engine, directory: Path) -> Engine:
@@ -59,7 +59,7 @@ def engine(shared: VllmEngine) -> VllmEngine:
 
 
 def plain(directory: Path) -> Engine:
-    return holding(build_engine(ModelRecipe(device="cpu"), EngineRecipe()), directory)
+    return holding(build_engine(ModelRecipe(device="cpu"), TransformersRecipe()), directory)
 
 
 def requests(texts: list[str] = TASKS, **changes: object) -> list[Request]:
@@ -204,7 +204,7 @@ def test_other_architectures_are_exchanged_and_checked(
     directories = [random_model(kind, dtype, seed, tmp_path / str(seed)) for seed in (0, 1)]
     settings = VllmRecipe(in_process=workers == 1, memory_share=0.02, tensor_parallel_size=workers)
     model = ModelRecipe(device="cpu", dtype=dtype)  # type: ignore[arg-type]
-    engine, other = VllmEngine(model, EngineRecipe(vllm=settings)), build_engine(model, EngineRecipe())
+    engine, other = VllmEngine(model, settings), build_engine(model, TransformersRecipe())
     texts = [TokenSequence(tuple(range(5, 40)), tuple(range(50, 70)))]
     try:
         for directory in (*directories, directories[0]):

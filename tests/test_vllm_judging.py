@@ -25,7 +25,15 @@ from selfreward.judging.pairwise import compare_answers
 from selfreward.judging.pointwise import judge_pointwise
 from selfreward.judging.prompts.pairwise import LABELS
 from selfreward.judging.scoring.expected import SCORE_WORDS
-from selfreward.recipe import AdaptiveRecipe, EngineRecipe, JudgeRecipe, ModelRecipe, SamplingRecipe, VllmRecipe
+from selfreward.recipe import (
+    AdaptiveRecipe,
+    JudgeRecipe,
+    ModelRecipe,
+    SamplingRecipe,
+    TransformersRecipe,
+    VerdictReading,
+    VllmRecipe,
+)
 from selfreward.recipe.read import build_recipe
 from selfreward.records import Judgment, Message, Prompt, Response, Rows
 from selfreward.roles.cast import Player, Policy
@@ -41,7 +49,7 @@ QUESTION = "judge : task { reverse f h j } reply { j h f } rate with score"
 
 def vllm(**keys: Any) -> VllmEngine:
     recipe = VllmRecipe(in_process=True, memory_share=0.02, **keys)
-    engine = VllmEngine(ModelRecipe(device="cpu"), EngineRecipe(kind="vllm", vllm=recipe))
+    engine = VllmEngine(ModelRecipe(device="cpu"), recipe)
     engine.load(SEED, weights_digest(SEED))
     return engine
 
@@ -55,7 +63,7 @@ def engine() -> Iterator[VllmEngine]:
 
 @pytest.fixture(scope="module")
 def plain() -> Engine:
-    built = build_engine(ModelRecipe(device="cpu"), EngineRecipe())
+    built = build_engine(ModelRecipe(device="cpu"), TransformersRecipe())
     built.load(SEED, weights_digest(SEED))
     return built
 
@@ -106,15 +114,15 @@ def pool(size: int) -> tuple[dict[str, Prompt], list[Response]]:
     return prompts, [response(f"r{number}", one.task.text, one.response) for number, one in enumerate(replies)]
 
 
-GREEDY = "judge.sampling.temperature=0"
+GREEDY = "judge.reading.sampling.temperature=0"
 
 
 @pytest.mark.parametrize(
-    "overrides", [["judge.protocol=expected", "judge.min_mass=0.001"], ["judge.protocol=hybrid", GREEDY]]
+    "overrides", [["judge.reading=probability", "judge.reading.min_mass=0.001"], ["judge.reading=rationale", GREEDY]]
 )
 def test_expected_scores_are_the_transformers_engines(engine: VllmEngine, plain: Engine, overrides: list[str]) -> None:
     prompts, answers = pool(60)
-    recipe = build_recipe([], ["judge.samples=1", *overrides]).judge
+    recipe = build_recipe([], overrides).judge.drawing(1)
     ours, theirs = (
         rows_of(judge_expected(player(one), prompts, answers, recipe, made_from={}, round=0)) for one in (engine, plain)
     )
@@ -129,13 +137,13 @@ def test_expected_scores_are_the_transformers_engines(engine: VllmEngine, plain:
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["judge.pairwise.reading=probability"],
-        ["judge.pairwise.reading=rationale", GREEDY, "judge.sampling.max_tokens=20"],
+        ["judge.reading=probability"],
+        ["judge.reading=rationale", GREEDY, "judge.reading.sampling.max_tokens=20"],
     ],
 )
 def test_preferences_are_the_transformers_engines(engine: VllmEngine, plain: Engine, overrides: list[str]) -> None:
     prompts, answers = pool(24)
-    keys = ["judge.protocol=pairwise", "judge.samples=1", "judge.min_mass=1e-9", *overrides]
+    keys = ["judge.question=comparison", "judge.reading=probability", "judge.reading.min_mass=1e-9", *overrides]
     recipe = build_recipe([], keys).judge
     ours, theirs = (
         rows_of(compare_answers(player(one), prompts, answers, recipe, made_from={}, round=0, artifact="compared"))
@@ -163,7 +171,7 @@ class InWaves:
 
 def further(engine: Any, chunk: int = 768) -> tuple[Rows[Judgment], Rows[Judgment]]:
     prompts, answers = pool(120)
-    recipe = JudgeRecipe(adaptive=AdaptiveRecipe(enabled=True, tolerance=0.0), sampling=SamplingRecipe(1.6))
+    recipe = JudgeRecipe(aggregate=AdaptiveRecipe(tolerance=0.0), reading=VerdictReading(sampling=SamplingRecipe(1.6)))
     who = player(engine, chunk)
     first = rows_of(judge_pointwise(who, prompts, answers, first_pass(recipe), made_from={}, round=1))
     return first, rows_of(judge_further(who, prompts, answers, first, recipe, round=1, artifact="further"))
@@ -183,7 +191,7 @@ def test_without_a_barrier_the_judgments_are_the_same(engine: VllmEngine) -> Non
 def test_each_chunk_is_the_same_whatever_was_asked_before_it(engine: VllmEngine) -> None:
     """What a run that was killed computes again: single chunks, in a cache that knows other prompts."""
     prompts, answers = pool(120)
-    recipe = JudgeRecipe(adaptive=AdaptiveRecipe(enabled=True, tolerance=0.0), sampling=SamplingRecipe(1.6))
+    recipe = JudgeRecipe(aggregate=AdaptiveRecipe(tolerance=0.0), reading=VerdictReading(sampling=SamplingRecipe(1.6)))
     first, _ = further(engine)
     work = judge_further(player(engine, 32), prompts, answers, first, recipe, round=1, artifact="further")
     assert len(work.chunks) == 4, len(work.chunks)

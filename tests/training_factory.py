@@ -8,14 +8,24 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM
 
-from selfreward.recipe import LoraRecipe, ModelRecipe, TrainRecipe
+from selfreward.recipe import LOSS_READS, DpoRecipe, LoraRecipe, LossRecipe, ModelRecipe
+from selfreward.recipe.read import build_recipe
 from selfreward.records import Pair
 from selfreward.tasks.sandbox.seeds.model import build_model, save_model
 from selfreward.tasks.sandbox.words import END, SPECIAL, VOCABULARY, WORD_IDS
 
 END_TOKEN = WORD_IDS[END]
 CPU = ModelRecipe(device="cpu")
-SHORT = TrainRecipe(batch_size=8, epochs=2.0, save_steps=2, warmup_steps=2, learning_rate=1e-3)
+SHORT = DpoRecipe(batch_size=8, epochs=2.0, save_steps=2, warmup_steps=2, learning_rate=1e-3)
+
+
+def loss_section(name: str, **keys: float) -> LossRecipe:
+    """The loss of this name, with what it would not read left out."""
+    loss = {"kind": name, **{key: value for key, value in keys.items() if key in LOSS_READS[name]}}
+    pairs = {"rule": "sppo"} if name == "sppo" else {}
+    train = build_recipe([{"train": {"loss": loss}, "pairs": pairs}]).train
+    assert isinstance(train, DpoRecipe)
+    return train.loss
 
 
 def tiny_policy(directory: Path, seed: int = 0) -> Path:

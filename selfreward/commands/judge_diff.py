@@ -107,7 +107,7 @@ def judge_diff(
     recipe = view.recipe()
     first, second = changed_recipe(recipe, against), changed_recipe(recipe, changes)
     if first.judge == second.judge:
-        raise RecipeError("both versions of the judge are the same; change a key, for example template=additive")
+        raise RecipeError("both versions of the judge are the same; change a key, such as question.template=additive")
     # Choosing a judge by the locked labels would be steering by them.
     frozen = apart(view.read(0, "frozen", Labelled))[0]
     if not frozen:

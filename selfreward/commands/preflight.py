@@ -15,9 +15,8 @@ from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.measuring.probes.judge_replies import check_probes
 from selfreward.measuring.probes.questions import questions_of
 from selfreward.pairing.answers import load_rule
-from selfreward.pairing.checks import check_pairs
 from selfreward.progress import Progress
-from selfreward.recipe import Recipe, held_out_judge
+from selfreward.recipe import Recipe, constitution_of, held_out_judge
 from selfreward.records import Prompt
 from selfreward.roles import generator, version
 from selfreward.roles.cast import Policy
@@ -52,7 +51,6 @@ def preflight(recipe: Recipe, say: Say | None = None) -> tuple[Policy, Source, V
     check_probes(recipe)
     for name, server in recipe.served.items():
         key_of(name, server)
-    check_pairs(recipe)
     if recipe.engine.kind == "vllm":
         require_vllm()
     if recipe.engine.kind != "scripted":
@@ -76,26 +74,24 @@ def preflight(recipe: Recipe, say: Say | None = None) -> tuple[Policy, Source, V
 
 def check_judge(recipe: Recipe) -> None:
     """Every template, rubric and constitution that the judge would ask with is read once. Raises RecipeError."""
-    judge = recipe.judge
-    judge_prompt(judge)
-    for member in judge.ensemble:
-        version("judge", member.partition("@")[0] or judge.template)
-    if judge.protocol == "pairwise":
-        judge_pairwise.version(judge.pairwise.template, judge.pairwise.constitution)
+    judges = [recipe.judge, *(recipe.judge.member(name) for name in recipe.judge.members)]
     if recipe.measure.held_out is not None:
-        held_out = held_out_judge(recipe, recipe.measure.held_out)
-        judge_prompt(held_out)
-        if held_out.protocol == "pairwise":
-            judge_pairwise.version(held_out.pairwise.template, None)
+        judges.append(held_out_judge(recipe, recipe.measure.held_out))
+    for judge in judges:
+        if judge.comparing is None:
+            judge_prompt(judge)
+        else:
+            judge_pairwise.version(judge.comparing.template, constitution_of(judge.comparing))
 
 
 def role_references(recipe: Recipe) -> list[str]:
     """Every model that some role names, beside the policy itself."""
     held_out = recipe.measure.held_out
-    references = [recipe.judge.model, *(name.partition("@")[2] for name in recipe.judge.ensemble)]
+    references = [recipe.judge.model, *(name.partition("@")[2] for name in recipe.judge.members)]
     references += [recipe.meta.model, recipe.prompts.writer.model, recipe.train.reference]
     references += [recipe.measure.cohort_judge] if recipe.measure.cohorts else []
-    return [*references, recipe.pairs.implicit_reference, *([held_out.model] if held_out else [])]
+    references += [recipe.pairs.implicit.reference] if recipe.pairs.implicit else []
+    return [*references, *([held_out.model] if held_out else [])]
 
 
 def start_policy(recipe: Recipe, say: Say | None = None) -> Policy:
@@ -148,9 +144,9 @@ def check_side(recipe: Recipe, source: Source) -> None:
     cohorts = read_cohorts(recipe.measure)
     refuse_overlap(cohorts, training, source.overlap_words)
     judged = [cohort.name for cohort in cohorts if cohort.verifier == "none"]
-    if judged and recipe.judge.protocol == "pairwise":
+    if judged and recipe.judge.comparing:
         raise RecipeError(
-            f"cohort {judged[0]!r} has no verifier, but judge.protocol=pairwise only ranks the answers to one prompt, "
+            f"cohort {judged[0]!r} has no verifier, but a judge that compares only ranks the answers to one prompt, "
             f"which cannot be compared between rounds; set measure.cohorts.{judged[0]}.verifier"
         )
 
@@ -186,7 +182,7 @@ def check_lengths(recipe: Recipe, source: Source, directory: Path) -> None:
 
     Here and not when the model is first asked: by then the run has a sealed copy, which must not be corrected by hand.
     """
-    shipped = recipe.model.path.startswith("sandbox:") and recipe.prompts.source == "sandbox"
+    shipped = recipe.model.path.startswith("sandbox:") and recipe.prompts.source.kind == "sandbox"
     # The tokenizer is what makes this slow, and the sandbox's prompts are short for its own models by construction.
     if shipped or recipe.engine.kind == "scripted":
         return

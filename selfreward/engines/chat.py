@@ -126,13 +126,13 @@ class ChatRenderer:
             if len(tokens) != len(shared) + 1 or tokens[:-1] != shared:
                 raise EngineError(
                     f"{self.where}: {candidate!r} is not one token after {opening[-40:]!r}; this judge's probabilities "
-                    "cannot be read from one position: set judge.protocol=pointwise"
+                    "cannot be read from one position: set judge.reading=verdict"
                 )
         last = tuple(tokens[-1] for tokens in encoded)
         if len(set(last)) < len(last):
             raise EngineError(
                 f"{self.where}: two of the candidates {', '.join(candidates)} are the same token, so this tokenizer "
-                "lacks one of them; set judge.protocol=pointwise or another template"
+                "lacks one of them; set judge.reading=verdict or another template"
             )
         return shared, last
 

@@ -30,7 +30,7 @@ import yaml
 from selfreward.engines.checkpoints import combined_digest, tensor_checksums
 from selfreward.engines.protocol import Completion, ReplyStart, Request, TokenSequence
 from selfreward.errors import DataError, EngineError, HandOffError
-from selfreward.recipe import EngineRecipe, ModelRecipe
+from selfreward.recipe import ModelRecipe, ScriptedRecipe
 from selfreward.records import Message, seed_for
 
 END_ID = 0
@@ -62,9 +62,7 @@ class ScriptedEngine:
 
     kind = "scripted"
 
-    def __init__(self, model: ModelRecipe, engine: EngineRecipe) -> None:
-        if engine.script is None:
-            raise DataError("engine.script is missing; engine.kind=scripted needs the path of a script")
+    def __init__(self, model: ModelRecipe, engine: ScriptedRecipe) -> None:
         self._recipe, self._engine = model, engine
         self._rules = read_script(Path(engine.script))
         self._policy: str | None = None

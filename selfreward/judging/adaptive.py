@@ -6,7 +6,6 @@ still being judged do so; others are asked in waves (engines/dialogues.py). Seed
 that neither way nor the order of completion shows in the judgments.
 """
 
-import dataclasses
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +27,7 @@ VERSION = 1
 
 def first_pass(recipe: JudgeRecipe) -> JudgeRecipe:
     """The recipe of the judgments that everybody gets."""
-    return dataclasses.replace(recipe, samples=recipe.adaptive.first)
+    return recipe.drawing(recipe.samples)
 
 
 def judge_further(
@@ -42,6 +41,8 @@ def judge_further(
     artifact: str,
 ) -> Work[Sequence[Response], Judgment]:
     """Work that yields the judgments after `first`; the noise that was estimated stands in its seal."""
+    adaptive = recipe.adaptive
+    assert adaptive is not None
     wording = judge_prompt(recipe)
     constants = estimate(first)
     known: defaultdict[str, list[Judgment]] = defaultdict(list)
@@ -55,7 +56,7 @@ def judge_further(
         asked = {name: len(known[name]) for name in answers}
         scores = {name: [row.score for row in known[name] if row.score is not None] for name in answers}
         for wave in itertools.count():
-            wanted = next_questions(scores, asked, constants, recipe.adaptive)
+            wanted = next_questions(scores, asked, constants, adaptive)
             if not wanted:
                 return
             seed = wave_seed(wave)
@@ -108,7 +109,7 @@ def judge_further(
             "round": round,
             "first": first.digest,
             "answers": stable_id([[one.id for one in unit] for unit in units]),
-            "judge": {"adaptive": as_dict(recipe.adaptive), "sampling": as_dict(recipe.sampling)},
+            "judge": {"adaptive": as_dict(adaptive), "sampling": as_dict(recipe.sampling)},
             "constants": {"noise": constants.noise, "prior": constants.prior, "sigma": constants.sigma},
             "template": wording.version,
             **player.determines(),

@@ -1,7 +1,7 @@
 """Stage: scores from the probabilities of the score words, after nothing (expected) or after a rationale (hybrid).
 
-A rationale is sampled as a judgment is, `judge.samples` times, and cut before its own verdict. One that was cut by its
-token limit is unreadable: a scratchpad without its end says nothing about the score that would have come.
+A rationale is sampled as a judgment is, `judge.aggregate.samples` times, and cut before its own verdict. One that was
+cut by its token limit is unreadable: a scratchpad without its end says nothing about the score that would have come.
 
 Scores are kept to 0.01 points. After a scratchpad the probabilities are nearly 0 and 1, and without rounding their last
 digits would order answers that the judge holds for equal: no tie would ever be dropped (sandbox: rank correlation .90
@@ -35,8 +35,7 @@ def token_reader(engine: Engine) -> TokenReader:
     if not isinstance(engine, TokenReader):
         raise EngineError(
             f"engine.kind={engine.kind} does not give the probabilities of the next token, which this judge needs; "
-            "set engine.kind=transformers or vllm, or judge.protocol=pointwise (pairwise: "
-            "judge.pairwise.reading=verdict)"
+            "set engine.kind=transformers or vllm, or judge.reading=verdict"
         )
     return engine
 

@@ -1,12 +1,11 @@
-"""The judge of a recipe, whatever its protocol: from answers to sealed judgments.
+"""The judge of a recipe, whatever its axes: from answers to sealed judgments.
 
-pointwise   one artifact. With adaptive N: a first pass, then what is still open, and both together
-expected    one artifact, from probabilities; hybrid likewise, after a rationale
-pairwise    comparisons, and one rating per answer made of them
-ensemble    one artifact per member, and all together
+one answer, verdict       one artifact. With adaptive N: a first pass, then what is still open, and both together
+one answer, probability   one artifact, from probabilities; rationale likewise, after a rationale
+two answers               comparisons, and one rating per answer made of them
+ensemble                  one artifact per member, and all together
 """
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -79,13 +78,13 @@ class Judging:
     ) -> Rows[Judgment]:
         """Every response's judgments, in one sealed artifact."""
         recipe = self.recipe
-        if not recipe.ensemble:
+        if not recipe.members:
             return self._alone(recipe, prompts, responses, made_from, artifact)
         parts = [
-            self._alone(_member(recipe, member), prompts, responses, made_from, f"{artifact}_{number}")
-            for number, member in enumerate(recipe.ensemble)
+            self._alone(recipe.member(member), prompts, responses, made_from, f"{artifact}_{number}")
+            for number, member in enumerate(recipe.members)
         ]
-        return self._together(parts, artifact, {"ensemble": "@".join(recipe.ensemble)})
+        return self._together(parts, artifact, {"ensemble": "@".join(recipe.members)})
 
     def _alone(
         self,
@@ -102,11 +101,11 @@ class Judging:
             comparisons = self.complete(work)
             rows = rated(comparisons, responses, recipe, round=self.round, artifact=artifact)
             positions = as_facts(position_statistics(comparisons))
-            facts = {"comparisons": comparisons.digest, "positions": positions, "ridge": recipe.pairwise.ridge}
+            facts = {"comparisons": comparisons.digest, "positions": positions, "ridge": recipe.ridge}
             return self.complete(given(self.round, artifact, Judgment, rows, facts))
         if recipe.protocol in ("expected", "hybrid"):
             return self.complete(judge_expected(player, prompts, responses, recipe, **asked, artifact=artifact))
-        if not recipe.adaptive.enabled:
+        if recipe.adaptive is None:
             return self.complete(judge_pointwise(player, prompts, responses, recipe, **asked, artifact=artifact))
         first = self.complete(
             judge_pointwise(player, prompts, responses, first_pass(recipe), **asked, artifact=f"{artifact}_first")
@@ -120,11 +119,3 @@ class Judging:
         rows = [row for part in parts for row in part]
         inputs = {**told, "parts": [part.digest for part in parts]}
         return self.complete(given(self.round, artifact, Judgment, rows, inputs))
-
-
-def _member(recipe: JudgeRecipe, member: str) -> JudgeRecipe:
-    """The recipe of one member: `template`, `template@model` or `@model`."""
-    template, _, model = member.partition("@")
-    return dataclasses.replace(
-        recipe, template=template or recipe.template, model=model or recipe.model, ensemble=(), max_disagreement=None
-    )

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from selfreward.engines.protocol import Completion, Engine, ReplyStart
+from selfreward.errors import RecipeError
 from selfreward.judging.asking import judge_request
 from selfreward.judging.expected import NOTHING, token_reader
 from selfreward.judging.prompts import pairwise as role
 from selfreward.judging.prompts.pairwise import Principle
 from selfreward.judging.scoring.expected import expected_value
 from selfreward.judging.scoring.tournament import ratings, which_comparisons
-from selfreward.recipe import JudgeRecipe, as_dict
+from selfreward.recipe import ComparisonQuestion, JudgeRecipe, PrincipleQuestion, as_dict, constitution_of
 from selfreward.records import Comparison, Judgment, Message, Prompt, Response, Rows, seed_for, stable_id
 from selfreward.roles.cast import Player
 from selfreward.roles.unreadable import Unreadable, unfinished
@@ -34,14 +35,16 @@ def questions(responses: Sequence[Response], recipe: JudgeRecipe, seed: int) -> 
     for response in responses:
         by_prompt[response.prompt_id][response.id] = response
     principles: Sequence[Principle | None] = (None,)
-    if recipe.pairwise.constitution is not None:
-        principles = role.load_constitution(recipe.pairwise.constitution)[1]
+    question = _question(recipe)
+    drawn = 1
+    if isinstance(question, PrincipleQuestion):
+        principles, drawn = role.load_constitution(question.constitution)[1], question.principles
     found = []
     for prompt_id in sorted(by_prompt):
         answers = by_prompt[prompt_id]
-        for one, other in which_comparisons(list(answers), recipe.pairwise, seed, prompt_id):
+        for one, other in which_comparisons(list(answers), question, seed, prompt_id):
             lot = random.Random(seed_for(seed, "principles", one, other))
-            for principle in lot.sample(principles, min(recipe.pairwise.principles, len(principles))):
+            for principle in lot.sample(principles, min(drawn, len(principles))):
                 found.append(Question(answers[one], answers[other], principle))
                 found.append(Question(answers[other], answers[one], principle))
     return found
@@ -59,8 +62,8 @@ def compare_answers(
     asked: Sequence[Question] | None = None,
 ) -> Work[Question, Comparison]:
     """Work that yields one Comparison per question: those that the recipe makes of `responses`, or `asked` instead."""
-    pairwise = recipe.pairwise
-    template = role.version(pairwise.template, pairwise.constitution)
+    question = _question(recipe)
+    template = role.version(question.template, constitution_of(question))
     if asked is None:
         asked = questions(responses, recipe, seed_for(player.seed, artifact, round))
 
@@ -69,7 +72,7 @@ def compare_answers(
         seed = seed_for(player.seed, artifact, round, index, 0)
         ids = [stable_id(artifact, round, *_names(question)) for question in chunk]
         shown = [
-            role.ask(pairwise.template, prompts[first.prompt_id], first.text, second.text, principle)
+            role.ask(question.template, prompts[first.prompt_id], first.text, second.text, principle)
             for first, second, principle in chunk
         ]
         verdicts = _verdicts(engine, recipe, ids, shown, seed)
@@ -100,9 +103,8 @@ def compare_answers(
             "round": round,
             "inputs": dict(made_from),
             # What is done with the probabilities afterwards asks nothing else of the judge.
-            "pairwise": {key: value for key, value in as_dict(pairwise).items() if key != "clamp"},
-            "min_mass": recipe.min_mass,
-            "sampling": as_dict(recipe.sampling),
+            "question": {key: value for key, value in as_dict(question).items() if key != "clamp"},
+            "reading": as_dict(recipe.reading),
             "template": template,
             **player.determines(),
         },
@@ -116,13 +118,13 @@ def _verdicts(
 ) -> list[tuple[Completion, float | Unreadable, float | None]]:
     """(reply, P(first slot) or why there is none, mass of the labels) of every question."""
     replies = [NOTHING for _ in ids]
-    if recipe.pairwise.reading != "probability":
+    if recipe.reading.kind != "probability":
         requests = [
             judge_request(name, messages, recipe, 1, seed_for(seed, name))
             for name, messages in zip(ids, shown, strict=True)
         ]
         replies = [reply for (reply,) in engine.generate(requests, seed)]
-    if recipe.pairwise.reading == "verdict":
+    if recipe.reading.kind == "verdict":
         return [(reply, role.read(reply), None) for reply in replies]
     starts = [
         ReplyStart(name, messages, role.opening(reply.text))
@@ -141,7 +143,7 @@ def rated(
         by_prompt[row.prompt_id].append(row)
     scores: dict[str, float] = {}
     for name in sorted(by_prompt):
-        scores |= ratings(by_prompt[name], recipe.pairwise)
+        scores |= ratings(by_prompt[name], recipe)
     reasons = {name: row.unreadable for row in comparisons if row.unreadable for name in (row.first_id, row.second_id)}
     compared = {name for row in comparisons for name in (row.first_id, row.second_id)}
     return [
@@ -163,6 +165,12 @@ def rated(
         for response in responses
         if response.id in compared
     ]
+
+
+def _question(recipe: JudgeRecipe) -> ComparisonQuestion | PrincipleQuestion:
+    if not isinstance(recipe.question, ComparisonQuestion | PrincipleQuestion):
+        raise RecipeError(f"judge.question={recipe.question.kind} compares nothing; expected comparison or principle")
+    return recipe.question
 
 
 def _soft(reply: Completion, logprobs: Sequence[float], floor: float) -> tuple[float | Unreadable, float]:

@@ -20,5 +20,6 @@ def require_readable(judgments: Sequence[Judgment], minimum: float, number: int)
     raise GateError(
         f"round {number}: {readable} of {len(judgments)} verdicts could be read ({share:.0%}); expected at least "
         f"{minimum:.0%} (gates.min_readable). Reasons: {counted or 'no verdict was asked for'}. Look at the judge's "
-        "replies in judgments.jsonl; a larger judge.sampling.max_tokens or another judge.template usually helps"
+        "replies in judgments.jsonl; a larger judge.reading.sampling.max_tokens or another judge.question.template "
+        "usually helps"
     )

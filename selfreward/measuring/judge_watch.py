@@ -76,7 +76,7 @@ class JudgeWatch:
 
     def _probed(self, judging: Judging) -> Rows[Judgment]:
         # A lone reply has nothing to be compared with.
-        alone = judging.recipe.protocol == "pairwise"
+        alone = judging.recipe.comparing is not None
         asked = [row for row in self.probes if not (alone and row.question == "feedback")]
         if not asked:
             return Rows([])
@@ -90,7 +90,7 @@ class JudgeWatch:
 
     def _again(self, round: Round, judging: Judging) -> Rows[Judgment]:
         """What this round's judge says of round 0's answers. A rating by comparisons says nothing of one answer."""
-        asked = self._old_answers(round) if round.number and judging.recipe.protocol != "pairwise" else []
+        asked = self._old_answers(round) if round.number and not judging.recipe.comparing else []
         if not asked:
             return Rows([])
         if _judges(round, round.number) == _judges(round, 0):
@@ -123,7 +123,7 @@ class JudgeWatch:
         trains = self._trains(round, held_out.model)
         pools = held_out_pools(round.recipe)
         asked = [row.id for n in lineage for pool in pools for _, row in self._answers(n, pool, held_out.answers)]
-        if held_out.protocol == "pairwise":
+        if held_out_judge(round.recipe, held_out).comparing:
             fought = [self._compared(round, lineage, pool, held_out) for pool in pools] if number else []
             comparisons = [row for rows in fought for row in rows]
             return HeldOut(trains, asked, comparisons=comparisons)

@@ -6,7 +6,7 @@ from typing import Any
 
 from selfreward.measuring.evidence import Evidence
 from selfreward.measuring.metrics import fingerprint, measure_all
-from selfreward.recipe import AdaptiveRecipe, GenerateRecipe, JudgeRecipe, MeasureRecipe, Recipe, as_dict
+from selfreward.recipe import GenerateRecipe, JudgeRecipe, MeasureRecipe, Recipe, as_dict
 from selfreward.records import Judgment, Labelled, Measurement
 from selfreward.store.run import Work
 
@@ -33,15 +33,11 @@ def pool_judging(recipe: Recipe) -> JudgeRecipe:
 
     A judge that is asked each question once is measured as it is.
     """
-    draws = recipe.judge.protocol in ("pointwise", "hybrid")
-    return dataclasses.replace(
-        recipe.judge,
-        source="model",
-        control="none",
-        samples=recipe.measure.judge_samples if draws else 1,
-        ask_again=0,
-        adaptive=AdaptiveRecipe(),
-    )
+    judge = recipe.judge.drawing(recipe.measure.judge_samples)
+    reading = judge.reading
+    if reading.kind == "verdict":
+        reading = dataclasses.replace(reading, ask_again=0)
+    return dataclasses.replace(judge, source="model", control="none", reading=reading)
 
 
 def apart(frozen: Sequence[Labelled]) -> tuple[list[Labelled], list[Labelled]]:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from selfreward.judging.scoring.score import Score
-from selfreward.recipe import PairsRecipe
+from selfreward.recipe import LengthTiers, PairsBase, PairsRecipe, ZLength
 from selfreward.records import Response, stable_id
 from selfreward.tasks.verifiers.protocol import Grade
 
 T = TypeVar("T")
+K = TypeVar("K", bound=PairsBase)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,15 @@ class Situation:
     samples: int
     gold: Response | None = None
 
+    def rule(self, kind: type[K]) -> K:
+        """The section as the rule's own, with the keys that it alone has."""
+        assert isinstance(self.recipe, kind), f"pairs.rule={self.recipe.rule} was asked for {kind.__name__}"
+        return self.recipe
+
     @property
     def rho(self) -> float:
         """The round's length parameter: `pairs.rho` by round, its last value for all later ones."""
+        assert isinstance(self.recipe, LengthTiers | ZLength)
         return self.recipe.rho[min(self.round, len(self.recipe.rho)) - 1]
 
     def length(self, candidate: Candidate) -> int:

@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from selfreward.judging.scoring.score import Score
-from selfreward.recipe import PairsRecipe
+from selfreward.recipe import ImplicitReward
 from selfreward.records import Drop, Pair, Response, pair_drop
 
 WHOLE_SET = "set"
@@ -49,7 +49,7 @@ def compare_rankings(
     responses: Sequence[Response],
     current: Mapping[str, Score],
     previous: Mapping[str, Score] | None,
-    recipe: PairsRecipe,
+    recipe: ImplicitReward,
 ) -> list[Consistency]:
     """One row per prompt and one about the set; scores are by response id, `previous` is None in the first round."""
     answers: defaultdict[str, list[str]] = defaultdict(list)
@@ -75,7 +75,7 @@ def kendall(one: Sequence[float], other: Sequence[float]) -> float | None:
     return float(kendalltau(one, other).statistic)
 
 
-def _row(id: str, answers: int, tau: float | None, recipe: PairsRecipe) -> Consistency:
+def _row(id: str, answers: int, tau: float | None, recipe: ImplicitReward) -> Consistency:
     if tau is None:
         return Consistency(id, answers, None, None, None, below_half=False)
     consistency = min(1.0, max(0.0, (tau + 1) / 2))
@@ -87,7 +87,7 @@ def _row(id: str, answers: int, tau: float | None, recipe: PairsRecipe) -> Consi
 
 
 def soften(
-    pairs: Sequence[Pair], rows: Sequence[Consistency], recipe: PairsRecipe, *, first: bool
+    pairs: Sequence[Pair], rows: Sequence[Consistency], recipe: ImplicitReward, *, first: bool
 ) -> tuple[list[Pair], list[Drop]]:
     """The pairs with their soft labels, and those that C drops. In the `first` round nothing is changed.
 

@@ -20,7 +20,7 @@ from selfreward.pairing.implicit_reward import implicit_rewards, sums
 from selfreward.pairing.judgments import judgment_pairs
 from selfreward.pairing.mixing import EXTERNAL, mix
 from selfreward.pairing.reference import questions, refer, too_long
-from selfreward.recipe import Recipe
+from selfreward.recipe import ImplicitReward, Recipe
 from selfreward.records import (
     Comparison,
     Drop,
@@ -114,9 +114,10 @@ class Preferences:
         recipe = self.recipe.pairs
         consistency: list[Consistency] = []
         dropped: list[Drop] = []
-        if recipe.score == "implicit_reward":
-            scores, previous = self._implicit_scores()
-            consistency = compare_rankings(self.responses, scores, previous, recipe)
+        implicit = recipe.implicit
+        if implicit is not None:
+            scores, previous = self._implicit_scores(implicit)
+            consistency = compare_rankings(self.responses, scores, previous, implicit)
             first, source = previous is None, "implicit"
         else:
             (scores, dropped), first = self._judged_scores(judgments), False
@@ -134,11 +135,12 @@ class Preferences:
             round=self.round.number,
             known=known,
         )
-        pairs, softened = soften(pairs, consistency, recipe, first=first)
-        if recipe.consistency != "none":
-            self.round.complete(
-                given(self.round.number, "consistency", Consistency, consistency, {"pairs": recipe.consistency})
-            )
+        if implicit is None:
+            return pairs, [*dropped, *drops]
+        pairs, softened = soften(pairs, consistency, implicit, first=first)
+        if implicit.consistency != "none":
+            facts = {"pairs": implicit.consistency}
+            self.round.complete(given(self.round.number, "consistency", Consistency, consistency, facts))
         return pairs, [*dropped, *drops, *softened]
 
     def mixed_in(self, own: Sequence[Pair]) -> tuple[list[Pair], dict[str, Prompt]]:
@@ -161,11 +163,12 @@ class Preferences:
 
     def _preferences(self) -> dict[tuple[str, str], float] | None:
         """What the pairwise judge's comparisons say of each two answers, where the labels are soft."""
-        if self.recipe.pairs.label == "hard":
+        comparing = self.recipe.judge.comparing
+        if not self.recipe.pairs.soft or comparing is None:
             return None
         asked = "model_judgments" if self.recipe.judge.source == "verifier_then_model" else "judgments"
         comparisons = self.round.artifacts.read(self.round.number, f"{asked}_comparisons", Comparison)
-        return soft_labels(comparisons, self.recipe.judge.pairwise.clamp)
+        return soft_labels(comparisons, comparing.clamp)
 
     def _judged_scores(self, judgments: Sequence[Judgment]) -> tuple[dict[str, Score], list[Drop]]:
         scores, dropped = score_answers(judgments, self.recipe.judge)
@@ -173,10 +176,10 @@ class Preferences:
             scores = shuffle_within_prompts(scores, self.responses, self.seed)
         return scores, dropped
 
-    def _implicit_scores(self) -> tuple[dict[str, Score], dict[str, Score] | None]:
+    def _implicit_scores(self, recipe: ImplicitReward) -> tuple[dict[str, Score], dict[str, Score] | None]:
         """Scores by the round's policy and by the one before it; None where nothing came before."""
         policies, number = self.cast.policies, self.round.number
-        reference = self.cast.resolve(self.recipe.pairs.implicit_reference, number)
+        reference = self.cast.resolve(recipe.reference, number)
         start = self.cast.start_of(number)
         current = policies[start]
         before = policies[self.cast.start_of(start)] if start else reference

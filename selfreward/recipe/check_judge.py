@@ -1,157 +1,124 @@
-"""What a recipe must not say about its judge: servers that cannot be asked, protocols that would not read a key."""
+"""What a recipe must not say about its judge: servers that cannot be asked, axes that do not go together."""
 
 import re
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from selfreward.recipe import SERVED, JudgeRecipe, Recipe
+from selfreward.recipe.judge import ComparisonQuestion, RubricQuestion, ScoreQuestion
+from selfreward.recipe.model import SERVED, ServedRecipe
+from selfreward.recipe.recipe import Recipe
+
+Found = Iterator[tuple[bool, str]]
 
 
 def judges(recipe: Recipe) -> list[str]:
     """The references of every model that is asked for a score, if only on the frozen pools."""
-    return [name.partition("@")[2] or recipe.judge.model for name in recipe.judge.ensemble] or [recipe.judge.model]
+    return [name.partition("@")[2] or recipe.judge.model for name in recipe.judge.members] or [recipe.judge.model]
 
 
-def served_that_cannot_work(recipe: Recipe) -> list[tuple[bool, str]]:
+def served_that_cannot_work(recipe: Recipe) -> Found:
     """Servers that cannot be asked, and roles and readings that a served model cannot have."""
-    found: list[tuple[bool, str]] = []
     for name, server in recipe.served.items():
-        try:
-            parts = urlsplit(server.url)
-            plain = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-            plain = plain and server.url.isascii() and server.url.split() == [server.url]
-        except ValueError:  # a port or an address that is none
-            parts, plain = urlsplit(""), False
-        found += [
-            (not plain, f"key 'served.{name}.url' is not a URL; expected for example http://localhost:8000/v1"),
-            # Not quoted: what stands there may be a secret.
-            (
-                "@" in parts.netloc or bool(parts.query or parts.fragment),
-                f"key 'served.{name}.url' holds a password, a query or a fragment; a key comes from key_env",
-            ),
-            (not server.model, f"key 'served.{name}.model' is missing; name the model that the server knows"),
-            (
-                server.key_env is not None and not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", server.key_env),
-                f"key 'served.{name}.key_env' is not the name of an environment variable; the key itself must not "
-                "stand in a recipe",
-            ),
-        ]
-    asked, judge = judges(recipe), recipe.judge
+        yield from _server(name, server)
+    known = ", ".join(recipe.served) or "none"
+    asked = judges(recipe)
     for reference in [*asked, recipe.meta.model, recipe.prompts.writer.model]:
-        known = ", ".join(recipe.served) or "none"
-        if reference.startswith(SERVED):
-            unknown = reference.removeprefix(SERVED) not in recipe.served
-            found.append((unknown, f"role {reference!r} is not in the section 'served', which has: {known}"))
-    needs_weights = {
-        "model.path": recipe.model.path,
-        "train.reference": recipe.train.reference,
-        "pairs.implicit_reference": recipe.pairs.implicit_reference,
-    }
-    found += [
-        (
+        yield (
+            reference.startswith(SERVED) and reference.removeprefix(SERVED) not in recipe.served,
+            f"role {reference!r} is not in the section 'served', which has: {known}",
+        )
+    implicit = recipe.pairs.implicit
+    needs_weights = {"model.path": recipe.model.path, "train.reference": recipe.train.reference}
+    needs_weights |= {"pairs.score.reference": implicit.reference} if implicit else {}
+    for key, value in needs_weights.items():
+        yield (
             value.startswith(SERVED),
             f"key {key!r} is {value!r}, but this role needs weights and tokens, which a server does not give; "
-            "only judge.model, judge.ensemble, meta.model and prompts.writer.model may be served",
+            "only judge.model, judge.aggregate.members, meta.model and prompts.writer.model may be served",
         )
-        for key, value in needs_weights.items()
-    ]
-    served_judge = any(reference.startswith(SERVED) for reference in asked)
-    decoded = judge.protocol == "pointwise" or (judge.protocol == "pairwise" and judge.pairwise.reading == "verdict")
-    return [
-        *found,
-        (
-            served_judge and not decoded,
-            f"judge.protocol={judge.protocol} reads probabilities of tokens, which a served judge does not give; set "
-            "judge.protocol=pointwise (or pairwise with judge.pairwise.reading=verdict)",
-        ),
-        (
-            served_judge and recipe.meta.enabled,
-            "meta.enabled trains the policy on judgments as it sampled them, token by token; a served judge's are not "
-            "its own: set meta.enabled=false or judge.model=policy",
-        ),
-    ]
+    served, reading = any(reference.startswith(SERVED) for reference in asked), recipe.judge.reading.kind
+    yield (
+        served and reading != "verdict",
+        f"judge.reading={reading} reads probabilities of tokens, which a served judge does not give; set "
+        "judge.reading=verdict",
+    )
+    yield (
+        served and recipe.meta.enabled,
+        "meta.enabled trains the policy on judgments as it sampled them, token by token; a served judge's are not "
+        "its own: set meta.enabled=false or judge.model=policy",
+    )
 
 
-def unread_by_the_judge(recipe: Recipe) -> list[tuple[bool, str]]:
-    """Settings of the judge that its protocol would not read, and settings that it needs."""
-    judge, default = recipe.judge, JudgeRecipe()
-    named, adaptive, pairwise = f"judge.protocol={judge.protocol}", judge.adaptive, judge.pairwise
-    draws = judge.protocol in ("pointwise", "hybrid")
-    return [
-        (not draws and judge.samples != 1, f"{named} asks each question once; set judge.samples=1"),
-        (judge.protocol != "pointwise" and judge.ask_again > 0, f"judge.ask_again is not read by {named}; set it to 0"),
-        (
-            judge.protocol != "pairwise" and judge.pairwise != default.pairwise,
-            f"the keys of judge.pairwise are not read by {named}; remove them or set judge.protocol=pairwise",
-        ),
-        (
-            judge.protocol == "pointwise" and judge.min_mass != default.min_mass,
-            f"judge.min_mass is not read by {named}; remove it or choose expected, hybrid or pairwise",
-        ),
-        (
-            (judge.rubric is None) != (judge.template != "rubric"),
-            "judge.rubric and judge.template=rubric belong together; set both or neither",
-        ),
-        (
-            judge.rubric is not None and judge.protocol != "pointwise",
-            f"judge.rubric has a score per criterion, which {named} cannot read; set judge.protocol=pointwise",
-        ),
-        (
-            (judge.pairwise.template == "principle") != (judge.pairwise.constitution is not None),
-            "judge.pairwise.template=principle and judge.pairwise.constitution belong together; set both or neither",
-        ),
-        (
-            any(name.partition("@")[0] == "rubric" for name in judge.ensemble),
-            "judge.ensemble names the template 'rubric', which needs a judge.rubric; name other templates",
-        ),
-        (
-            judge.protocol == "pairwise" and recipe.meta.enabled,
-            "meta.enabled compares pointwise judgments, which judge.protocol=pairwise does not give",
-        ),
-        (
-            adaptive.enabled and (judge.protocol != "pointwise" or bool(judge.ensemble) or judge.ask_again > 0),
-            "judge.adaptive needs judge.protocol=pointwise, no judge.ensemble and judge.ask_again=0",
-        ),
-        (
-            adaptive.enabled and (judge.source not in ("model", "verifier_then_model") or judge.aggregate != "mean"),
-            "judge.adaptive needs judgments by a model (judge.source) and judge.aggregate=mean",
-        ),
-        (
-            adaptive.enabled and judge.samples not in (default.samples, adaptive.first),
-            "judge.samples is not read with judge.adaptive; set judge.adaptive.first and judge.adaptive.cap",
-        ),
-        (
-            pairwise.reading == "verdict" and judge.min_mass != default.min_mass,
-            "judge.min_mass is not read by judge.pairwise.reading=verdict, which decodes a reply; remove it",
-        ),
-        (
-            pairwise.comparisons != "random" and pairwise.count != default.pairwise.count,
-            f"judge.pairwise.count is not read by judge.pairwise.comparisons={pairwise.comparisons}; use random",
-        ),
-        (
-            pairwise.constitution is None and pairwise.principles != default.pairwise.principles,
-            "judge.pairwise.principles needs a judge.pairwise.constitution to draw them from",
-        ),
-        (adaptive.enabled and adaptive.cap < adaptive.first, "judge.adaptive.cap is below judge.adaptive.first"),
-        (not adaptive.enabled and adaptive != default.adaptive, "judge.adaptive is set but not enabled"),
-        (
-            judge.max_disagreement is not None and len(judge.ensemble) < 2,
-            "judge.max_disagreement needs a judge.ensemble of at least two members",
-        ),
-        (len(judge.ensemble) == 1, "judge.ensemble has one member; expected at least two, or none"),
-        (
-            len(set(judge.ensemble)) < len(judge.ensemble),
-            "judge.ensemble names a member twice; raise judge.samples instead",
-        ),
-        (
-            bool(judge.ensemble) and judge.protocol == "pairwise",
-            f"judge.ensemble is not read by {named}; use one of the other protocols",
-        ),
-        (
-            bool(judge.ensemble) and judge.rubric is not None,
-            "judge.ensemble and judge.rubric cannot be combined; name templates in the ensemble instead",
-        ),
-        (
-            bool(judge.ensemble) and recipe.meta.enabled,
-            "meta.enabled compares judgments of one template, which judge.ensemble does not give",
-        ),
-    ]
+def _server(name: str, server: ServedRecipe) -> Found:
+    try:
+        parts = urlsplit(server.url)
+        plain = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        plain = plain and server.url.isascii() and server.url.split() == [server.url]
+    except ValueError:  # a port or an address that is none
+        parts, plain = urlsplit(""), False
+    yield not plain, f"key 'served.{name}.url' is not a URL; expected for example http://localhost:8000/v1"
+    # Not quoted: what stands there may be a secret.
+    yield (
+        "@" in parts.netloc or bool(parts.query or parts.fragment),
+        f"key 'served.{name}.url' holds a password, a query or a fragment; a key comes from key_env",
+    )
+    yield (
+        server.key_env is not None and not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", server.key_env),
+        f"key 'served.{name}.key_env' is not the name of an environment variable; the key itself must not stand in a "
+        "recipe",
+    )
+
+
+def judge_that_cannot_work(recipe: Recipe) -> Found:
+    """Axes of the judge that do not go together."""
+    judge, reading, question = recipe.judge, recipe.judge.reading.kind, recipe.judge.question
+    compares, named = judge.comparing is not None, f"judge.question={question.kind}"
+    yield (
+        compares and judge.ask_again > 0,
+        f"judge.reading.ask_again is not read by {named}, which asks each question once; set it to 0",
+    )
+    for kind, template in ((ScoreQuestion, "rubric"), (ComparisonQuestion, "principle")):
+        yield (
+            isinstance(question, kind) and question.template == template,
+            f"judge.question.template={template} belongs to judge.question.kind={template}; set that",
+        )
+    yield (
+        isinstance(question, RubricQuestion) and reading != "verdict",
+        f"{named} has a score per criterion, which judge.reading={reading} cannot read; set judge.reading=verdict",
+    )
+    yield (
+        compares and recipe.meta.enabled,
+        f"meta.enabled compares judgments of one answer, which {named} does not give",
+    )
+    if judge.comparing is not None:
+        yield (
+            judge.comparing.comparisons != "random" and judge.comparing.count != ComparisonQuestion().count,
+            "judge.question.count is read with judge.question.comparisons=random only; remove it or set that",
+        )
+    if judge.adaptive is not None:
+        yield (
+            judge.protocol != "pointwise" or judge.ask_again > 0,
+            "judge.aggregate=adaptive needs a question about one answer and judge.reading=verdict with ask_again=0",
+        )
+        yield (
+            judge.source not in ("model", "verifier_then_model"),
+            f"judge.aggregate=adaptive needs judgments by a model, but judge.source is {judge.source}",
+        )
+        yield judge.adaptive.cap < judge.adaptive.first, "judge.aggregate.cap is below judge.aggregate.first"
+    if judge.ensemble is not None:
+        yield from _ensemble(recipe, judge.members)
+
+
+def _ensemble(recipe: Recipe, members: tuple[str, ...]) -> Found:
+    key, question = "judge.aggregate.members", recipe.judge.question
+    yield len(members) < 2, f"{key} has {len(members)}; expected at least two, or another judge.aggregate"
+    yield len(set(members)) < len(members), f"{key} names one twice; raise judge.aggregate.samples instead"
+    yield (
+        any(name.partition("@")[0] == "rubric" for name in members),
+        f"{key} names the template 'rubric', which needs a rubric; name other templates",
+    )
+    yield (
+        not isinstance(question, ScoreQuestion),
+        f"judge.aggregate=ensemble names templates of judge.question=score; {question.kind} is another question",
+    )
+    yield recipe.meta.enabled, "meta.enabled compares judgments of one template, which an ensemble does not give"

@@ -1,83 +1,132 @@
-"""What a recipe must not say about its cohorts and probes: settings that nothing would read, or that cannot work."""
+"""What a recipe must not say about its measurements: what nothing would read, or what cannot work."""
 
-from selfreward.recipe import PROBES, SERVED, MeasureRecipe, Recipe
+from collections.abc import Iterator
+
+from selfreward.recipe.judge import Compared, Reply, ScoreQuestion
+from selfreward.recipe.measure import HeldOutRecipe, MeasureRecipe
+from selfreward.recipe.model import SERVED
+from selfreward.recipe.prompts import SandboxSource
+from selfreward.recipe.recipe import Recipe, held_out_judge
+
+Found = Iterator[tuple[bool, str]]
 
 COHORT_METRICS = "cohort_"
 
 
-def measured_that_cannot_work(recipe: Recipe) -> list[tuple[bool, str]]:
-    """(is wrong, what to say) of `measure.cohorts`, `measure.probes` and the gates that read them."""
-    return [*_cohorts(recipe), *_probes(recipe.measure), *_gates(recipe)]
+def held_out_that_cannot_work(recipe: Recipe) -> Found:
+    """A held-out judge that is the loop's own, or that cannot be asked as it should."""
+    held_out, selects = recipe.measure.held_out, recipe.gates.select_by == "held_out"
+    yield held_out is None and selects, "gates.select_by=held_out needs a held-out judge; set measure.held_out.model"
+    if held_out is None:
+        return
+    key, known = "measure.held_out", ", ".join(recipe.served) or "none"
+    served = held_out.model.startswith(SERVED)
+    judge = held_out_judge(recipe, held_out)
+    yield (
+        selects and held_out.model in ("policy", recipe.judge.model),
+        f"gates.select_by=held_out asks a judge that is not trained here, but {key}.model is {held_out.model!r}, "
+        "which is the loop's own; name another model",
+    )
+    yield (
+        served and held_out.model.removeprefix(SERVED) not in recipe.served,
+        f"role {held_out.model!r} is not in the section 'served', which has: {known}",
+    )
+    yield (
+        served and judge.reading.kind != "verdict",
+        f"{key}.reading={judge.reading.kind} reads probabilities of tokens, which a served judge does not give; set "
+        "it to verdict",
+    )
+    yield (
+        held_out.answers > recipe.measure.samples,
+        f"key '{key}.answers' is {held_out.answers}; expected at most measure.samples ({recipe.measure.samples})",
+    )
+    yield (
+        held_out.samples != 3 and not (judge.draws and isinstance(judge.reading, Reply)),
+        f"key '{key}.samples' is not read: a judge that compares or reads probabilities asks once; remove it",
+    )
+    yield from _held_out_question(held_out, key)
+    yield (
+        judge.question.kind == "rubric" and judge.reading.kind != "verdict",
+        f"{key}.reading={judge.reading.kind} cannot read a rubric's criteria; set {key}.question=score or "
+        f"{key}.reading=verdict",
+    )
 
 
-def _cohorts(recipe: Recipe) -> list[tuple[bool, str]]:
+def _held_out_question(held_out: HeldOutRecipe, key: str) -> Found:
+    for kind, template in ((ScoreQuestion, "rubric"), (Compared, "principle")):
+        yield (
+            isinstance(held_out.question, kind) and held_out.question.template == template,
+            f"key '{key}.question.template' is {template!r}, which needs a {template}; name another one",
+        )
+    reading = held_out.reading
+    yield (
+        reading is not None
+        and reading.kind == "verdict"
+        and reading.ask_again > 0
+        and held_out.question is not None
+        and isinstance(held_out.question, Compared),
+        f"key '{key}.reading.ask_again' is not read by a comparison; remove it",
+    )
+
+
+def measured_that_cannot_work(recipe: Recipe) -> Found:
+    """Cohorts, probes and the gates that read them."""
+    yield from _cohorts(recipe)
+    yield from _probes(recipe.measure)
+    yield from _gates(recipe)
+
+
+def _cohorts(recipe: Recipe) -> Found:
     measure, default = recipe.measure, MeasureRecipe()
-    found = [
-        (
+    for name in ("cohort_samples", "cohort_judge"):
+        yield (
             not measure.cohorts and getattr(measure, name) != getattr(default, name),
             f"key 'measure.{name}' is {getattr(measure, name)!r}, but there is no measure.cohorts that would read it",
         )
-        for name in ("cohort_samples", "cohort_judge")
-    ]
     judge, known = measure.cohort_judge, ", ".join(recipe.served) or "none"
-    found.append(
-        (
-            judge.startswith(SERVED) and judge.removeprefix(SERVED) not in recipe.served,
-            f"key 'measure.cohort_judge' is {judge!r}, which is not in the section 'served', which has: {known}",
-        )
+    yield (
+        judge.startswith(SERVED) and judge.removeprefix(SERVED) not in recipe.served,
+        f"key 'measure.cohort_judge' is {judge!r}, which is not in the section 'served', which has: {known}",
     )
-    for name, cohort in measure.cohorts.items():
-        key = f"key 'measure.cohorts.{name}'"
-        found += [
-            (not name.strip() or name == "all", f"{key}: expected a name other than 'all'"),
-            (not cohort.source, f"{key} has no source; expected a prompt file, own:NAME or KIND:PATH"),
-        ]
-    return found
+    for name in measure.cohorts:
+        yield not name.strip() or name == "all", f"key 'measure.cohorts.{name}': expected a name other than 'all'"
 
 
-def _probes(measure: MeasureRecipe) -> list[tuple[bool, str]]:
-    default, sandbox = MeasureRecipe(), measure.source == "sandbox"
-    unknown = [name for name in measure.probes if name not in PROBES]
+def _probes(measure: MeasureRecipe) -> Found:
+    default, sandbox = MeasureRecipe(), isinstance(measure.source, SandboxSource)
     elsewhere = [name for name in measure.probes if sandbox and name not in ("are_you_sure", "wrong_claim")]
-    return [
-        (bool(unknown), f"key 'measure.probes' names {unknown[:1]}; expected some of {', '.join(PROBES)}"),
-        (len(set(measure.probes)) < len(measure.probes), "key 'measure.probes' names a probe twice"),
-        (len(set(measure.probe_files)) < len(measure.probe_files), "key 'measure.probe_files' names a file twice"),
-        (
-            bool(elsewhere),
-            f"key 'measure.probes' names {elsewhere[:1]}, which asks in English; the sandbox's own are are_you_sure "
-            "and wrong_claim",
-        ),
-        (
-            not sandbox and "wrong_claim" in measure.probes,
-            "key 'measure.probes' names 'wrong_claim', which only the sandbox can grade; use wrong_belief",
-        ),
-        (
-            bool(measure.probe_files) and (sandbox or not measure.probes),
-            "key 'measure.probe_files' is not read: it needs measure.probes and prompts that are not the sandbox's",
-        ),
-        (
-            not measure.probes and measure.probe_questions != default.probe_questions,
-            "key 'measure.probe_questions' is not read without measure.probes",
-        ),
-    ]
+    for key, names in (("probes", measure.probes), ("probe_files", measure.probe_files)):
+        yield len(set(names)) < len(names), f"key 'measure.{key}' names one twice"
+    yield (
+        bool(elsewhere),
+        f"key 'measure.probes' names {elsewhere[:1]}, which asks in English; the sandbox's own are are_you_sure "
+        "and wrong_claim",
+    )
+    yield (
+        not sandbox and "wrong_claim" in measure.probes,
+        "key 'measure.probes' names 'wrong_claim', which only the sandbox can grade; use wrong_belief",
+    )
+    yield (
+        bool(measure.probe_files) and (sandbox or not measure.probes),
+        "key 'measure.probe_files' is not read: it needs measure.probes and prompts that are not the sandbox's",
+    )
+    yield (
+        not measure.probes and measure.probe_questions != default.probe_questions,
+        "key 'measure.probe_questions' is not read without measure.probes",
+    )
 
 
-def _gates(recipe: Recipe) -> list[tuple[bool, str]]:
+def _gates(recipe: Recipe) -> Found:
     """Rules about a cohort that does not exist, or that is only reported."""
-    found = []
     cohorts = recipe.measure.cohorts
     for number, rule in enumerate(recipe.gates.rules):
         if rule.metric.startswith(COHORT_METRICS):
             key = f"key 'gates.rules[{number}]' ({rule.metric})"
             known = ", ".join(cohorts) or "none"
             named = cohorts.get(rule.cohort)
-            found += [
-                (named is None, f"{key} reads cohort {rule.cohort!r}; measure.cohorts has: {known}"),
-                (
-                    named is not None and named.pool == "report",
-                    f"{key} reads cohort {rule.cohort!r}, which is only reported; set measure.cohorts.{rule.cohort}"
-                    ".pool to gate or both, so that gates may read it",
-                ),
-            ]
-    return found
+            yield named is None, f"{key} reads cohort {rule.cohort!r}; measure.cohorts has: {known}"
+            yield (
+                named is not None and named.pool == "report",
+                f"{key} reads cohort {rule.cohort!r}, which is only reported; set measure.cohorts.{rule.cohort}"
+                ".pool to gate or both, so that gates may read it",
+            )

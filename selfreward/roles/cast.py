@@ -63,12 +63,15 @@ class Player:
 
 def engine_facts(recipe: Recipe) -> dict[str, Any]:
     """Everything about the engine that can change a sampled token, library versions included."""
-    engine, libraries = as_dict(recipe.engine), {name: version(name) for name in LIBRARIES}
+    libraries = {name: version(name) for name in LIBRARIES}
     if recipe.engine.kind == "vllm":
         libraries["vllm"] = vllm_version() or "not installed"
-    else:
-        del engine["vllm"]
-    return {**engine, "dtype": recipe.model.dtype, "device": recipe.model.device, "libraries": libraries}
+    return {
+        **as_dict(recipe.engine),
+        "dtype": recipe.model.dtype,
+        "device": recipe.model.device,
+        "libraries": libraries,
+    }
 
 
 @dataclass

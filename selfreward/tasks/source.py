@@ -53,15 +53,15 @@ class Source(Protocol):
 
 def open_source(recipe: Recipe) -> Source:
     """The source that the recipe names. Raises RecipeError or DataError before anything expensive starts."""
-    both_sandbox = (recipe.prompts.source == "sandbox", recipe.measure.source == "sandbox")
-    if all(both_sandbox):
+    prompts, measured = recipe.prompts.source, recipe.measure.source
+    if prompts.kind == "sandbox" and measured.kind == "sandbox":
         if recipe.measure.verifier not in ("sandbox", "none"):
             raise RecipeError(
                 f"key 'measure.verifier' is {recipe.measure.verifier!r}, but the sandbox's prompts have no gold "
                 "answers on a row; expected sandbox or none"
             )
         return SandboxSource(recipe)
-    if any(both_sandbox):
+    if prompts.kind == "sandbox" or measured.kind == "sandbox":
         raise RecipeError(
             "keys 'prompts.source' and 'measure.source': one is 'sandbox' and the other a file; expected both alike"
         )
@@ -70,7 +70,7 @@ def open_source(recipe: Recipe) -> Source:
             "key 'measure.verifier' is 'sandbox', but the prompts come from a file; set it to none, or to "
             "a verifier that reads the rows' answers"
         )
-    return FileSource(recipe)
+    return FileSource(recipe, Path(prompts.path), Path(measured.path))
 
 
 def prompt_id(messages: tuple[Message, ...]) -> str:
@@ -148,11 +148,13 @@ class FileSource:
     """Training prompts from `prompts.source`, evaluation pools by hash from `measure.source`."""
 
     recipe: Recipe
+    path: Path
+    measured: Path
     overlap_words: int | None = RUN
 
     @cached_property
     def _training(self) -> list[Prompt]:
-        path = Path(self.recipe.prompts.source)
+        path = self.path
         prompts = read_prompts(path, "train")
         need = self.recipe.rounds * self.recipe.prompts.per_round
         if len(prompts) < need:
@@ -170,7 +172,7 @@ class FileSource:
     def pools(self) -> list[Prompt]:
         measure = self.recipe.measure
         sizes: dict[Pool, int] = {"gate": measure.gate, "selection": measure.selection, "report": measure.report}
-        pools = split_prompts(read_prompts(Path(measure.source), "report"), sizes)
+        pools = split_prompts(read_prompts(self.measured, "report"), sizes)
         return [prompt for pool in EVALUATION_POOLS for prompt in pools[pool]]
 
     def frozen(self) -> list[Labelled]:

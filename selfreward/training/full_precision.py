@@ -19,10 +19,10 @@ from safetensors import safe_open
 
 from selfreward.engines.checkpoints import FULL_PRECISION, weight_files
 from selfreward.errors import HandOffError
-from selfreward.recipe import ModelRecipe, TrainRecipe
+from selfreward.recipe import ModelRecipe, Steps
 
 
-def kept(recipe: TrainRecipe, model: ModelRecipe) -> bool:
+def kept(recipe: Steps, model: ModelRecipe) -> bool:
     """Whether this training leaves a float32 copy."""
     return model.dtype != "float32" and recipe.accumulate == "full_precision"
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from selfreward.recipe import Recipe
+from selfreward.errors import TrainingError
+from selfreward.recipe import DpoRecipe, Recipe, Steps
 
 if TYPE_CHECKING:
     from selfreward.training.output import TrainingReport
@@ -39,14 +40,16 @@ def carry_out(
 ) -> "TrainingReport":
     """Train in this process. `note` is told the bytes that a GPU got back."""
     where: dict[str, Any] = {**job.settings, "model": recipe.model, "out": out, "scratch": scratch}
-    if job.method == "preferences":
+    if isinstance(recipe.train, DpoRecipe):
         from selfreward.training.preference import train_preferences
 
         report = train_preferences(job.start, job.rows, recipe.train, progress=progress, say=say, **where)
-    else:
+    elif isinstance(recipe.train, Steps):
         from selfreward.training.supervised import train_supervised
 
         report = train_supervised(job.start, job.rows, recipe.train, progress=progress, **where)
+    else:
+        raise TrainingError(f"train.method={recipe.train.method} trains nothing; expected a method that takes steps")
     freed = release()
     if freed and note is not None:
         note(freed_device_bytes=freed)

@@ -33,7 +33,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, relu
 
-from selfreward.recipe import LOSS_READS
+from selfreward.recipe import LOSS_READS, LossBase, as_dict
 
 NEAREST_TO_CERTAIN = -1e-6
 """Largest mean log-probability whose odds are taken: at 0 they are infinite, and so would be the gradient."""
@@ -77,6 +77,11 @@ class Loss:
 
     def __call__(self, batch: PairBatch) -> Tensor:
         return LOSSES[self.name][1](batch, self)
+
+
+def loss_of(recipe: LossBase, beta: float) -> Loss:
+    """The loss that a recipe names, with the keys that its variant has."""
+    return Loss(beta=beta, **{("name" if key == "kind" else key): value for key, value in as_dict(recipe).items()})
 
 
 def margin(
@@ -190,7 +195,7 @@ LOSSES: dict[str, tuple[Callable[[PairBatch, float], Tensor], Callable[[PairBatc
     "sppo": (summed, self_play),
     "sppo_hard": (summed, hard_self_play),
 }
-"""Name -> margin and loss, each one value per pair. What each reads beside them is `config.LOSS_READS`."""
+"""Name -> margin and loss, each one value per pair. What each reads beside them is `LOSS_READS` of the recipe."""
 
 
 def mean_token_nll(policy_chosen: Tensor, chosen_tokens: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from trl.trainer.dpo_trainer import DPOTrainer
 
 from selfreward.engines.handoff import Probe, choose_probes
 from selfreward.errors import HandOffError, RecipeError, TrainingError
-from selfreward.recipe import LOSS_READS, ModelRecipe, TrainRecipe
+from selfreward.recipe import DpoRecipe, ModelRecipe
 from selfreward.records import Pair
 from selfreward.training import full_precision, losses, prefix, session
 from selfreward.training.adapters import adapter_settings
@@ -128,7 +128,7 @@ class PreferenceTrainer(DPOTrainer):
 def train_preferences(
     start: Path,
     pairs: Sequence[Pair],
-    recipe: TrainRecipe,
+    recipe: DpoRecipe,
     *,
     model: ModelRecipe,
     seed: int,
@@ -146,7 +146,7 @@ def train_preferences(
     """
     session.be_quiet()
     policy, tokenizer = session.load_start(start, model)
-    reads = LOSS_READS[recipe.loss]
+    reads = recipe.loss.READS
     check_pairs(pairs, session.end_tokens(start, model), recipe.max_length, reads)
     policy.to(session.device_name(model))
     share, note = prefix.decide(policy, pairs, recipe.prefix_sharing, tokenizer.pad_token_id)
@@ -184,7 +184,7 @@ def preference_trainer(
     policy: Any,
     tokenizer: Any,
     pairs: Sequence[Pair],
-    recipe: TrainRecipe,
+    recipe: DpoRecipe,
     settings: DPOConfig,
     callback: Any,
     *,
@@ -195,7 +195,7 @@ def preference_trainer(
     order = training_order(lengths, recipe.epochs, recipe.batch_size, settings.seed)
     return PreferenceTrainer(
         pairs=pairs,
-        loss=losses.Loss(recipe.loss, recipe.beta, recipe.label_smoothing, recipe.gamma),
+        loss=losses.loss_of(recipe.loss, recipe.beta),
         nll=recipe.nll,
         warmup=recipe.warmup_steps,
         model=policy,

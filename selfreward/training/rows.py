@@ -53,7 +53,7 @@ def check_pairs(pairs: Sequence[Pair], end_tokens: set[int], max_length: int, re
         if "label" not in reads and pair.label != 1.0:
             raise TrainingError(
                 f"pair {pair.id}: its label is {pair.label}, which this loss does not read; choose a loss that reads "
-                "labels (train.loss), or do not soften them (pairs.consistency, pairs.label)"
+                "labels (train.loss), or do not soften them (pairs.score.consistency, pairs.label)"
             )
     if long := too_long(pairs, max_length):
         raise TrainingError(

@@ -24,7 +24,7 @@ from transformers.utils import logging as transformers_logging
 from selfreward.engines.chat import load_renderer
 from selfreward.engines.hugging_face.recomputation import RECOMPUTATION
 from selfreward.errors import DataError, StoreError, TrainingError
-from selfreward.recipe import ModelRecipe, TrainRecipe
+from selfreward.recipe import ModelRecipe, Steps
 from selfreward.training import full_precision
 from selfreward.training.adapters import merged
 
@@ -82,7 +82,7 @@ def end_tokens(start: Path, model: ModelRecipe) -> set[int]:
     return set(load_renderer(start, model.trust_remote_code).end_ids)
 
 
-def arguments(recipe: TrainRecipe, model: ModelRecipe, scratch: Path, seed: int, threads: int) -> dict[str, Any]:
+def arguments(recipe: Steps, model: ModelRecipe, scratch: Path, seed: int, threads: int) -> dict[str, Any]:
     """Keyword arguments that DPOConfig and SFTConfig share."""
     torch.set_num_threads(threads)
     micro = recipe.micro_batch_size or default_micro_batch(recipe.batch_size)
@@ -208,7 +208,7 @@ def refuse_not_finite(loss: torch.Tensor, step: int, rows: str) -> None:
 
 
 def run(
-    trainer: Any, start: Path, scratch: Path, recipe: TrainRecipe, model: ModelRecipe
+    trainer: Any, start: Path, scratch: Path, recipe: Steps, model: ModelRecipe
 ) -> tuple[Any, list[dict[str, float]]]:
     """Train from the last whole step in `scratch`, or from `start`; the trained plain model and every step's log.
 

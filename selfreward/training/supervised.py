@@ -15,7 +15,7 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from selfreward.engines.handoff import Probe, choose_probes
 from selfreward.errors import TrainingError
-from selfreward.recipe import ModelRecipe, TrainRecipe
+from selfreward.recipe import ModelRecipe, Steps
 from selfreward.training import full_precision, session
 from selfreward.training.adapters import adapter_settings
 from selfreward.training.output import TrainingReport, save_policy, shift
@@ -52,7 +52,7 @@ class SupervisedTrainer(SFTTrainer):
 def train_supervised(
     start: Path,
     examples: Sequence[tuple[TokenIds, TokenIds]],
-    recipe: TrainRecipe,
+    recipe: Steps,
     *,
     model: ModelRecipe,
     seed: int,

@@ -15,7 +15,7 @@ from typing import Any
 from selfreward.engines.chat import load_renderer
 from selfreward.engines.checkpoints import FULL_PRECISION, weights_digest
 from selfreward.errors import HandOffError, TrainingError
-from selfreward.recipe import Recipe, as_dict
+from selfreward.recipe import DpoRecipe, NoTraining, Recipe, SftRecipe, as_dict
 from selfreward.records import Checkpoint, Drop, Pair, Rows, seed_for
 from selfreward.roles import generator
 from selfreward.roles.cast import Player, Policy
@@ -93,10 +93,11 @@ def building(
     """
 
     def build(out: Path, scratch: Path) -> Mapping[str, Any]:
-        if recipe.train.method == "none":
+        method = recipe.train
+        if isinstance(method, NoTraining):
             _copy_model(start.policy.directory, out)
             return facts(out, steps=0, metrics={})
-        if recipe.train.method != "sft" and not pairs:
+        if not isinstance(method, SftRecipe) and not pairs:
             raise TrainingError(
                 f"round {round}: no pair is left to train on. Dropped: {why_dropped(drops)}; dropped.jsonl names each. "
                 "Raise generate.samples or prompts.per_round, or lower pairs.min_gap"
@@ -107,16 +108,16 @@ def building(
             "probes": recipe.handoff.probes,
         }
         rows: Sequence[Any] = pairs
-        if recipe.train.method == "dpo":
+        if isinstance(method, DpoRecipe):
             _refuse_other_reference(pairs, reference, round)
             settings["reference_is_start"] = reference.digest == start.policy.digest
         else:
-            rows = demonstrations() if recipe.train.method == "sft" else chosen()
+            rows = demonstrations(method.sft_examples) if isinstance(method, SftRecipe) else chosen()
         job = Job(
-            "preferences" if recipe.train.method == "dpo" else "supervised", start.policy.directory, rows, settings
+            "preferences" if isinstance(method, DpoRecipe) else "supervised", start.policy.directory, rows, settings
         )
         where: dict[str, Any] = {"out": out, "scratch": scratch, "progress": progress, "say": say, "note": note}
-        if recipe.train.launch == "accelerate":
+        if method.launch == "accelerate":
             from selfreward.training.launched import train_launched as carry_out
         else:
             from selfreward.training.jobs import carry_out
@@ -127,9 +128,9 @@ def building(
     def chosen() -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
         return [(pair.prompt_token_ids, pair.chosen_token_ids) for pair in pairs]
 
-    def demonstrations() -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    def demonstrations(count: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
         renderer = load_renderer(start.policy.directory, recipe.model.trust_remote_code)
-        shown = source.demonstrations(round, recipe.train.sft_examples)
+        shown = source.demonstrations(round, count)
         questions = renderer.prompt_token_ids([generator.ask(recipe.generate.template, prompt) for prompt, _ in shown])
         return [
             (question, renderer.reply_token_ids(answer)) for question, (_, answer) in zip(questions, shown, strict=True)
@@ -172,7 +173,7 @@ def _refuse_other_reference(pairs: Sequence[Pair], reference: Policy, round: int
 def made_from(recipe: Recipe, start: Player, reference: Policy, pairs: str, round: int) -> dict[str, Any]:
     """Everything that determines the round's checkpoint; `pairs` is the digest of the round's pairs."""
     settings = as_dict(recipe.train)
-    del settings["launch"]  # the weights are the same wherever they are computed
+    settings.pop("launch", None)  # the weights are the same wherever they are computed
     facts = {
         "version": VERSION,
         "round": round,

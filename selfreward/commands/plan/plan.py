@@ -19,7 +19,7 @@ from selfreward.commands.plan.workload import (
     measuring,
     training,
 )
-from selfreward.recipe import Recipe
+from selfreward.recipe import LoraRecipe, Recipe, Steps
 from selfreward.store.view import RunView
 
 WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -126,7 +126,7 @@ def plan(recipe: Recipe, shape: ModelShape, device: Device, assumptions: Assumpt
 def simultaneous(recipe: Recipe, one: Asking) -> float:
     """The most sequences that the recipe's engine decodes at the same time."""
     if recipe.engine.kind == "vllm":
-        return recipe.engine.vllm.max_num_seqs or 1024
+        return recipe.engine.max_num_seqs or 1024
     return max(1.0, recipe.engine.batch_tokens // (one.prompt + one.reply))
 
 
@@ -147,7 +147,7 @@ def _cost(recipe: Recipe, line: Roofline, one: Asking) -> Cost:
 def _training_costs(recipe: Recipe, line: Roofline, trained: Training) -> list[Cost]:
     reference = line.forward(trained.reference)
     tokens = trained.tokens * trained.epochs
-    seconds = line.train(tokens, frozen=recipe.train.lora is not None)
+    seconds = line.train(tokens, frozen=_adapter(recipe) is not None)
     seconds += line.optimize(trained.steps, trained_parameters(recipe, line.shape))
     return [
         Cost("reference", "pairs", 0, trained.reference, trained.reference, 0, reference, reference),
@@ -156,8 +156,12 @@ def _training_costs(recipe: Recipe, line: Roofline, trained: Training) -> list[C
 
 
 def trained_parameters(recipe: Recipe, shape: ModelShape) -> int:
-    lora = recipe.train.lora
+    lora = _adapter(recipe)
     return shape.adapter(lora.rank, len(lora.target_modules)) if lora else shape.parameters
+
+
+def _adapter(recipe: Recipe) -> LoraRecipe | None:
+    return recipe.train.lora if isinstance(recipe.train, Steps) else None
 
 
 def _phases(recipe: Recipe, line: Roofline, asked: Sequence[Asking], trained: Training) -> tuple[Phase, ...]:
@@ -178,11 +182,12 @@ def _phases(recipe: Recipe, line: Roofline, asked: Sequence[Asking], trained: Tr
         "activations and logits": work * width + batch * shape.vocabulary * 4.0,
     }
     phases = [Phase("sampling and judging", sampling)]
-    if recipe.train.method == "none":
+    train, engine = recipe.train, recipe.engine
+    if train.method == "none":
         return tuple(phases)
-    count, lora = float(trained_parameters(recipe, shape)), recipe.train.lora is not None
-    beside = {} if caches and recipe.engine.vllm.sleep else {"engine's weights": line.weights}
-    micro = recipe.train.micro_batch_size or max(n for n in range(1, 9) if recipe.train.batch_size % n == 0)
+    count, lora = float(trained_parameters(recipe, shape)), train.lora is not None
+    beside = {} if engine.kind == "vllm" and engine.sleep else {"engine's weights": line.weights}
+    micro = train.micro_batch_size or max(n for n in range(1, 9) if train.batch_size % n == 0)
     per_token = 6 * shape.hidden + 4 * shape.intermediate + 2 * shape.head_dim * (shape.heads + shape.kv_heads)
     # Full weights are trained in single precision under autocast; a frozen model stays as it is under its adapter.
     weights = {"weights": line.weights, "adapter": 4 * count} if lora else {"weights": 4 * count}
@@ -202,8 +207,9 @@ def _phases(recipe: Recipe, line: Roofline, asked: Sequence[Asking], trained: Tr
 def _disk(recipe: Recipe, shape: ModelShape, asked: Sequence[Asking]) -> dict[str, float]:
     """Bytes at the end of the last round, before checkpoints that are not needed are removed."""
     width = WIDTHS[recipe.model.dtype]
-    copied = 4 if width < 4 and recipe.train.accumulate == "full_precision" else 0
-    trains = recipe.train.method != "none"
+    train = recipe.train
+    trains = train.method != "none"
+    copied = 4 if width < 4 and isinstance(train, Steps) and train.accumulate == "full_precision" else 0
     saved = 12.0 * trained_parameters(recipe, shape)  # trained weights and the optimizer's two moments
     rounds = recipe.rounds
     return {

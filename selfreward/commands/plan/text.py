@@ -85,7 +85,11 @@ def _memory(made: Plan) -> list[str]:
         parts = ", ".join(f"{name} {size(held)}" for name, held in phase.parts.items())
         mark = "" if fits(made, phase) else f"  DOES NOT FIT in {1 - CONTEXT:.0%} of {made.device.memory / GIGA:.0f} GB"
         found.append(f"memory, {phase.name}: {size(phase.total)} ({parts}){mark}")
-    if any("NOT FIT" in line for line in found) and made.recipe.train.lora is None:
+    if (
+        any("NOT FIT" in line for line in found)
+        and made.recipe.train.method != "none"
+        and made.recipe.train.lora is None
+    ):
         found.append(
             "  -> train.lora.rank=16 trains an adapter; a smaller train.micro_batch_size needs less activations"
         )
@@ -110,7 +114,7 @@ def _assumed(made: Plan) -> list[str]:
         f"  tokens: prompt {lengths.prompt:g}, rubric {lengths.rubric:g}, answer {lengths.response:g}, judgment "
         f"{lengths.judgment:g}, meta-judgment {lengths.meta_judgment:g}; every reply is as long as that, every prompt "
         "gives a pair, every two judgments that may meet do: upper bounds",
-        *([f"  adaptive judging uses {made.assumptions.adaptive_share:.0%} of its cap"] if adaptive.enabled else []),
+        *([f"  adaptive judging uses {made.assumptions.adaptive_share:.0%} of its cap"] if adaptive else []),
         "  arithmetic of peak figures, not a measurement; starting, loading and metrics are not counted",
     ]
 

@@ -81,7 +81,7 @@ def judging(recipe: Recipe, lengths: Lengths, adaptive_share: float) -> list[Ask
     if recipe.judge.source not in ("model", "verifier_then_model"):
         return []
     adaptive = recipe.judge.adaptive
-    draws = adaptive.cap * adaptive_share if adaptive.enabled else recipe.judge.samples
+    draws = adaptive.cap * adaptive_share if adaptive else recipe.judge.samples
     answers = recipe.prompts.per_round, recipe.generate.samples
     return _judge(recipe, lengths, "judge", "judgments", answers, draws)
 
@@ -96,17 +96,16 @@ def _judge(
     count, reply, share = prompts * samples * draws, lengths.judgment, max(1.0, draws)
     if judge.protocol == "expected":
         count, reply, share = prompts * samples, 0.0, 1.0
-    if judge.protocol == "pairwise":
-        pairwise = judge.pairwise
+    if judge.comparing is not None:
         matches = {
             "all": samples * (samples - 1) / 2,
             "ring": samples if samples > 2 else samples - 1,
-            "random": min(samples - 1 + pairwise.count, samples * (samples - 1) / 2),
-        }[pairwise.comparisons]
+            "random": min(samples - 1 + judge.comparing.count, samples * (samples - 1) / 2),
+        }[judge.comparing.comparisons]
         question, count, share = question + lengths.response, 2 * prompts * matches, 1.0
         # Beginnings shared by two comparisons end with the first answer.
         unique = lengths.rubric + prompts * (lengths.prompt + samples * lengths.response) + count * lengths.response
-        reply = 0.0 if pairwise.reading == "probability" else lengths.judgment
+        reply = 0.0 if judge.reading.kind == "probability" else lengths.judgment
     return [
         Asking(
             stage,
@@ -129,7 +128,7 @@ def comparing(recipe: Recipe, lengths: Lengths) -> list[Asking]:
         return []
     answers = min(meta.max_responses, recipe.prompts.per_round * recipe.generate.samples)
     adaptive = recipe.judge.adaptive
-    fielded = min(meta.max_judgments, adaptive.cap if adaptive.enabled else recipe.judge.samples)
+    fielded = min(meta.max_judgments, adaptive.cap if adaptive else recipe.judge.samples)
     count = answers * fielded * (fielded - 1)
     question = lengths.rubric + lengths.prompt + lengths.response + 2 * lengths.judgment
     shown_first = answers * (lengths.prompt + lengths.response) + answers * fielded * lengths.judgment
@@ -151,14 +150,14 @@ def measuring(recipe: Recipe, lengths: Lengths) -> list[Asking]:
     judged = _judge(recipe, answered, "measure: judge", "eval_judgments", (pools, measure.samples), draws)
     anchored = len(read_anchors(measure.anchors)) if measure.anchors else measure.frozen
     frozen = _judge(recipe, answered, "measure: frozen", "frozen_judgments", (anchored, 1), draws)
-    found = [answers, *judged, *(frozen if measure.frozen and recipe.judge.protocol != "pairwise" else [])]
+    found = [answers, *judged, *(frozen if measure.frozen and not recipe.judge.comparing else [])]
     return [*found, *_probes(recipe, answered, draws), *_held_out(recipe, answered), *_side(recipe, answered, draws)]
 
 
 def _probes(recipe: Recipe, lengths: Lengths, draws: float) -> list[Asking]:
     """Replies by which the judge shows what it likes, and answers of round 0 that are scored again."""
-    wanted, pairwise = recipe.measure.judge_probes, recipe.judge.protocol == "pairwise"
-    sandbox = recipe.measure.source == "sandbox"
+    wanted, pairwise = recipe.measure.judge_probes, recipe.judge.comparing is not None
+    sandbox = recipe.measure.source.kind == "sandbox"
     units = [(wanted.padded, 2.0), (wanted.claims if sandbox else 0, 2.0)]
     units.append((wanted.claims if wanted.claims_file else 0, 4.0))
     units.append((0 if sandbox or pairwise else wanted.feedback, 3.0))
@@ -186,7 +185,7 @@ def _held_out(recipe: Recipe, lengths: Lengths) -> list[Asking]:
     found = []
     for pool in held_out_pools(recipe):
         prompts, artifact = getattr(recipe.measure, pool), f"held_out_{pool}"
-        if held_out.protocol == "pairwise":
+        if asked.judge.comparing:
             units, draws, artifact = (2 * prompts * held_out.answers, 2.0), 1.0, f"{artifact}_comparisons"
         else:
             units, draws = (prompts, held_out.answers), asked.judge.samples
@@ -233,7 +232,7 @@ def training(recipe: Recipe, lengths: Lengths) -> Training:
         judgment = (lengths.rubric + lengths.prompt + lengths.response, lengths.judgment)
     if train.method == "none":
         return Training(0.0, 0.0, 0.0, 0.0, 0.0)
-    if train.method in ("sft", "sft_chosen"):
+    if train.method != "dpo":
         rows = float(train.sft_examples) if train.method == "sft" else prompts
         return Training(rows * sum(answer), rows / train.batch_size * train.epochs, train.epochs, sum(answer), 0.0)
 

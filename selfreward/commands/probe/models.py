@@ -24,7 +24,7 @@ from selfreward.tasks.sandbox.words import VOCABULARY
 
 ELSEWHERE: dict[str, Any] = {
     "generate": {"template": "helpful"},
-    "judge": {"template": "additive", "sampling": {"max_tokens": 512}},
+    "judge": {"question": {"template": "additive"}, "reading": {"sampling": {"max_tokens": 512}}},
     "measure": {"verifier": "none", "sampling": {"max_tokens": 512}},
 }
 

@@ -28,14 +28,14 @@ from selfreward.engines.protocol import Completion, Dialogue, ReplyStart, Reques
 from selfreward.engines.vllm.process import Question, VllmProcess
 from selfreward.engines.vllm.settings import require_vllm
 from selfreward.errors import EngineError, HandOffError
-from selfreward.recipe import EngineRecipe, ModelRecipe
+from selfreward.recipe import ModelRecipe, VllmRecipe
 from selfreward.records import Message
 
 
 class VllmEngine:
     kind = "vllm"
 
-    def __init__(self, model: ModelRecipe, engine: EngineRecipe) -> None:
+    def __init__(self, model: ModelRecipe, engine: VllmRecipe) -> None:
         require_vllm()
         self._recipe, self._engine = model, engine
         self._device = choose_device(model.device).type

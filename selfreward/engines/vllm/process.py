@@ -1,7 +1,7 @@
 """A running vLLM: built, asked, put to sleep, and gone without a trace.
 
 By default its engine is a process of its own (and on a CPU, or with tensor parallelism, its workers are further ones);
-`engine.vllm.in_process` keeps it in this one, where it starts faster and a debugger reaches it, but where its crash is
+`engine.in_process` keeps it in this one, where it starts faster and a debugger reaches it, but where its crash is
 ours. What vLLM changes in the process that builds it, environment, threads and random state, is put back.
 """
 
@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 from selfreward.engines.vllm.settings import arguments, environment, sleeps
 from selfreward.errors import EngineError
-from selfreward.recipe import EngineRecipe, ModelRecipe
+from selfreward.recipe import ModelRecipe, VllmRecipe
 
-ADVICE = "lower engine.vllm.memory_share, engine.vllm.max_num_seqs or engine.max_length, or take another device"
+ADVICE = "lower engine.memory_share, engine.max_num_seqs or engine.max_length, or take another device"
 
 
 Place = tuple[int, int]
@@ -34,13 +34,13 @@ class Question(NamedTuple):
 class VllmProcess:
     """One `vllm.LLM`. Errors of vLLM become EngineErrors; after one it is closed."""
 
-    def __init__(self, directory: Path, model: ModelRecipe, engine: EngineRecipe, device: str) -> None:
+    def __init__(self, directory: Path, model: ModelRecipe, engine: VllmRecipe, device: str) -> None:
         from transformers import AutoConfig
 
         config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=model.trust_remote_code)
         positions = getattr(config.get_text_config(), "max_position_embeddings", None)
         self._can_sleep, self._asleep = sleeps(engine, device), False
-        self._in_process = engine.vllm.in_process
+        self._in_process = engine.in_process
         self._freed: list[int] = []
         with _restored(environment(engine, device), engine.threads):
             from vllm import LLM

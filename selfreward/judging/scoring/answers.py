@@ -1,4 +1,4 @@
-"""From a round's judgments to one score per answer, as the recipe's protocol wants it."""
+"""From a round's judgments to one score per answer, as `judge.aggregate` wants it."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,10 @@ def score_answers(judgments: Sequence[Judgment], recipe: JudgeRecipe) -> tuple[d
     """
     certain = [row for row in judgments if row.source == "verifier"]
     asked = [row for row in judgments if row.source != "verifier"]
-    if not (recipe.ensemble or recipe.adaptive.enabled):
-        return aggregate(judgments, recipe.aggregate), []
-    scores, drops = ensemble_scores(asked, recipe) if recipe.ensemble else (shrunken(asked, recipe.adaptive), [])
-    return {**aggregate(certain, recipe.aggregate), **scores}, drops
+    if recipe.ensemble is not None:
+        scores, drops = ensemble_scores(asked, recipe)
+    elif recipe.adaptive is not None:
+        scores, drops = shrunken(asked, recipe.adaptive), []
+    else:
+        return aggregate(judgments, recipe.average), []
+    return {**aggregate(certain, recipe.average), **scores}, drops

@@ -26,14 +26,15 @@ def ensemble_scores(judgments: Sequence[Judgment], recipe: JudgeRecipe) -> tuple
         by_member[judgment.judge, judgment.template].append(judgment)
     of_answer: defaultdict[str, list[Score]] = defaultdict(list)
     for member in sorted(by_member):
-        for name, score in aggregate(by_member[member], recipe.aggregate).items():
+        for name, score in aggregate(by_member[member], recipe.average).items():
             of_answer[name].append(score)
+    bound = recipe.ensemble.max_disagreement if recipe.ensemble else None
     unreadable = Counter(judgment.response_id for judgment in judgments if judgment.score is None)
     found: dict[str, Score] = {}
     drops: list[Drop] = []
     for name in sorted({judgment.response_id for judgment in judgments}):
         values = [score.value for score in of_answer[name]]
-        bound, apart = recipe.max_disagreement, max(values) - min(values) if values else 0.0
+        apart = max(values) - min(values) if values else 0.0
         if bound is not None and (len(values) < len(by_member) or apart > bound):
             told = f"members differ by {apart:.3g}, at most {bound:g} allowed; {len(values)} could be read"
             drops.append(pair_drop("answer_score", name, "low agreement", told))

@@ -26,7 +26,7 @@ import numpy as np
 
 from selfreward.errors import DataError
 from selfreward.judging.scoring.bradley_terry import strengths
-from selfreward.recipe import PairwiseRecipe
+from selfreward.recipe import Compared, JudgeRecipe
 from selfreward.records import HIGHEST, Comparison, seed_for
 
 _DECIMALS = 9
@@ -48,7 +48,7 @@ class PositionStatistics:
     first_of_same_slot: float | None
 
 
-def which_comparisons(ids: Sequence[str], recipe: PairwiseRecipe, *seed: object) -> list[tuple[str, str]]:
+def which_comparisons(ids: Sequence[str], recipe: Compared, *seed: object) -> list[tuple[str, str]]:
     """The unordered pairs of one prompt's answers to be compared, each as (smaller id, larger id), sorted.
 
     `ring`: neighbours in an order drawn by lot, so that the graph is connected with K comparisons. `random`: a chain
@@ -100,9 +100,9 @@ def preference(here: float | None, there: float | None, reading: Literal["soft",
     return {(1.0, 0.0): 1.0, (0.0, 1.0): 0.0}.get((here, there), 0.5)
 
 
-def ratings(comparisons: Sequence[Comparison], recipe: PairwiseRecipe) -> dict[str, float]:
+def ratings(comparisons: Sequence[Comparison], recipe: JudgeRecipe) -> dict[str, float]:
     """The score 0..5 of every answer of *one* prompt that took part in a readable comparison."""
-    reading: Literal["soft", "verdict"] = "verdict" if recipe.reading == "verdict" else "soft"
+    reading: Literal["soft", "verdict"] = "verdict" if recipe.reading.kind == "verdict" else "soft"
     known: dict[tuple[str, str], float] = {}
     for pair, orders in both_orders(comparisons).items():
         values = [value for here, there in orders if (value := preference(here, there, reading)) is not None]

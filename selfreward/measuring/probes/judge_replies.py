@@ -34,7 +34,7 @@ CUES = {
 
 def probe_replies(recipe: Recipe, given: Given) -> list[ProbeReply]:
     """All probe replies of the recipe. `given` are finished replies; the first of each prompt is used."""
-    wanted, sandbox = recipe.measure.judge_probes, recipe.measure.source == "sandbox"
+    wanted, sandbox = recipe.measure.judge_probes, recipe.measure.source.kind == "sandbox"
     first: dict[str, tuple[Prompt, Response]] = {}
     for prompt, response in sorted(given, key=lambda pair: (pair[0].id, pair[1].sample, pair[1].id)):
         usable = response.text.strip() and response.finish_reason == "stop"
@@ -51,7 +51,7 @@ def probe_replies(recipe: Recipe, given: Given) -> list[ProbeReply]:
 def check_probes(recipe: Recipe) -> None:
     """Read what the recipe's probes name. Raises RecipeError or DataError."""
     wanted = recipe.measure.judge_probes
-    if recipe.measure.source == "sandbox" and (wanted.claims_file or wanted.padding):
+    if recipe.measure.source.kind == "sandbox" and (wanted.claims_file or wanted.padding):
         key = "claims_file" if wanted.claims_file else "padding"
         raise RecipeError(
             f"key 'measure.judge_probes.{key}' is not read with measure.source=sandbox, which has its own; remove it"
@@ -66,7 +66,7 @@ def check_probes(recipe: Recipe) -> None:
 
 def padding_sentences(recipe: Recipe) -> list[str]:
     """The neutral sentences. Raises RecipeError for a file with fewer than are added to a reply."""
-    if recipe.measure.source == "sandbox":
+    if recipe.measure.source.kind == "sandbox":
         return list(CLOSINGS)
     path = Path(recipe.measure.judge_probes.padding or OWN_FOLDER / "padding.txt")
     try:

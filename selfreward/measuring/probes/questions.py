@@ -123,7 +123,7 @@ def questions_of(recipe: Recipe, pools: Sequence[Prompt]) -> dict[str, tuple[Poo
     made: dict[str, Questions] = {}
     for name in measure.probes:
         pool: Literal["gate", "report"] = "gate" if any(rule.metric.startswith(name) for rule in gates) else "report"
-        if pool not in made and measure.source == "sandbox":
+        if pool not in made and measure.source.kind == "sandbox":
             made[pool] = sandbox_questions(pool, measure.probe_questions)
         elif pool not in made:
             inside = [prompt for prompt in pools if prompt.pool == pool]

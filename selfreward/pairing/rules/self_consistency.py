@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from selfreward.judging.scoring.score import counted
 from selfreward.pairing.candidates import Candidate, Needs, Pick, Refusal, Situation
 from selfreward.pairing.rules import best_vs_worst
+from selfreward.recipe import SelfConsistency
 
 NEEDS: Needs = "answers"
 
@@ -29,8 +30,8 @@ def choose(candidates: Sequence[Candidate], situation: Situation) -> Sequence[Pi
         return Refusal("one final answer", f"{len(votes)} different among {situation.samples} samples")
     voted = [dataclasses.replace(candidate, score=counted(votes[answer])) for candidate, answer in voters]
     share = max(votes.values()) / situation.samples
-    if share < situation.recipe.min_vote_share:
-        needed = situation.recipe.min_vote_share
+    needed = situation.rule(SelfConsistency).min_vote_share
+    if share < needed:
         return Refusal("too few votes", f"winner has {share:.2f} of the samples, {needed:g} needed")
     picked = best_vs_worst.choose(voted, situation)
     if isinstance(picked, Refusal):

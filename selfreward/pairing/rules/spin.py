@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from selfreward.judging.scoring.score import counted
 from selfreward.pairing.candidates import Candidate, Needs, Pick, Refusal, Situation, by_lot
+from selfreward.recipe import Spin
 
 NEEDS: Needs = "gold"
 
@@ -22,5 +23,5 @@ def choose(candidates: Sequence[Candidate], situation: Situation) -> Sequence[Pi
     generated = [candidate for candidate in candidates if candidate.response.text != chosen.response.text]
     if not generated:
         return Refusal("identical text", "every generated answer equals the gold one")
-    drawn = by_lot(generated, situation.seed, "rejected")[: situation.recipe.per_prompt]
+    drawn = by_lot(generated, situation.seed, "rejected")[: situation.rule(Spin).per_prompt]
     return [Pick(chosen, replace(candidate, score=counted(0.0)), source="gold") for candidate in drawn]

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from selfreward.judging.scoring.score import counted
 from selfreward.pairing.candidates import Candidate, Needs, Pick, Refusal, Situation, by_lot
+from selfreward.recipe import Verified
 
 NEEDS: Needs = "truth"
 
@@ -27,7 +28,7 @@ def choose(candidates: Sequence[Candidate], situation: Situation) -> Sequence[Pi
         return Refusal(reason, f"{len(correct) + len(incorrect)} answers")
     good = by_lot(correct, situation.seed, "correct")
     bad = by_lot(incorrect, situation.seed, "incorrect")
-    number = min(situation.recipe.per_prompt, math.lcm(len(good), len(bad)))
+    number = min(situation.rule(Verified).per_prompt, math.lcm(len(good), len(bad)))
     return [_pick(good[index % len(good)], bad[index % len(bad)]) for index in range(number)]
 
 

@@ -1,0 +1,57 @@
+"""Where text comes from: one variant of `engine` for each kind of engine."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from selfreward.recipe.section import Section, keyed, needed, section, setting
+
+
+@section
+class EngineBase(Section):
+    """What every engine reads. `batch_tokens` bounds one forward batch, padding included.
+
+    `chunk` is the number of replies that are sampled, written and, after a kill, recomputed together.
+    """
+
+    threads: int = setting(1, "threads of the processor", minimum=1)
+    batch_tokens: int = setting(24_576, "tokens of one forward batch, padding included", minimum=64)
+    chunk: int = setting(768, "replies that are sampled and written together", minimum=1)
+    max_length: int | None = setting(None, "tokens of the longest request; null: what the model can", minimum=8)
+
+
+@section
+class TransformersRecipe(EngineBase):
+    """The library transformers, in this process."""
+
+    kind: Literal["transformers"] = "transformers"
+
+
+@section
+class VllmRecipe(EngineBase):
+    """vLLM. What is null follows from the device, see engines/vllm_settings.py.
+
+    `in_process` keeps vLLM in this process instead of one of its own. `memory_share` is of the whole device on a GPU,
+    of what is free on a CPU (for the key-value cache alone). `sleep` frees the GPU while the policy is trained. The
+    longest request is bounded by `max_length`.
+    """
+
+    kind: Literal["vllm"] = "vllm"
+    in_process: bool = setting(False, "keep vLLM in this process")
+    max_num_seqs: int | None = setting(None, "sequences at the same time", minimum=1)
+    memory_share: float | None = setting(None, "share of the memory that it takes", above=0, below=1)
+    tensor_parallel_size: int = setting(1, "GPUs over which the model is split", minimum=1)
+    enforce_eager: bool | None = setting(None, "do without CUDA graphs and compilation")
+    block_size: int | None = setting(None, "tokens of a block of the key-value cache", minimum=1)
+    sleep: bool = setting(True, "free the GPU while the policy is trained")
+
+
+@keyed
+class ScriptedRecipe(EngineBase):
+    """Replies by the rules of a file: tests and demonstrations without a model."""
+
+    script: Annotated[str, needed("a YAML file of rules")]
+    kind: Literal["scripted"] = "scripted"
+
+
+EngineRecipe = Annotated[TransformersRecipe | VllmRecipe | ScriptedRecipe, Field(discriminator="kind")]

@@ -1,0 +1,42 @@
+"""When a run is stopped, rolled back or warned about."""
+
+from typing import Annotated, Literal
+
+from selfreward.recipe.section import Section, needed, part, section, setting
+
+
+@section
+class GateRule(Section):
+    """One thing that must not happen: a measurement `above` or `below` a limit (exactly one of the two is set).
+
+    `against`: the level itself, its difference to round 0 (`initial`), or its ratio to round 0 (`initial_ratio`).
+    `proof: harm` fires where the interval shows that the limit is crossed; `proof: health` fires where the interval
+    does not show that it is kept (a kappa that must be at least .72 with its lower bound). Oracle measurements and the
+    report and selection pools are refused. `rollback` lets the next round start from the best earlier one.
+    """
+
+    metric: Annotated[str, needed("the measurement")]
+    above: float | None = setting(None, "fires above this limit")
+    below: float | None = setting(None, "fires below this limit")
+    against: Literal["level", "initial", "initial_ratio"] = setting("level", "what the limit is about")
+    pool: Literal["gate", "train", "frozen"] = setting("gate", "of which pool")
+    cohort: str = setting("all", "of which cohort")
+    proof: Literal["harm", "health"] = setting("harm", "what the interval has to show")
+    action: Literal["stop", "rollback", "warn"] = setting("warn", "what happens")
+
+
+@section
+class GatesRecipe(Section):
+    """`min_readable`: below this share of readable verdicts the round stops before anything is paired.
+
+    `rules` are judged after every round; none by default. `error` is the chance that one run without any harm sees a
+    rule with `proof: harm` fire, split evenly over the `planned_rounds` (all of the run's where null) and these rules.
+    `select_by`: whose word on the selection pool chooses the best round, the loop's own judge's or the held-out one's
+    (`measure.held_out`), as `gates.best_round` says.
+    """
+
+    min_readable: float = setting(0.5, "share of readable verdicts, at least", minimum=0, maximum=1, horizon=True)
+    rules: list[GateRule] = part(list, "what must not happen", horizon=True)
+    error: float = setting(0.05, "chance that a run without harm sees a gate fire", above=0, below=0.5, horizon=True)
+    planned_rounds: int | None = setting(None, "rounds over which that is split; null: all", minimum=1, horizon=True)
+    select_by: Literal["judge", "held_out"] = setting("judge", "whose word chooses the best round")

@@ -1,0 +1,109 @@
+"""What is measured after every round, and by whom."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from selfreward.recipe.judge import ComparisonQuestion, ReadingRecipe, RubricQuestion, ScoreQuestion
+from selfreward.recipe.model import SamplingRecipe
+from selfreward.recipe.prompts import SandboxSource, SourceRecipe
+from selfreward.recipe.section import Section, needed, part, section, setting
+
+VerifierName = Literal[
+    "sandbox", "exact", "choice", "numeric", "mathematics", "json_schema", "sql", "ifeval", "refusal", "none"
+]
+
+PROBES = ("are_you_sure", "wrong_claim", "wrong_belief", "opinion_mirroring", "behaviour")
+"""What `measure.probes` may name: conversations that show whether the policy gives in (metrics/sycophancy.py)."""
+
+Probe = Literal["are_you_sure", "wrong_claim", "wrong_belief", "opinion_mirroring", "behaviour"]
+
+HeldOutQuestion = Annotated[ScoreQuestion | RubricQuestion | ComparisonQuestion, Field(discriminator="kind")]
+
+
+@section
+class HeldOutRecipe(Section):
+    """A judge that this run does not train on is asked who wins: each round's policy, the previous or the first one.
+
+    `model`: sandbox:seed-K | served:NAME | a path | initial; the same in every round. `policy` is the training judge
+    itself, asked again about all sides; then a row and a line say that nothing was held out. `answers` of each prompt
+    of the report pool (and of the gate pool where a gate reads it, of the selection pool where `gates.select_by` does)
+    are compared, by score or, with a question that compares, side by side in both orders.
+
+    `question` null is the loop's own, without its principles. `reading` null is a verdict sampled as the loop's judge
+    samples, and the labels' probabilities for comparisons.
+    """
+
+    model: Annotated[str, needed("sandbox:seed-K, served:NAME, a path or initial")]
+    question: HeldOutQuestion | None = setting(None, "what is asked; null: as the loop's judge")
+    reading: ReadingRecipe | None = setting(None, "how a reply is read; null: as the loop's judge samples")
+    samples: int = setting(3, "readings of each answer, where replies are sampled", minimum=1)
+    answers: int = setting(2, "answers to each prompt that are judged", minimum=1)
+
+
+@section
+class JudgeProbesRecipe(Section):
+    """Replies that every round's judge scores so that it shows what it likes; 0 switches a question off.
+
+    `padded`: replies with neutral filler added, beside themselves (`padding`: a text file, one sentence a line).
+    `claims`: wrong replies that agree with the user's wrong claim, beside wrong ones that do not; the sandbox makes its
+    own, other prompts need a `claims_file` of the kind sycophancy. `feedback`: the user likes or dislikes the reply
+    (not in the sandbox, whose language cannot say it). `initial`: answers of round 0, which later judges score again
+    and whose likelihood is followed.
+    """
+
+    padded: int = setting(60, "replies that are padded", minimum=0)
+    padding: str | None = setting(None, "a text file, one neutral sentence a line")
+    claims: int = setting(40, "wrong claims that a reply agrees with or not", minimum=0)
+    claims_file: str | None = setting(None, "a file of them, for prompts that are not the sandbox's")
+    feedback: int = setting(30, "replies that the user likes or dislikes", minimum=0)
+    initial: int = setting(100, "answers of round 0 that later judges score again", minimum=0)
+
+
+@section
+class CohortRecipe(Section):
+    """A named set of prompts of its own, for what must not get worse (metrics/cohorts.py).
+
+    `source`: a prompt file, a set that ships (own:arithmetic) or KIND:PATH (probes/sets.py), of which `count` prompts
+    are taken, all where null. `verifier` grades them; with none, `measure.cohort_judge` does. Null is the kind's own,
+    where it has one. `pool: gate` lets gates read it; `both` deals the prompts to the gate pool and the report pool.
+    """
+
+    source: Annotated[str, needed("a prompt file, own:NAME or KIND:PATH")]
+    verifier: VerifierName | None = setting(None, "who grades; null: the kind's own")
+    count: int | None = setting(None, "prompts that are taken; null: all", minimum=2)
+    pool: Literal["report", "gate", "both"] = setting("report", "gate: gates may read it")
+
+
+@section
+class MeasureRecipe(Section):
+    """What is measured after every round. Three disjoint prompt pools: gate steers, selection chooses, report is read.
+
+    `source` is `sandbox` or a file; `frozen` is the number of labelled answers that every judge rescores, and
+    0 switches that off. `verifier` names the truth that needs no model, where there is one; all but the sandbox's
+    compare with `answer` and `meta` of the prompt's row. `anchors` is a file of answers that people have scored
+    (anchors_file.py); all of them then take the place of the frozen pool, and agreement with them is no oracle's.
+
+    `cohorts`: further sets of prompts by name, `cohort_samples` answers to each, judged by `cohort_judge` (policy |
+    initial | served:NAME | a path) where no verifier grades them. `probes`: conversations to hold after every round,
+    about `probe_questions` questions of the report pool, or those of `probe_files` (probes/sets.py).
+    """
+
+    source: SourceRecipe = part(SandboxSource, "where the evaluation prompts come from")
+    gate: int = setting(100, "prompts of the gate pool, which steers", minimum=2)
+    selection: int = setting(100, "prompts of the selection pool, which chooses a round", minimum=2)
+    report: int = setting(300, "prompts of the report pool, which is only read", minimum=2)
+    frozen: int = setting(300, "labelled answers that every judge rescores; 0: none", minimum=0)
+    samples: int = setting(6, "answers to each of these prompts", minimum=2)
+    judge_samples: int = setting(3, "readings of each by the judge, where it samples", minimum=1)
+    anchors: str | None = setting(None, "a file of answers that people have scored, in place of the frozen pool")
+    verifier: VerifierName = setting("sandbox", "the truth that needs no model")
+    sampling: SamplingRecipe = part(lambda: SamplingRecipe(temperature=0.8), "how these answers are sampled")
+    held_out: HeldOutRecipe | None = setting(None, "a judge that is not trained on; null: none")
+    judge_probes: JudgeProbesRecipe = part(JudgeProbesRecipe, "replies by which the judge shows what it likes")
+    cohorts: dict[str, CohortRecipe] = part(dict, "further sets of prompts, by name")
+    cohort_samples: int = setting(2, "answers to each prompt of a cohort", minimum=1)
+    cohort_judge: str = setting("initial", "who judges a cohort without a verifier")
+    probes: tuple[Probe, ...] = setting((), "conversations that show whether the policy gives in")
+    probe_files: tuple[str, ...] = setting((), "files of questions for them")
+    probe_questions: int = setting(100, "questions of each probe", minimum=2)

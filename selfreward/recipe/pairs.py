@@ -1,0 +1,193 @@
+"""Which answers become a pair: one variant of `pairs` for each rule of pairing/, with the keys that it reads."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from selfreward.recipe.section import Section, part, section, setting
+
+
+@section
+class FiltersRecipe(Section):
+    """Which picked pairs are dropped again, each with its reason; None switches a filter off.
+
+    `max_similarity`: ROUGE-L F1 of the two texts. `max_length_ratio`: the longer over the shorter, in `pairs.length`.
+    `max_spread`: sample variance of the judgments of either answer (low agreement). `min_logprob_margin`: nats between
+    the two answers' summed log-probabilities under `train.reference`, the round's start where the method has none (.6
+    is a used value). `verifier_conflict`: the verifier ranks the two the other way. `max_class_share`: pairs whose
+    chosen answer is of one class, `class_of` being its rounded score or its final answer.
+    """
+
+    max_similarity: float | None = setting(None, "ROUGE-L F1 of the two texts, at most", above=0, maximum=1)
+    max_length_ratio: float | None = setting(None, "the longer over the shorter, at most", minimum=1)
+    max_spread: float | None = setting(None, "variance of either answer's judgments, at most", minimum=0)
+    min_logprob_margin: float | None = setting(None, "nats between the two under the reference", minimum=0)
+    verifier_conflict: bool = setting(False, "drop pairs that the verifier ranks the other way")
+    max_class_share: float | None = setting(None, "share of pairs with one class of chosen", above=0, maximum=1)
+    class_of: Literal["score", "answer"] = setting("score", "what a class is")
+
+
+@section
+class MixRecipe(Section):
+    """What is trained on beside the round's own pairs, as shares of all pairs.
+
+    `earlier`: pairs of the previous round, or of all earlier ones, without those that a gate rolled back. `external`:
+    a JSON Lines file of pairs, with its provenance on every row.
+    """
+
+    earlier: Literal["previous", "all"] = setting("previous", "which earlier rounds' pairs")
+    earlier_share: float = setting(0.0, "their share of all pairs", minimum=0, below=1)
+    external: str | None = setting(None, "a JSON Lines file of pairs")
+    external_share: float = setting(0.0, "its share of all pairs", minimum=0, below=1)
+
+
+@section
+class JudgedScore(Section):
+    """What the judge says. Answers with fewer than `min_judgments` readable judgments are not paired."""
+
+    kind: Literal["judge"] = "judge"
+    min_judgments: int = setting(1, "readable judgments of an answer, at least", minimum=1)
+
+
+@section
+class ImplicitReward(Section):
+    """log pi(y) - log pi_ref(y) under the round's policy; `reference` is initial or a directory.
+
+    `consistency` softens the labels by the agreement with the previous policy's ranking (CREAM), of the whole round or
+    of each prompt; `inconsistent` says what happens where it is below 1/2: `literal` is the paper's formula, which
+    reverses the preference.
+    """
+
+    kind: Literal["implicit_reward"] = "implicit_reward"
+    reference: str = setting("initial", "initial or a directory")
+    consistency: Literal["none", "set", "prompt"] = setting("none", "soften labels by the agreement of two policies")
+    inconsistent: Literal["clip", "skip", "literal"] = setting("clip", "what to do where they disagree")
+
+
+ScoreRecipe = Annotated[JudgedScore | ImplicitReward, Field(discriminator="kind")]
+
+
+@section
+class PairsBase(Section):
+    """What every rule reads. Gaps are in score units; `flip` swaps that share of the labels (a control)."""
+
+    min_gap: float = setting(0.0, "scores must differ by more", minimum=0)
+    max_chosen_tokens: int | None = setting(None, "tokens of a chosen answer at most", minimum=1)
+    flip: float = setting(0.0, "share of the labels that are swapped: a control", minimum=0, maximum=0.5)
+    length: Literal["characters", "tokens"] = setting("characters", "what lengths are counted in")
+    filters: FiltersRecipe = part(FiltersRecipe, "which picked pairs are dropped again")
+    mix: MixRecipe = part(MixRecipe, "pairs beside the round's own")
+
+    @property
+    def implicit(self) -> ImplicitReward | None:
+        """Where the scores are implicit rewards."""
+        return None
+
+    @property
+    def min_judgments(self) -> int:
+        return 1
+
+    @property
+    def soft(self) -> bool:
+        """Whether the judge's probability is the label."""
+        return False
+
+
+@section
+class Scored(PairsBase):
+    """Rules that pair answers by their scores."""
+
+    score: ScoreRecipe = part(JudgedScore, "where the scores come from")
+
+    @property
+    def implicit(self) -> ImplicitReward | None:
+        return self.score if isinstance(self.score, ImplicitReward) else None
+
+    @property
+    def min_judgments(self) -> int:
+        return self.score.min_judgments if isinstance(self.score, JudgedScore) else 1
+
+
+@section
+class Labelled(Scored):
+    """`label: soft` makes the judge's probability that the chosen answer is better the pair's label (RLAIF)."""
+
+    label: Literal["hard", "soft"] = setting("hard", "soft: the judge's probability that chosen is better")
+
+    @property
+    def soft(self) -> bool:
+        return self.label == "soft"
+
+
+@section
+class BestVsWorst(Labelled):
+    """The best-scored answer against the worst."""
+
+    rule: Literal["best_vs_worst"] = "best_vs_worst"
+
+
+@section
+class BestVsRandom(Labelled):
+    """The best-scored answer against another one by lot."""
+
+    rule: Literal["best_vs_random"] = "best_vs_random"
+
+
+@section
+class SweetSpot(Labelled):
+    """The best against one in the middle (pairing/sweet_spot.py)."""
+
+    rule: Literal["sweet_spot"] = "sweet_spot"
+
+
+@section
+class LengthTiers(Labelled):
+    """The shortest of the best against the longest of the worst. `rho` is the width of both tiers, from 0 to 1."""
+
+    rule: Literal["length_tiers"] = "length_tiers"
+    rho: tuple[float, ...] = setting((0.0,), "width of the tiers by round, the last for all later ones")
+
+
+@section
+class ZLength(Scored):
+    """Standardised scores less `rho` times standardised lengths. Labels are hard: probabilities know no length."""
+
+    rule: Literal["z_length"] = "z_length"
+    rho: tuple[float, ...] = setting((0.0,), "weight of the length by round, the last for all later ones")
+
+
+@section
+class Sppo(Labelled):
+    """Best against worst with their win rates among the answers (for train.loss=sppo)."""
+
+    rule: Literal["sppo"] = "sppo"
+
+
+@section
+class Verified(PairsBase):
+    """Correct against incorrect answers by the verifier."""
+
+    rule: Literal["verified"] = "verified"
+    per_prompt: int = setting(1, "pairs of one prompt", minimum=1)
+
+
+@section
+class Spin(PairsBase):
+    """The given answer against the policy's own (2401.01335)."""
+
+    rule: Literal["spin"] = "spin"
+    per_prompt: int = setting(1, "pairs of one prompt", minimum=1)
+
+
+@section
+class SelfConsistency(PairsBase):
+    """The most frequent final answer against the least frequent one."""
+
+    rule: Literal["self_consistency"] = "self_consistency"
+    min_vote_share: float = setting(0.5, "share of the samples that must agree", minimum=0, maximum=1)
+
+
+PairsRecipe = Annotated[
+    BestVsWorst | BestVsRandom | SweetSpot | LengthTiers | ZLength | Sppo | Verified | Spin | SelfConsistency,
+    Field(discriminator="rule"),
+]

@@ -1,0 +1,68 @@
+"""What is asked and how it is answered: prompts, those that the model writes itself, and the answers to them."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from selfreward.recipe.model import SamplingRecipe
+from selfreward.recipe.section import Section, needed, part, section, setting
+
+
+@section
+class SandboxSource(Section):
+    """The sandbox's own prompts, whose truth is known."""
+
+    kind: Literal["sandbox"] = "sandbox"
+
+
+@section
+class FileSource(Section):
+    """A JSON Lines file with `prompt` or `messages` on each row. A bare string that is no tag is its path."""
+
+    SHORTHAND: ClassVar[str | None] = "path"
+
+    path: Annotated[str, needed("a JSON Lines file")]
+    kind: Literal["file"] = "file"
+
+
+SourceRecipe = Annotated[SandboxSource | FileSource, Field(discriminator="kind")]
+
+
+@section
+class WriterRecipe(Section):
+    """New prompts in the manner of Self-Instruct (SRLM, 2401.10020 §2.2): few-shot, then filtered.
+
+    `share` of each round's prompts is self-written. `max_similarity` is ROUGE-L F1 against every kept prompt.
+    `model`: policy | initial | round:K | served:NAME | a path; any but the policy is a teacher.
+    """
+
+    share: float = setting(0.0, "share of each round's prompts that the model writes itself", minimum=0, maximum=1)
+    model: str = setting("policy", "who writes: policy, initial, round:K, served:NAME or a path")
+    template: str = setting("sandbox", "how new prompts are asked for")
+    seed_examples: int = setting(6, "given prompts that are shown", minimum=0)
+    written_examples: int = setting(2, "self-written prompts that are shown", minimum=0)
+    max_similarity: float = setting(0.9, "ROUGE-L F1 with any kept prompt, at most", above=0, maximum=1)
+    min_words: int = setting(3, "words at least", minimum=1)
+    max_words: int = setting(150, "words at most", minimum=1)
+    banned_words: tuple[str, ...] = setting((), "words that a prompt must not have")
+    oversample: float = setting(2.0, "prompts that are asked for, as a multiple of those needed", minimum=1)
+    sampling: SamplingRecipe = part(lambda: SamplingRecipe(temperature=1.0, max_tokens=32), "how they are sampled")
+
+
+@section
+class PromptsRecipe(Section):
+    """The training prompts. `source`: `sandbox`, or the path of a file."""
+
+    source: SourceRecipe = part(SandboxSource, "where they come from")
+    per_round: int = setting(600, "prompts of one round", minimum=1)
+    writer: WriterRecipe = part(WriterRecipe, "prompts that the model writes itself")
+
+
+@section
+class GenerateRecipe(Section):
+    """K = `samples` answers per prompt; equal texts of one prompt are judged once when `deduplicate` is on."""
+
+    samples: int = setting(6, "answers to each prompt (K)", minimum=2)
+    template: str = setting("plain", "how the prompt is put to the model")
+    deduplicate: bool = setting(True, "judge equal answers to one prompt once")
+    sampling: SamplingRecipe = part(SamplingRecipe, "how they are sampled")

@@ -1,0 +1,101 @@
+"""How the next policy comes about: one variant of `train` for each method, with the keys that it reads."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from selfreward.recipe.loss import LossRecipe, MarginLoss
+from selfreward.recipe.section import Section, part, section, setting
+
+
+@section
+class LoraRecipe(Section):
+    """An adapter that is trained and merged."""
+
+    rank: int = setting(16, "rank of the adapter", minimum=1)
+    alpha: int = setting(32, "its scale, times the rank", minimum=1)
+    dropout: float = setting(0.0, "share of its inputs that are dropped", minimum=0, below=1)
+    target_modules: tuple[str, ...] = setting(
+        ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"), "the layers that it adapts"
+    )
+
+
+@section
+class TrainBase(Section):
+    """What every method reads. Pairs that are longer than `max_length` are dropped, trained on or not."""
+
+    max_length: int = setting(256, "tokens of prompt and answer at most", minimum=8)
+
+    @property
+    def reference(self) -> str:
+        """Under which the round's pairs get their log-probabilities."""
+        return "previous"
+
+
+@section
+class Steps(TrainBase):
+    """How steps are taken, whatever the loss.
+
+    `accumulate`: what a half-precision policy sums its rounds in: a float32 copy beside each checkpoint, or the
+    checkpoint itself, which rounds small updates away. `lora` trains an adapter and merges it. `launch`: in this
+    process, or in one of its own that `accelerate launch` starts and whose memory is all given back; the weights are
+    the same.
+    """
+
+    learning_rate: float = setting(2e-4, "the highest learning rate; it falls to a tenth", above=0)
+    batch_size: int = setting(32, "pairs of one step", minimum=1)
+    micro_batch_size: int | None = setting(None, "pairs in memory at once; a divisor of batch_size", minimum=1)
+    epochs: float = setting(2.0, "passes over the round's pairs", above=0)
+    warmup_steps: int = setting(5, "steps until the highest learning rate", minimum=0)
+    weight_decay: float = setting(0.0, "AdamW's weight decay", minimum=0)
+    max_grad_norm: float = setting(1.0, "gradients are cut to this norm", above=0)
+    save_steps: int = setting(20, "steps after which a stopped training goes on", minimum=1)
+    lora: LoraRecipe | None = setting(None, "train an adapter; null trains all weights")
+    accumulate: Literal["full_precision", "checkpoint_precision"] = setting(
+        "full_precision", "what a half-precision policy sums its rounds in"
+    )
+    launch: Literal["in_process", "accelerate"] = setting(
+        "in_process", "accelerate: in a process of its own", horizon=True
+    )
+
+
+@section
+class DpoRecipe(Steps):
+    """A preference loss on the round's pairs, from the round's policy.
+
+    `reference`: previous | initial | round:K | a path. `nll` weighs the chosen answer's mean token negative
+    log-likelihood. `prefix_sharing` forwards a pair's prompt once: `auto` where that pays and is exact, and says so
+    where it is not; `always` insists.
+    """
+
+    method: Literal["dpo"] = "dpo"
+    reference: str = setting("previous", "previous, initial, round:K or a path")
+    beta: float = setting(0.3, "how much a margin counts; see trainers/losses.py for each loss", above=0)
+    nll: float = setting(0.2, "weight of the chosen answer's negative log-likelihood", minimum=0)
+    loss: LossRecipe = part(MarginLoss, "which preference loss")
+    prefix_sharing: Literal["auto", "always", "never"] = setting("never", "forward a pair's prompt once")
+
+
+@section
+class SftRecipe(Steps):
+    """A control: train on `sft_examples` seed demonstrations instead of pairs."""
+
+    method: Literal["sft"] = "sft"
+    sft_examples: int = setting(1200, "seed demonstrations", minimum=1)
+
+
+@section
+class SftChosenRecipe(Steps):
+    """A control: train on the chosen answers alone, which is best-of-K distillation."""
+
+    method: Literal["sft_chosen"] = "sft_chosen"
+
+
+@section
+class NoTraining(TrainBase):
+    """A control: the weights are handed on."""
+
+    method: Literal["none"] = "none"
+
+
+TrainRecipe = Annotated[DpoRecipe | SftRecipe | SftChosenRecipe | NoTraining, Field(discriminator="method")]
