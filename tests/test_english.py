@@ -2,11 +2,18 @@
 
 import pytest
 
-from selfreward.errors import DataError
+from selfreward.errors import DataError, RecipeError
+from selfreward.recipe.read import build_recipe
+from selfreward.tasks.cohorts import read_cohorts
 from selfreward.tasks.english.constraints import TRAINED, UNSEEN
 from selfreward.tasks.english.requests import KINDS, Kind, draw_requests, topics
+from selfreward.tasks.source import open_source
 from selfreward.tasks.verifiers.protocol import load_verifier
 
+ENGLISH = {
+    "prompts": {"source": "english", "per_round": 40},
+    "measure": {"source": "english", "verifier": "ifeval", "gate": 10, "selection": 10, "report": 20, "frozen": 0},
+}
 FOLLOWED = {
     "no_comma": "Bread smells good and keeps well.",
     "english_lowercase": "bread smells good.",
@@ -67,3 +74,35 @@ def test_an_answer_that_follows_is_right_and_one_that_does_not_is_wrong(kind: Ki
 def test_more_than_there_is_is_refused() -> None:
     with pytest.raises(DataError, match="plain prompts"):
         draw_requests("plain", 100_000, "report")
+
+
+def test_a_recipe_draws_fresh_prompts_every_round_and_measures_other_topics() -> None:
+    recipe = build_recipe([ENGLISH], ["rounds=3"])
+    source = open_source(recipe)
+    rounds = [source.training(number, 40) for number in (1, 2, 3)]
+    ids = [prompt.id for prompts in rounds for prompt in prompts]
+    assert len(set(ids)) == 120 and source.training(2, 40) == rounds[1]
+    pools = source.pools()
+    assert [sum(prompt.pool == pool for prompt in pools) for pool in ("gate", "selection", "report")] == [10, 10, 20]
+    assert not {prompt.id for prompt in pools} & set(ids)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("measure.verifier=numeric", "expected ifeval or none"),
+        ("measure.source=sandbox", "expected both alike"),
+        ("measure.cohorts.x.source=english:train", "expected english:held_out"),
+    ],
+)
+def test_what_the_english_world_cannot_do_is_refused(override: str, words: str) -> None:
+    recipe = build_recipe([ENGLISH], [override])
+    with pytest.raises((DataError, RecipeError), match=words):
+        open_source(recipe)
+        read_cohorts(recipe.measure)
+
+
+def test_unseen_kinds_and_plain_requests_are_cohorts() -> None:
+    keys = ["measure.cohorts.unseen.source=english:unseen", "measure.cohorts.unseen.count=40"]
+    (cohort,) = read_cohorts(build_recipe([ENGLISH], keys).measure)
+    assert (cohort.verifier, len(cohort.prompts)) == ("ifeval", 40)

@@ -51,7 +51,14 @@ from selfreward.recipe.pairs import (
     Verified,
     ZLength,
 )
-from selfreward.recipe.prompts import FileSource, GenerateRecipe, PromptsRecipe, SandboxSource, WriterRecipe
+from selfreward.recipe.prompts import (
+    EnglishSource,
+    FileSource,
+    GenerateRecipe,
+    PromptsRecipe,
+    SandboxSource,
+    WriterRecipe,
+)
 from selfreward.recipe.recipe import (
     HELD_OUT_METRICS,
     HandOffRecipe,
@@ -79,6 +86,7 @@ __all__ = [
     "ComparisonQuestion",
     "DpoRecipe",
     "EngineRecipe",
+    "EnglishSource",
     "EnsembleAggregate",
     "FileSource",
     "FiltersRecipe",

@@ -16,6 +16,16 @@ class SandboxSource(Section):
 
 
 @section
+class EnglishSource(Section):
+    """Everyday requests in English with instructions that a verifier can check: measure.verifier=ifeval.
+
+    Topics of the evaluation prompts are never trained on (tasks/english).
+    """
+
+    kind: Literal["english"] = "english"
+
+
+@section
 class FileSource(Section):
     """A JSON Lines file with `prompt` or `messages` on each row. A bare string that is no tag is its path."""
 
@@ -25,7 +35,7 @@ class FileSource(Section):
     kind: Literal["file"] = "file"
 
 
-SourceRecipe = Annotated[SandboxSource | FileSource, Field(discriminator="kind")]
+SourceRecipe = Annotated[SandboxSource | EnglishSource | FileSource, Field(discriminator="kind")]
 
 
 @section
@@ -51,7 +61,7 @@ class WriterRecipe(Section):
 
 @section
 class PromptsRecipe(Section):
-    """The training prompts. `source`: `sandbox`, or the path of a file."""
+    """The training prompts. `source`: `sandbox`, `english`, or the path of a file."""
 
     source: SourceRecipe = part(SandboxSource, "where they come from")
     per_round: int = setting(600, "prompts of one round", minimum=1)

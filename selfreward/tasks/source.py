@@ -1,5 +1,6 @@
-"""Where a run's prompts come from: the sandbox's own world, or the user's files. Pure; nothing is written here."""
+"""Where a run's prompts come from: the sandbox's own world, the English one, or the user's files. All is pure."""
 
+import dataclasses
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from selfreward.errors import DataError, RecipeError
 from selfreward.recipe import Recipe
 from selfreward.records import Labelled, Message, Pool, Prompt, Response, seed_for, stable_id
 from selfreward.tasks.anchors_file import read_anchors
+from selfreward.tasks.english.requests import draw_requests
 from selfreward.tasks.overlap import RUN
 from selfreward.tasks.prompts_file import read_prompts, split_prompts
 from selfreward.tasks.sandbox.demonstrator import DemonstratorDials, demonstrate
@@ -61,16 +63,25 @@ def open_source(recipe: Recipe) -> Source:
                 "answers on a row; expected sandbox or none"
             )
         return SandboxSource(recipe)
-    if prompts.kind == "sandbox" or measured.kind == "sandbox":
+    if prompts.kind != measured.kind:
         raise RecipeError(
-            "keys 'prompts.source' and 'measure.source': one is 'sandbox' and the other a file; expected both alike"
+            f"keys 'prompts.source' and 'measure.source': one is {prompts.kind!r} and the other {measured.kind!r}; "
+            "expected both alike"
         )
     if recipe.measure.verifier == "sandbox":
         raise RecipeError(
             "key 'measure.verifier' is 'sandbox', but the prompts come from a file; set it to none, or to "
             "a verifier that reads the rows' answers"
         )
-    return FileSource(recipe, Path(prompts.path), Path(measured.path))
+    if prompts.kind == "english":
+        if recipe.measure.verifier not in ("ifeval", "none"):
+            raise RecipeError(
+                f"key 'measure.verifier' is {recipe.measure.verifier!r}, but the English prompts bring IFEval's "
+                "instructions; expected ifeval or none"
+            )
+        return EnglishSource(recipe)
+    training, evaluation = (Path(one.path) for one in (prompts, measured) if one.kind == "file")
+    return FileSource(recipe, training, evaluation)
 
 
 def prompt_id(messages: tuple[Message, ...]) -> str:
@@ -141,6 +152,38 @@ class SandboxSource:
                 rng = random.Random(seed_for("gold", self.recipe.seed, prompt.id))
                 answers[prompt.id] = demonstrate(task, rng, DemonstratorDials())
         return answers
+
+
+@dataclass(frozen=True)
+class EnglishSource:
+    """Drawn requests. They share requests and wordings by design, and topics never: only equality tells two apart."""
+
+    recipe: Recipe
+    overlap_words: int | None = None
+
+    def training(self, round: int, count: int) -> list[Prompt]:
+        per_round = self.recipe.prompts.per_round
+        first = (round - 1) * per_round
+        return draw_requests("train", round * per_round, "train", self.recipe.seed)[first : first + count]
+
+    def pools(self) -> list[Prompt]:
+        measure = self.recipe.measure
+        sizes: dict[Pool, int] = {"gate": measure.gate, "selection": measure.selection, "report": measure.report}
+        pool_of = [pool for pool in EVALUATION_POOLS for _ in range(sizes[pool])]
+        drawn = draw_requests("held_out", len(pool_of), "report")
+        return [dataclasses.replace(prompt, pool=pool) for prompt, pool in zip(drawn, pool_of, strict=True)]
+
+    def frozen(self) -> list[Labelled]:
+        return read_anchors(self.recipe.measure.anchors) if self.recipe.measure.anchors else []
+
+    def examples(self) -> list[str]:
+        return [prompt.text for prompt in draw_requests("train", 200, "train", self.recipe.seed)]
+
+    def demonstrations(self, round: int, count: int) -> list[tuple[Prompt, str]]:
+        raise RecipeError("train.method=sft needs demonstrations, which the English prompts do not have")
+
+    def gold(self, prompts: Sequence[Prompt]) -> dict[str, str]:
+        return {}
 
 
 @dataclass(frozen=True)

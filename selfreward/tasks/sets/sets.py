@@ -1,6 +1,7 @@
 """A set of questions by its name.
 
     own:NAME     one that ships here (`OWN`)
+    english:KIND a part of the English world (english/requests.py): held_out, unseen or plain
     KIND:PATH    a file of one of the kinds of `READERS`
     PATH         the same where the file's name begins with its kind (gsm8k_test.jsonl); else a prompt file
 
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 
 from selfreward.errors import DataError, RecipeError
 from selfreward.records import Prompt, stable_id
+from selfreward.tasks.english.requests import KINDS, Kind, draw_requests
 from selfreward.tasks.prompts_file import read_prompts
 from selfreward.tasks.sets import OWN, OWN_FOLDER, READERS
 
@@ -47,6 +49,19 @@ class ProbeSet:
         return VERIFIER_OF.get(self.kind, "none")
 
 
+ENGLISH_PROMPTS = 300
+"""How many prompts a set of the English world has."""
+
+
+def _english(reference: str) -> ProbeSet:
+    name = reference.removeprefix("english:")
+    kinds: dict[str, Kind] = {kind: kind for kind in KINDS if kind != "train"}
+    if name not in kinds:
+        raise DataError(f"set {reference!r} does not exist; expected english:{', english:'.join(kinds)}")
+    rows = draw_requests(kinds[name], ENGLISH_PROMPTS, "report", seed=1)
+    return ProbeSet("prompts" if name == "plain" else "ifeval", name, rows)
+
+
 def read_set(reference: str) -> ProbeSet:
     if reference.startswith("own:"):
         name = reference.removeprefix("own:")
@@ -55,6 +70,8 @@ def read_set(reference: str) -> ProbeSet:
                 f"probe set {reference!r} does not ship; expected one of own:{', own:'.join(OWN)}, or a file"
             )
         return ProbeSet(OWN[name], name, _read(OWN[name], OWN_FOLDER / f"{name}.jsonl"))
+    if reference.startswith("english:"):
+        return _english(reference)
     given, _, rest = reference.partition(":")
     path = Path(rest if given in READERS else reference)
     kinds = [given] if given in READERS else sorted((k for k in READERS if path.name.startswith(k)), key=len)
