@@ -72,12 +72,12 @@ def test_version(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("judge.sample=3", ("unknown key 'judge.sample'", "did you mean 'judge.samples'")),
+        ("judge.sample=3", ("unknown key 'judge.sample'", "did you mean 'judge.aggregate.samples'")),
         ("roundz=3", ("unknown key 'roundz'", "did you mean 'rounds'")),
         ("generate.samples=many", ("'generate.samples'", "many")),
         ("generate.samples=1", ("'generate.samples' is 1", "at least 2")),
         ("train.beta=0", ("'train.beta' is 0", "above 0")),
-        ("judge.aggregate.samples=0", ("'judge.samples' is 0", "at least 1")),
+        ("judge.aggregate.samples=0", ("'judge.aggregate.samples' is 0", "at least 1")),
         ("judge.source=human", ("'judge.source'", "human")),
         ("train.reference=round:9", ("'train.reference'", "round:9")),
         ("rounds", ("'rounds'", "expected key=value")),

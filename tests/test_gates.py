@@ -98,7 +98,7 @@ def test_oracle_rows_are_refused_and_a_metric_that_is_not_there_is_named():
     [
         ("{metric: length_tokens}", "0 limits"),
         ("{metric: length_tokens, above: 1, below: 0}", "2 limits"),
-        ("{above: 1}", "names no metric"),
+        ("{above: 1}", "metric' is missing"),
         ("{metric: length_tokens, above: 1, pool: report}", "report"),
         ("{metric: length_tokens, abve: 1}", "abve"),
         ("{metric: length_tokens, above: -1, against: initial_ratio}", "ratio"),

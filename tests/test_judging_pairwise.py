@@ -91,7 +91,7 @@ def test_every_choice_of_comparisons_joins_all_answers(answers, how, seed, count
 
 
 def test_fewer_than_two_answers_are_no_tournament():
-    assert which_comparisons([], SOFT) == which_comparisons(["a"], SOFT) == []
+    assert which_comparisons([], ComparisonQuestion()) == which_comparisons(["a"], ComparisonQuestion()) == []
     assert ratings([], SOFT) == {} and position_statistics([]).same_slot is None
 
 

@@ -36,7 +36,7 @@ def situation(gold=None, samples=4, round=1, **recipe):
 
 
 def choose(rule, candidates, **recipe):
-    return load_rule(rule).choose(candidates, situation(**recipe))
+    return load_rule(rule).choose(candidates, situation(rule=rule, **recipe))
 
 
 def names(picks):
@@ -127,7 +127,15 @@ def test_rho_0_is_best_against_worst_up_to_length(candidates):
 
 def test_the_tier_width_follows_the_rounds_schedule():
     schedule = (0.0, 0.32, 0.32, 0.4)
-    assert [situation(round=number, rho=schedule).rho for number in range(1, 7)] == [0.0, 0.32, 0.32, 0.4, 0.4, 0.4]
+    tiers = [situation(round=number, rule="length_tiers", rho=schedule) for number in range(1, 7)]
+    assert [one.rho for one in tiers] == [
+        0.0,
+        0.32,
+        0.32,
+        0.4,
+        0.4,
+        0.4,
+    ]
 
 
 def test_characters_and_tokens_are_different_lengths():
@@ -318,12 +326,12 @@ def test_only_the_verifiers_word_counts():
 def test_the_gold_answer_is_chosen_and_one_that_equals_it_is_no_rejected_one():
     rows = [candidate("same", 0.0, "gold text"), candidate("other", 0.0, "mine"), candidate("third", 0.0, "yours")]
     gold = response("gold", "gold text")
-    picks = load_rule("spin").choose(rows, situation(gold=gold, per_prompt=5))
+    picks = load_rule("spin").choose(rows, situation(rule="spin", gold=gold, per_prompt=5))
     assert {pick.rejected.response.id for pick in picks} == {"other", "third"}
     assert all(pick.chosen.response is gold and pick.source == "gold" for pick in picks)
-    assert len(load_rule("spin").choose(rows, situation(gold=gold))) == 1
-    assert load_rule("spin").choose(rows[:1], situation(gold=gold)).reason == "identical text"
-    assert load_rule("spin").choose(rows, situation()).reason == "no gold answer"
+    assert len(load_rule("spin").choose(rows, situation(rule="spin", gold=gold))) == 1
+    assert load_rule("spin").choose(rows[:1], situation(rule="spin", gold=gold)).reason == "identical text"
+    assert load_rule("spin").choose(rows, situation(rule="spin")).reason == "no gold answer"
 
 
 # --- win rates --------------------------------------------------------------------------------------------------------
@@ -487,7 +495,7 @@ def test_a_lot_decides_between_equals_and_it_is_the_seeds():
         name
         for rule in ("best_vs_worst", "length_tiers", "sppo")
         for seed in random.Random(1).sample(range(1000), 40)
-        for name in names(load_rule(rule).choose(rows, Situation(pairs_of(), 1, seed, 8)))
+        for name in names(load_rule(rule).choose(rows, Situation(pairs_of(rule=rule), 1, seed, 8)))
     }
     assert {chosen for chosen, _ in found} == {"c1", "c3", "c5", "c7"}
     assert {rejected for _, rejected in found} == {"c0", "c2", "c4", "c6"}

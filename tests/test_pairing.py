@@ -76,7 +76,7 @@ def test_each_way_of_not_becoming_a_pair_has_its_name():
     assert only_reason(one_prompt([3.0, None, None])) == "unreadable"
     rows = [response("p", i) for i in range(3)]
     few = {"p/0": score(5), "p/1": score(1, readable=1), "p/2": score(2, readable=1)}
-    assert only_reason(pair_up(p, rows, few, min_judgments=2)) == "too few scored"
+    assert only_reason(pair_up(p, rows, few, score={"min_judgments": 2})) == "too few scored"
     assert only_reason(one_prompt([4.0, 4.0, 4.0])) == "tie"
     assert only_reason(one_prompt([4.0, 3.5], min_gap=0.5)) == "near tie"
     long = [response("p", 0, tokens=9), response("p", 1, tokens=2)]
@@ -89,8 +89,8 @@ def test_each_way_of_not_becoming_a_pair_has_its_name():
 def test_as_many_judgments_as_asked_for_are_enough():
     rows = [response("p", i) for i in range(2)]
     scores = {"p/0": score(5, readable=2), "p/1": score(1, readable=2)}
-    assert len(pair_up([prompt("p")], rows, scores, min_judgments=2)[0]) == 1
-    assert only_reason(pair_up([prompt("p")], rows, scores, min_judgments=3)) == "too few scored"
+    assert len(pair_up([prompt("p")], rows, scores, score={"min_judgments": 2})[0]) == 1
+    assert only_reason(pair_up([prompt("p")], rows, scores, score={"min_judgments": 3})) == "too few scored"
 
 
 def test_a_truncated_answer_is_neither_chosen_nor_rejected():
@@ -128,7 +128,7 @@ def build(sets):
 @given(answer_sets, st.randoms(use_true_random=False), st.sampled_from([0.0, 0.5]))
 def test_every_prompt_ends_as_one_pair_or_one_drop_whatever_the_order_of_rows(sets, rng, min_gap):
     prompts, responses, scores = build(sets)
-    pairs, drops = pair_up(prompts, responses, scores, min_gap=min_gap, min_judgments=2)
+    pairs, drops = pair_up(prompts, responses, scores, min_gap=min_gap, score={"min_judgments": 2})
     assert sorted([pair.prompt_id for pair in pairs] + [drop.subject for drop in drops]) == [row.id for row in prompts]
     assert {drop.reason for drop in drops} <= ANSWER_REASONS
     by_id = {row.id: row for row in responses}
@@ -138,7 +138,7 @@ def test_every_prompt_ends_as_one_pair_or_one_drop_whatever_the_order_of_rows(se
         assert {by_id[pair.chosen_id].finish_reason, by_id[pair.rejected_id].finish_reason} == {"stop"}
     rng.shuffle(responses)
     shuffled = dict(rng.sample(sorted(scores.items()), len(scores)))
-    assert pair_up(prompts, responses, shuffled, min_gap=min_gap, min_judgments=2) == (pairs, drops)
+    assert pair_up(prompts, responses, shuffled, min_gap=min_gap, score={"min_judgments": 2}) == (pairs, drops)
 
 
 @given(answer_sets, st.sampled_from([0.5, 2.0, 8.0]), st.sampled_from([-3.0, 0.0, 16.0]))

@@ -187,7 +187,9 @@ def test_a_served_judge_costs_money_and_no_time() -> None:
     ],
 )
 def test_questions_of_every_protocol(judge: dict[str, Any], questions: int, decodes: bool) -> None:
-    recipe = build_recipe([{"prompts": {"per_round": 20}, "generate": {"samples": 4}, "judge": judge}])
+    recipe = build_recipe(
+        [{"prompts": {"per_round": 20}, "generate": {"samples": 4}, "judge": judge, "pairs": {"rule": "verified"}}]
+    )
     asked = judging(recipe, Lengths(), 1.0)
     assert sum(one.questions for one in asked) == questions
     assert (sum(one.decoded for one in asked) > 0) == decodes

@@ -191,7 +191,7 @@ def test_a_loss_without_labels_refuses_soft_pairs(tmp_path):
         (("judge.reading=verdict",), "gives probabilities"),
         (("judge.source=oracle",), "judge.source=oracle"),
         (("judge.control=shuffled",), "judge.control=shuffled"),
-        (("judge.question.comparisons=ring",), "set it to all"),
+        (("judge.question.comparisons=ring",), "set judge.question.comparisons=all"),
         (("pairs.rule=spin",), "pairs.rule=spin"),
         (("pairs.rule=verified",), "pairs.rule=verified"),
         (("pairs.rule=self_consistency",), "pairs.rule=self_consistency"),

@@ -254,7 +254,9 @@ def test_rows_without_an_id_are_told_apart_by_their_key_fields() -> None:
 
 def test_identity_keys_are_refused_by_name_and_horizon_keys_may_change(store: Store) -> None:
     open_run(store, recipe=Recipe(rounds=3)).close()
-    with pytest.raises(StoreError, match=r"made with judge\.samples=\d+, now it is judge\.samples=9.*--name"):
+    with pytest.raises(
+        StoreError, match=r"made with judge\.aggregate\.samples=\d+, now it is judge\.aggregate\.samples=9.*--name"
+    ):
         open_run(store, recipe=Recipe(judge=JudgeRecipe(aggregate=MeanAggregate(samples=9))))
     assert store.existing("run").recipe() == Recipe(rounds=3)
     open_run(store, recipe=Recipe(rounds=5)).close()

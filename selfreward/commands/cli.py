@@ -83,14 +83,14 @@ def fork(
 ) -> None:
     """Begin a new run with the first rounds of another and go on with other keys. Resumed by the same command."""
     from selfreward.progress import Progress
-    from selfreward.recipe.read import load_recipe
+    from selfreward.recipe.former import load_kept
 
     origin, _, number = source.rpartition("@")
     if not origin or not number.isdecimal():
         raise RecipeError(f"{source!r}: expected RUN@ROUND, for example sandbox@2")
     store = _store(results)
     view = store.existing(origin)
-    recipe = load_recipe(view.path / "recipe.yaml", overrides or [])
+    recipe = load_kept(view.path / "recipe.yaml", overrides or [])
     from selfreward.commands.environment import environment
     from selfreward.commands.run import run as run_loop
 

@@ -62,8 +62,8 @@ def compare_answers(
     asked: Sequence[Question] | None = None,
 ) -> Work[Question, Comparison]:
     """Work that yields one Comparison per question: those that the recipe makes of `responses`, or `asked` instead."""
-    question = _question(recipe)
-    template = role.version(question.template, constitution_of(question))
+    asking = _question(recipe)
+    template = role.version(asking.template, constitution_of(asking))
     if asked is None:
         asked = questions(responses, recipe, seed_for(player.seed, artifact, round))
 
@@ -72,7 +72,7 @@ def compare_answers(
         seed = seed_for(player.seed, artifact, round, index, 0)
         ids = [stable_id(artifact, round, *_names(question)) for question in chunk]
         shown = [
-            role.ask(question.template, prompts[first.prompt_id], first.text, second.text, principle)
+            role.ask(asking.template, prompts[first.prompt_id], first.text, second.text, principle)
             for first, second, principle in chunk
         ]
         verdicts = _verdicts(engine, recipe, ids, shown, seed)
@@ -103,7 +103,7 @@ def compare_answers(
             "round": round,
             "inputs": dict(made_from),
             # What is done with the probabilities afterwards asks nothing else of the judge.
-            "question": {key: value for key, value in as_dict(question).items() if key != "clamp"},
+            "question": {key: value for key, value in as_dict(asking).items() if key != "clamp"},
             "reading": as_dict(recipe.reading),
             "template": template,
             **player.determines(),

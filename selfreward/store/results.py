@@ -121,6 +121,11 @@ def _keep_recipe(view: RunView, recipe: Recipe) -> None:
     """Write the resolved recipe, or compare it with the one that the run was made with."""
     path = view.path / "recipe.yaml"
     if path.exists():
+        if view.is_former():
+            raise StoreError(
+                f"run {view.name!r} was made by an earlier version, whose recipe had other keys; it can be read, but "
+                f"not gone on with: `selfreward fork {view.name}@ROUND --name NEW`, or start another run with --name"
+            )
         old, new = identity(view.recipe()), identity(recipe)
         for key in sorted(set(old) | set(new)):
             if old.get(key) != new.get(key):

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from selfreward.errors import RecipeError, StoreError
 from selfreward.recipe import Recipe
-from selfreward.recipe.read import load_recipe
+from selfreward.recipe.former import is_former, load_kept
+from selfreward.recipe.text import read_yaml
 from selfreward.records import from_line
 from selfreward.store.files import digest_bytes, on_disk
 from selfreward.store.seals import Seal, damage, damaged, read_seal, seal_path
@@ -30,12 +31,16 @@ class RunView:
     def recipe(self) -> Recipe:
         """The recipe that the run was made with, all defaults written out."""
         try:
-            return load_recipe(self.path / "recipe.yaml")
+            return load_kept(self.path / "recipe.yaml")
         except RecipeError as problem:
             raise StoreError(
                 f"run {self.name!r}: its recipe.yaml cannot be used any more ({problem}); it was edited or written by "
                 "another version. Restore it or start another run with --name"
             ) from problem
+
+    def is_former(self) -> bool:
+        """Whether the run was made before the recipe had its keys of today: to be read and forked only."""
+        return is_former(read_yaml(self.path / "recipe.yaml"))
 
     def info(self) -> dict[str, Any]:
         """run.json: seed, where it came from, and the environments it ran in."""
