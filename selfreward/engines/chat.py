@@ -5,14 +5,14 @@ special tokens, so a template that writes the beginning-of-sequence token gets e
 
 Text never becomes a control token. Before templating, every special token's string inside a message is broken by a
 space after its first character (`<|end|>` becomes `< |end|>`; a control token of one character becomes a space), until
-none is left. Added tokens that are not special count too when they hold a character that is neither letter, digit nor
-white space (`<think>`, `<tool_call>`); added words and runs of spaces are ordinary vocabulary. Then the control tokens
-of the encoded prompt are counted against the same conversation with harmless contents. A tokenizer whose normalizer
-still made one (full-width brackets, say) gets the text NFKC-normalised and broken again; if that is not enough,
-DataError. transformers' `sanitize_control_tokens` is not used: it differs by version, and other engines are sent text.
+none is left. Added tokens that are not special count too where they are thinking markers, speak of tools, look like
+`<|...|>`, or are written by the chat template; other added tokens (words, runs of spaces, HTML tags) are ordinary
+vocabulary, and text keeps them. Then the control tokens of the encoded prompt are counted against the same conversation
+with harmless contents. A tokenizer whose normalizer still made one (full-width brackets, say) gets the text
+NFKC-normalised and broken again; if that is not enough, DataError. transformers' `sanitize_control_tokens` is not used:
+it differs by version, and other engines are sent text.
 
-Reasoning is what stands inside `<think>...</think>`; it is cut before anything is judged. A block that never closes
-means that there is no answer.
+Reasoning is cut before anything is judged (thinking.py).
 """
 
 import re
@@ -22,36 +22,25 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from selfreward.engines.thinking import CHANNEL, CHANNEL_TOKENS, MESSAGE, THINKING, split_channels, split_reasoning
 from selfreward.errors import DataError, EngineError
 from selfreward.records import Message
 
-THINK, END_THINK = "<think>", "</think>"
+__all__ = ["ChatRenderer", "load_renderer", "split_reasoning"]
+
 _HARMLESS = "x"
-
-
-def split_reasoning(text: str, opened: bool = False) -> tuple[str, str]:
-    """(answer, reasoning), both stripped. `opened`: the prompt itself ended inside a thinking block.
-
-    An unclosed block is all reasoning; a closing tag without an opening one closes what came before it.
-    """
-    if opened or (END_THINK in text and THINK not in text[: text.index(END_THINK)]):
-        text = THINK + text
-    answer: list[str] = []
-    reasoning: list[str] = []
-    while THINK in text:
-        before, text = text.split(THINK, 1)
-        inside, closed, text = text.partition(END_THINK)
-        answer.append(before)
-        reasoning.append(inside)
-        if not closed:
-            return "", "".join(reasoning).strip()
-    return "".join([*answer, text]).strip(), "".join(reasoning).strip()
+_CONTROL_SHAPE = re.compile(r"<\|.*\|>|\W.*tool.*\W", re.IGNORECASE | re.DOTALL)
 
 
 class ChatRenderer:
-    """Messages to token ids and completions to text, for one tokenizer. `where` names it in errors."""
+    """Messages to token ids and completions to text, for one tokenizer. `where` names it in errors.
 
-    def __init__(self, tokenizer: Any, where: str, end_ids: Iterable[int] = ()) -> None:
+    `thinking`: pairs of thinking markers besides those that are known.
+    """
+
+    def __init__(
+        self, tokenizer: Any, where: str, end_ids: Iterable[int] = (), thinking: Sequence[tuple[str, str]] = ()
+    ) -> None:
         if not getattr(tokenizer, "chat_template", None):
             raise DataError(
                 f"{where}: the tokenizer has no chat template, so a conversation cannot become a prompt; take the "
@@ -67,18 +56,23 @@ class ChatRenderer:
         # is the end or padding token too, as GPT-2's and Qwen's tokenizers have it by default.
         unknown = {tokenizer.unk_token_id} - {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
         special -= unknown
-        marked = {index for index, token in added.items() if re.search(r"[^\w\s]", token.content)}
+        own = set(self._names.values())
+        known = [pair for pair in THINKING if pair == THINKING[0] or own.issuperset(pair)]
+        self._thinking = tuple(dict.fromkeys([*known, *thinking]))
+        markers = {marker for pair in self._thinking for marker in pair}
+        self._has_channels = own >= {CHANNEL, MESSAGE}
+        marked = {index for index, token in added.items() if self._is_control(token.content, markers)}
         self._control_ids = frozenset(special | (marked - unknown))
         strings = sorted({self._names[index] for index in self._control_ids}, key=len, reverse=True)
         self._control = re.compile("|".join(map(re.escape, strings))) if strings else None
-        think = {THINK, END_THINK}
-        self._hidden_ids = frozenset(index for index in special if self._names[index] not in think)
+        shown = markers | (CHANNEL_TOKENS if self._has_channels else set())
+        self._hidden_ids = frozenset(index for index in special if self._names[index] not in shown)
         self._expected: dict[tuple[str, ...], Counter[int]] = {}
         self._render([("user", _HARMLESS)])  # a broken template is an error here, not in the middle of a round
-        own, turn = {tokenizer.eos_token_id, *end_ids} - {None}, self._end_of_turn()
-        self.end_ids = frozenset(own | turn)
+        ends, turn = {tokenizer.eos_token_id, *end_ids} - {None}, self._end_of_turn()
+        self.end_ids = frozenset(ends | turn)
         # Some directories name the end of a document only; a turn ends as the template ends it.
-        self._given_end: int = min(turn or {tokenizer.eos_token_id} - {None} or own, default=0)
+        self._given_end: int = min(turn or {tokenizer.eos_token_id} - {None} or ends, default=0)
 
     @property
     def pad_id(self) -> int:
@@ -138,17 +132,23 @@ class ChatRenderer:
 
     def thinks_first(self, prompt: Sequence[int]) -> bool:
         """Does the template open a thinking block itself, so that the completion starts inside it?"""
-        tail = self.tokenizer.decode(list(prompt[-4:]), skip_special_tokens=False)
-        return str(tail).rstrip().endswith(THINK)
+        tail = self.tokenizer.decode(list(prompt[-16:]), skip_special_tokens=False)
+        return str(tail).rstrip().endswith(tuple(opening for opening, _ in self._thinking))
 
     def read(self, token_ids: Sequence[int], opened: bool = False) -> tuple[str, str]:
-        """(answer, reasoning) of a completion: special tokens dropped (thinking tags are read first), stripped.
+        """(answer, reasoning) of a completion: special tokens dropped (markers of thinking are read first), stripped.
 
         The unknown token stays: a reply that holds one is not the reply without it.
         """
         kept = [index for index in token_ids if index not in self._hidden_ids and index not in self.end_ids]
         text = self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        return split_reasoning(str(text), opened)
+        return split_channels(str(text)) if self._has_channels else split_reasoning(str(text), opened, self._thinking)
+
+    def _is_control(self, token: str, markers: set[str]) -> bool:
+        """Is this added token more than vocabulary?"""
+        if not re.search(r"[^\w\s]", token):
+            return False
+        return token in markers or bool(_CONTROL_SHAPE.fullmatch(token)) or token in str(self.tokenizer.chat_template)
 
     def _render(self, turns: Sequence[tuple[str, str]], prompt: bool = True) -> str:
         from jinja2.exceptions import TemplateError
@@ -192,7 +192,9 @@ class ChatRenderer:
         return set(after[:1]) & self._control_ids
 
 
-def load_renderer(directory: Path, trust_remote_code: bool = False) -> ChatRenderer:
+def load_renderer(
+    directory: Path, trust_remote_code: bool = False, thinking: Sequence[tuple[str, str]] = ()
+) -> ChatRenderer:
     """The renderer of a model directory; end-of-turn ids come from generation_config.json too (it may list several).
 
     Raises DataError when the tokenizer is missing, unreadable or has no chat template. Never asks a hub.
@@ -216,7 +218,7 @@ def load_renderer(directory: Path, trust_remote_code: bool = False) -> ChatRende
                     f"{file}: cannot be read as a JSON object ({problem}); copy the model again"
                 ) from problem
             end_ids |= set(found) if isinstance(found, list) else {found} - {None}
-    return ChatRenderer(tokenizer, f"model directory {directory}", end_ids)
+    return ChatRenderer(tokenizer, f"model directory {directory}", end_ids, thinking)
 
 
 def _broken(token: str) -> str:

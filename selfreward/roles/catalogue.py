@@ -72,7 +72,13 @@ def words(kind: Kind, name: str) -> str:
     return (files(_FOLDERS[kind]) / "templates" / kind / f"{name}.txt").read_text(encoding="utf-8").rstrip("\n")
 
 
+_READING = {"last_line": "verdicts 2"}
+"""How replies are read, by where their verdict stands. Raise the number when a reply gets another meaning: rows that
+were read otherwise are then other rows, as rows that were asked otherwise are."""
+
+
 @cache
 def version(kind: Kind, name: str) -> str:
-    """Name and hash of the text, for example `judge/sandbox@1a2b3c4d`: two rows with one version were asked alike."""
-    return f"{kind}/{name}@{hashlib.sha256(words(kind, name).encode()).hexdigest()[:8]}"
+    """Name and hash of the text and of how its reply is read, for example `judge/sandbox@1a2b3c4d`."""
+    made_of = words(kind, name) + _READING.get(template(kind, name).reply, "")
+    return f"{kind}/{name}@{hashlib.sha256(made_of.encode()).hexdigest()[:8]}"

@@ -41,4 +41,4 @@ def unfinished(completion: Completion) -> Unreadable | None:
 
 def without_verdict(text: str) -> Unreadable:
     """What to call a finished reply without a verdict: a refusal if it opens like one."""
-    return Unreadable("refused" if _REFUSAL.search(text) else "no verdict", text.strip()[-80:])
+    return Unreadable("refused" if _REFUSAL.match(text.lstrip()[:300]) else "no verdict", text.strip()[-80:])

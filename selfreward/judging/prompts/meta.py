@@ -5,11 +5,12 @@ first, because a meta-judge that sees them learns to prefer the higher one. Slot
 asked, so a verdict names a slot and never a judgment. Read as the judge is: only the end of a finished reply counts.
 """
 
-import re
 from typing import Literal
 
 from selfreward.engines.protocol import Completion
 from selfreward.judging.prompts.pointwise import without_scores
+from selfreward.judging.prompts.replies import read_end
+from selfreward.judging.prompts.verdicts import Grammar, grammar
 from selfreward.records import Message, Prompt
 from selfreward.roles.catalogue import template as look_up
 from selfreward.roles.fences import as_question, fill
@@ -18,9 +19,12 @@ from selfreward.roles.unreadable import Unreadable, unfinished, without_verdict
 Winner = Literal["first", "second", "tie"]
 
 _WINNERS: dict[str, Winner] = {"a": "first", "b": "second", "tie": "tie", "ok": "tie"}
-_DECORATION = re.compile(r"[*_`#~|\"“”']+|^\s*(?:>|-|•)\s+")
-_VERDICT = re.compile(r"\bwinner\s*[:：=]\s*[<\[(]?\s*(?:judg(?:e)?ment\s+)?(a|b|tie)\b\s*[>\])]?", re.IGNORECASE)
-_BEFORE = re.compile(r"(?:^|[.!?;:)\]])\s*(?:(?:the|final|overall)\s+)*$", re.IGNORECASE)
+_WINNER: Grammar[Winner] = grammar(
+    "winner",
+    "(?:(?:the )?judge?ment )?(?P<slot>a|b|tie)",
+    lambda found: _WINNERS[found["slot"].lower()],
+    {"winner"},
+)
 
 
 def ask(template: str, prompt: Prompt, answer: str, first: str, second: str) -> tuple[Message, ...]:
@@ -37,13 +41,7 @@ def read(template: str, completion: Completion) -> Winner | Unreadable:
         return cut
     if look_up("meta_judge", template).reply == "last_words":
         return _read_last_words(completion.text)
-    lines = [line for line in completion.text.splitlines() if re.search(r"\w", line)]
-    last = _DECORATION.sub("", lines[-1]).strip() if lines else ""
-    verdicts = list(_VERDICT.finditer(last))
-    if not verdicts or last[verdicts[-1].end() :].strip(" .!") or not _BEFORE.search(last[: verdicts[-1].start()]):
-        return without_verdict(completion.text)
-    named = {verdict.group(1).lower() for verdict in verdicts}
-    return _WINNERS[named.pop()] if len(named) == 1 else Unreadable("contradiction", last[-80:])
+    return read_end(completion.text, _WINNER)
 
 
 def _read_last_words(text: str) -> Winner | Unreadable:

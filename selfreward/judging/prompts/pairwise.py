@@ -2,30 +2,31 @@
 
 Slots are 1 and 2, and a verdict names a slot, never an answer: which answer stood there is the caller's knowledge. The
 preference is read from the label's probabilities after `Preferred:` (nothing is decoded, or only a rationale), or from
-the verdict that a reply ends with. Only the last line of a finished reply counts, as for the other judges.
+the verdict that a reply ends with. Only the end of a finished reply counts, as for the other judges.
 """
 
-import re
 from dataclasses import dataclass
 from functools import cache
 
 from selfreward.engines.protocol import Completion
 from selfreward.errors import RecipeError
+from selfreward.judging.prompts.replies import read_end, without_end
+from selfreward.judging.prompts.verdicts import Grammar, grammar
 from selfreward.judging.prompts.written import read_written
 from selfreward.records import Message, Prompt
 from selfreward.roles.catalogue import version as template_version
 from selfreward.roles.fences import as_question, fill
-from selfreward.roles.unreadable import Unreadable, unfinished, without_verdict
+from selfreward.roles.unreadable import Unreadable, unfinished
 
 LABELS = ("1", "2")
 """The words whose probabilities are read: first slot, second slot."""
 
 _PREFERENCES = {"1": 1.0, "2": 0.0, "tie": 0.5}
-_DECORATION = re.compile(r"[*_`#~|\"“”']+|^\s*(?:>|-|•)\s+")
-_VERDICT = re.compile(
-    r"^(?:(?:the|my|final|overall)\s+)*preferred(?:\s+response)?\s*[:：=]\s*"
-    r"[<\[(]?\s*(?:response\s+)?(1|2|tie)\s*[>\])]?[\s.!]*$",
-    re.IGNORECASE,
+_PREFERRED: Grammar[float] = grammar(
+    "preferred(?: (?:response|answer))?",
+    "(?:(?:the )?(?:response|answer) )?(?P<slot>1|2|tie)",
+    lambda found: _PREFERENCES[found["slot"].lower()],
+    {"preferred", "preferred_response"},
 )
 
 
@@ -62,17 +63,10 @@ def ask(
 
 def opening(rationale: str) -> str:
     """The beginning of a reply up to `Preferred:`, so that what comes next is the label; its own verdict is cut."""
-    lines = rationale.rstrip().splitlines()
-    while lines and (not re.search(r"\w", lines[-1]) or re.search(r"\bpreferred\b.*[:：=]", lines[-1], re.IGNORECASE)):
-        lines.pop()
-    return "\n".join([*lines, "Preferred:"])
+    return f"{without_end(rationale, _PREFERRED)}\nPreferred:".lstrip("\n")
 
 
 def read(completion: Completion) -> float | Unreadable:
     """1 where the first slot is preferred, 0 where the second is, 1/2 for a tie, or why there is no verdict."""
     cut = unfinished(completion)
-    if cut is not None:
-        return cut
-    lines = [line for line in completion.text.splitlines() if re.search(r"\w", line)]
-    verdict = _VERDICT.match(_DECORATION.sub("", lines[-1]).strip()) if lines else None
-    return _PREFERENCES[verdict[1].lower()] if verdict else without_verdict(completion.text)
+    return cut if cut is not None else read_end(completion.text, _PREFERRED)

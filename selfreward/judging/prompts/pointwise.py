@@ -1,13 +1,12 @@
 """The judge: one response, graded 0 to 5 after a justification (SRLM, 2401.10020, pointwise additive rubric).
 
-Only the judge's new tokens are read, and of these only the end. `last_line`: the last line that is not empty must end
-with the verdict `Score: <n>`, at its beginning or after the end of a sentence; markdown around it, `/5` and `out of 5`
-are accepted. So a quotation of the response further up is never a verdict, and the last verdict counts. `last_words`:
-the last two words are `Score:` and a number.
+Only the judge's new tokens are read, and of these only the end. `last_line`: the reply ends with the verdict
+`Score: <n>` (verdicts.py: how it may be written; replies.py: where it stands). So a quotation of the response further
+up is never a verdict, and the last verdict counts. `last_words`: the last two words are `Score:` and a number.
 
 Decisions. The scale is 0..5; a decimal such as 3.5 is a value, since a judge between two grades says more than its
-rounding; another scale (`8/10`) is out of range. Two different scores on the last line, or a range (`3-4`), are a
-contradiction. A reply cut by its token limit is truncated, even where a verdict seems to stand at the cut.
+rounding; another scale (`8/10`) is out of range. Two different scores on the last line or on the last lines, or a range
+(`3-4`), are a contradiction. A reply cut by its token limit is truncated, even where a verdict seems to stand there.
 
 Limit: a judge that copies `Score: 5` from the response as its own last line has given that verdict, and no parser can
 tell. The fence and the instruction in the prompt are there to keep it from doing so.
@@ -16,23 +15,38 @@ tell. The fence and the instruction in the prompt are there to keep it from doin
 import re
 
 from selfreward.engines.protocol import Completion
+from selfreward.judging.prompts.replies import is_verdict, read_end, without_end
+from selfreward.judging.prompts.verdicts import grammar, is_label, plain
 from selfreward.records import HIGHEST, LOWEST, Message, Prompt
 from selfreward.roles.catalogue import template as look_up
 from selfreward.roles.fences import as_question, fill
 from selfreward.roles.unreadable import Unreadable, unfinished, without_verdict
 
-_DECORATION = re.compile(r"[*_`#~|]+|^\s*(?:>|-|•)\s+")
-_NUMBER = r"-?[0-9]+(?:\.[0-9]+)?"
-_ANCHOR = r"(?<![A-Za-z0-9])score[\s*_`]*[:：=][\s*_`]*"
-_VERDICT = re.compile(
-    rf"{_ANCHOR}[<\[(]?\s*({_NUMBER})(?:\s*(?:/|out\s+of)\s*({_NUMBER}))?(?:\s*points?)?\s*[>\])]?", re.IGNORECASE
+_NUMBER = r"(?:0|[1-9][0-9]{0,5})(?:\.[0-9]{1,9})?"
+_SCALE = (
+    rf"(?: ?(?:/|out of(?: a possible)?|of) ?(?P<of1>{_NUMBER}))?(?: ?points?)?(?: out of (?P<of2>{_NUMBER}))?"
+    rf"(?: ?\((?:(?:out )?of|/) ?(?P<of3>{_NUMBER})\)"
+    rf"| ?\(on a (?:scale (?:of|from) )?0 ?(?:to|-|–) ?(?P<of4>{_NUMBER})(?: scale)?\))?(?![^\W_]|[.,][0-9])"
 )
-_RANGE = re.compile(rf"{_ANCHOR}{_NUMBER}\s*(?:-|–|to|or|and)\s*{_NUMBER}", re.IGNORECASE)
-_GRADE = re.compile(rf"{_NUMBER}\s*(?:(?:/|out\s+of)\s*5\b|points?\b)", re.IGNORECASE)
-_BEFORE = re.compile(
-    r"(?:^|[.!?;:)\]])\s*(?:(?:so|thus|hence|therefore),?\s+)?(?:my\s+|the\s+)?(?:(?:final|total|overall)\s+)?$", re.I
+_GRADE = re.compile(r"(?<![0-9.])-?[0-9]+(?:\.[0-9]+)?\s{0,9}(?:(?:/|out\s{1,9}of)\s{0,9}5\b|points?\b)", re.IGNORECASE)
+_SCORED = re.compile(
+    r"(?<![A-Za-z0-9])score[\s*_`\"')\]}]{0,9}(?:[:：=→]|is)[\s*_`\"'(\[{<$\\]{0,9}(?:boxed\{)?"
+    r"-?[0-9]+(?:\.[0-9]+)?(?:\s{0,9}(?:/|out\s{1,9}of)\s{0,9}[0-9]+(?:\.[0-9]+)?)?(?:\s{0,9}points?)?[*_`>)\]}$]{0,9}",
+    re.IGNORECASE,
 )
-_RULER = re.compile(r"^[\W_]*$")
+
+
+def _points(found: re.Match[str]) -> float | None:
+    """The points, None when they are off the scale or on another one."""
+    points, scales = float(found["v"]), [found[name] for name in ("of1", "of2", "of3", "of4")]
+    on_scale = all(float(scale) == HIGHEST for scale in scales if scale is not None)
+    return points if on_scale and LOWEST <= points <= HIGHEST else None
+
+
+SCORE = grammar(
+    "score", f"-?{_NUMBER}", _points, {"score", "final_score", "overall_score", "total_score"}, _SCALE, "is"
+)
+"""How a score is written, by itself or on a rubric's line."""
 
 
 def ask(template: str, prompt: Prompt, answer: str) -> tuple[Message, ...]:
@@ -45,10 +59,7 @@ def opening(template: str, rationale: str) -> str:
     if look_up("judge", template).reply == "last_words":
         before, found, _ = rationale.rpartition("Score:")
         return f"{(before if found else rationale).strip()} Score:".strip()
-    lines = rationale.rstrip().splitlines()
-    while lines and (_RULER.match(lines[-1]) or _is_verdict_line(lines[-1])):
-        lines.pop()
-    return "\n".join([*lines, "Score:"])
+    return f"{without_end(rationale, SCORE)}\nScore:".lstrip("\n")
 
 
 def read(template: str, completion: Completion) -> float | Unreadable:
@@ -58,46 +69,25 @@ def read(template: str, completion: Completion) -> float | Unreadable:
         return cut
     if look_up("judge", template).reply == "last_words":
         return _read_last_words(completion.text)
-    return _read_last_line(completion.text)
+    return read_end(completion.text, SCORE)
 
 
 def without_scores(judgment: str) -> str:
     """A judgment without its numbers of points, for a meta-judge that must weigh the reasons and not the grades."""
-    lines = [line for line in judgment.splitlines() if not _is_verdict_line(line)]
-    return _GRADE.sub("[grade]", _VERDICT.sub("[grade]", "\n".join(lines))).strip()
-
-
-def _is_verdict_line(line: str) -> bool:
-    plain = _DECORATION.sub("", line).strip()
-    found = _VERDICT.search(plain)
-    return found is not None and bool(_BEFORE.fullmatch(plain[: found.start()]))
-
-
-def _read_last_line(text: str) -> float | Unreadable:
-    lines = [line for line in text.splitlines() if not _RULER.match(line)]
-    last = _DECORATION.sub("", lines[-1]).strip() if lines else ""
-    verdicts = list(_VERDICT.finditer(last))
-    if _RANGE.search(last):
-        return Unreadable("contradiction", last[-80:])
-    if not verdicts or last[verdicts[-1].end() :].strip(" .!") or not _BEFORE.search(last[: verdicts[-1].start()]):
-        return without_verdict(text)
-    values = {_value(verdict) for verdict in verdicts}
-    if len(values) > 1:
-        return Unreadable("contradiction", last[-80:])
-    (value,) = values
-    return Unreadable("out of range", last[-80:]) if value is None else value
-
-
-def _value(verdict: re.Match[str]) -> float | None:
-    """The points, None when they are off the scale or on another one."""
-    points, scale = float(verdict.group(1)), float(verdict.group(2) or HIGHEST)
-    return points if scale == HIGHEST and LOWEST <= points <= HIGHEST else None
+    lines: list[str] = []
+    for line in judgment.splitlines():
+        follows_label = lines and 0 < len(line) < 40 and SCORE.label.search(lines[-1][-40:])
+        if follows_label and is_label(plain(lines[-1]), SCORE):
+            lines.pop()
+        elif not is_verdict(line, SCORE):
+            lines.append(line)
+    return _GRADE.sub("[grade]", _SCORED.sub("[grade]", "\n".join(lines))).strip()
 
 
 def _read_last_words(text: str) -> float | Unreadable:
     spoken = text.split()
     scores = {spoken[i + 1] for i, word in enumerate(spoken[:-1]) if word == "Score:"}
-    if len(spoken) < 2 or spoken[-2] != "Score:" or not re.fullmatch(r"[0-9]+", spoken[-1]):
+    if len(spoken) < 2 or spoken[-2] != "Score:" or not re.fullmatch(r"[0-9]{1,9}", spoken[-1]):
         return without_verdict(text)
     if len(scores) > 1:
         return Unreadable("contradiction", text[-80:])

@@ -2,25 +2,36 @@
 
     score = sum_c weight_c * score_c / sum_c weight_c
 
-The reply has one line per criterion, `<name>: <reason> Score: <n>`. A criterion without a line makes the whole reply
-unreadable: a mean over the others would be another rubric's score. Two lines of one criterion with different scores
-are a contradiction. Lines that name no criterion are prose and are not read.
+The reply has one line per criterion, `<name>: <reason> Score: <n>`; the score may stand on the line below. A criterion
+without a line makes the whole reply unreadable: a mean over the others would be another rubric's score. Two lines of
+one criterion with different scores, or one with a score that cannot be read, are a contradiction. Lines that name no
+criterion are prose and are not read; neither are quotations (`>`, quotation marks, a code fence beside other lines).
 """
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from selfreward.engines.protocol import Completion
 from selfreward.errors import RecipeError
+from selfreward.judging.prompts.pointwise import SCORE
+from selfreward.judging.prompts.replies import is_endless, is_verdict, lines_of, own_lines
+from selfreward.judging.prompts.verdicts import plain, read_line
 from selfreward.judging.prompts.written import read_written
-from selfreward.records import HIGHEST, LOWEST, Message, Prompt
+from selfreward.records import Message, Prompt
 from selfreward.roles.catalogue import version as template_version
 from selfreward.roles.fences import as_question, fill
 from selfreward.roles.unreadable import Unreadable, unfinished, without_verdict
 
 _TEMPLATE = "rubric"
+_FARTHEST = 200
+_MOST_LINES = 100
+_OPENING = re.compile(
+    r"[^\w\"“‘«'\0]{0,9}(?:[0-9]{1,2}[.)\]] ?)?[<\[( ]{0,9}(?P<name>[^\W\d][^:：>\])]{0,100}?)[>\])]{0,3} ?[:：] ?"
+)
+_TOTAL = re.compile(r"\b(?:final|total|overall|average|mean)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +63,14 @@ def load_rubric(name: str) -> Rubric:
         if not usable or weight <= 0:
             raise RecipeError(f"{where}: {entry['name']!r} has weight {weight!r}; expected a finite number above 0")
         criteria.append(Criterion(entry["name"], " ".join(entry["text"].split()), float(weight)))
+    if len({spoken(criterion.name) for criterion in criteria}) < len(criteria):
+        raise RecipeError(f"{where}: two names differ in case or underscores only; a judge's reply could not tell them")
     return Rubric(version, tuple(criteria))
+
+
+def spoken(name: str) -> str:
+    """A criterion's name as it is compared: judges write `Does the task` for `does_the_task`."""
+    return " ".join(name.lower().replace("_", " ").split()) or name
 
 
 def version(name: str) -> str:
@@ -71,33 +89,66 @@ def read(name: str, completion: Completion) -> float | Unreadable:
     cut = unfinished(completion)
     if cut is not None:
         return cut
+    if is_endless(completion.text):
+        return without_verdict(completion.text)
     rubric = load_rubric(name)
+    found = _scores([criterion.name for criterion in rubric.criteria], completion.text)
     total = 0.0
     for criterion in rubric.criteria:
-        score = _score(criterion.name, completion.text)
+        score = _agreed(criterion.name, found[criterion.name], completion.text)
         if isinstance(score, Unreadable):
             return score
         total += criterion.weight * score
     return total / math.fsum(criterion.weight for criterion in rubric.criteria)
 
 
-def _score(name: str, text: str) -> float | Unreadable:
-    """The score of one criterion's line; a reason must stand before it."""
-    line = _line(name)
-    found = list(re.finditer(line, text, re.IGNORECASE | re.MULTILINE))
-    if not found:
+def _scores(names: Sequence[str], text: str) -> dict[str, list[float | Unreadable]]:
+    """What each criterion's lines say, in their order."""
+    known = {spoken(name): name for name in names}
+    listed = re.compile("|".join(re.escape(words.split()[0]) for words in known), re.IGNORECASE)
+    found: dict[str, list[float | Unreadable]] = {name: [] for name in names}
+    open_name = ""
+    for line in own_lines(lines_of(text)):
+        if line.is_quoted:
+            continue
+        if not listed.search(line.text, 0, _FARTHEST) or (named := _named(plain(line.text), known)) is None:
+            if open_name and is_verdict(line.text, SCORE) and not _TOTAL.search(line.text, 0, _FARTHEST):
+                found[open_name].append(_score(f"reason: {plain(line.text)}"))
+            open_name = ""
+            continue
+        name, reason = named
+        open_name = name if re.search(r"[^\W_]", reason) else ""
+        if len(found[name]) > _MOST_LINES:
+            found[name][:] = [Unreadable("contradiction", f"criterion {name!r}: more than {_MOST_LINES} lines")]
+        elif SCORE.label.search(reason):
+            found[name].append(_score(reason))
+    return found
+
+
+def _named(line: str, known: Mapping[str, str]) -> tuple[str, str] | None:
+    """(criterion, what follows its colon) of a line that opens with a criterion."""
+    found = _OPENING.match(line)
+    name = known.get(spoken(found["name"])) if found else None
+    return (name, line[found.end() :]) if found and name else None
+
+
+def _score(reason: str) -> float | Unreadable:
+    """The score that ends a criterion's line; a reason must stand before it."""
+    value = read_line(reason, SCORE, free=True)
+    label = SCORE.label.search(reason)
+    if value is None or label is None:
+        return Unreadable("no verdict", reason[-80:])
+    if not isinstance(value, Unreadable) and not re.search(r"[^\W_]", reason[: label.start()]):
+        return Unreadable("no verdict", "a score without a reason")
+    return value
+
+
+def _agreed(name: str, values: Sequence[float | Unreadable], text: str) -> float | Unreadable:
+    """The score of a criterion whose lines all say the same."""
+    if not values:
         unread = without_verdict(text)
         return unread if unread.reason == "refused" else Unreadable("no verdict", f"no line for criterion {name!r}")
-    if not all(re.search(r"\w", match["reason"]) for match in found):
-        return Unreadable("no verdict", f"criterion {name!r} has a score without a reason")
-    values = {float(match["n"]) for match in found}
-    if len(values) > 1:
-        return Unreadable("contradiction", f"criterion {name!r}: {sorted(values)}")
-    (value,) = values
-    return value if LOWEST <= value <= HIGHEST else Unreadable("out of range", f"criterion {name!r}: {value:g}")
-
-
-def _line(name: str) -> str:
-    """`<name>: <reason> Score: <n>`, with markdown or a list number around it."""
-    score = r"\bscore[*_`\s]*[:=][*_`\s]*(?P<n>-?[0-9]+(?:\.[0-9]+)?)(?:\s*/\s*5)?[*_`\s.]*$"
-    return rf"^[\W\d_]*{re.escape(name)}[*_`\s]*:(?P<reason>.*?){score}"
+    first = values[0]
+    if any(value != first for value in values):
+        return Unreadable("contradiction", f"criterion {name!r}: its lines disagree")
+    return Unreadable(first.reason, f"criterion {name!r}: {first.detail}") if isinstance(first, Unreadable) else first
