@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from selfreward.errors import DataError
 from selfreward.records import Message, Prompt
+from selfreward.tasks.verifiers.boxed import last_boxed
 from selfreward.tasks.verifiers.confined import ConfinedVerifier
 from selfreward.tasks.verifiers.exact import ExactVerifier
-from selfreward.tasks.verifiers.final_answer import final_answer, last_boxed
+from selfreward.tasks.verifiers.final_answer import final_answer
 from selfreward.tasks.verifiers.json_schema import JsonSchemaVerifier, json_in
 from selfreward.tasks.verifiers.json_schema import confined as confined_schema
 from selfreward.tasks.verifiers.mathematics import MathVerifier
@@ -34,12 +35,12 @@ def asked(answer=None, **meta):
         ("First #### 1\nthen #### 1,200", "1200"),
         ("So 3 + 4 = 7.", "7"),
         ("It costs $1,234.50 in all", "1234.5"),
-        ("between 3 and 5", "5"),
+        ("between 3 and 5", ""),
         ("The answer is 12 apples.", "12 apples"),
         ("Answer: Paris.", "paris"),
         ("the answer is: **B**", "b"),
-        (r"thus \boxed{\frac{1}{2}}, or 0.5", r"\frac{1}{2}"),
-        (r"\boxed{1} and then \boxed{{2}}", "{2}"),
+        (r"thus \boxed{\frac{1}{2}}, or 0.6", "0.5"),
+        (r"\boxed{1} and then \boxed{{2}}", "2"),
         (r"unclosed \boxed{3", "3"),
         ("temperature is -5 degrees", "-5"),
         ("-0.0", "0"),
@@ -73,7 +74,7 @@ def test_any_text_has_at_most_one_final_answer_and_it_is_its_own(text):
     [
         ("42", "6 times 7 is 42.", True),
         ("She has 6 * 7 = 42.\n#### 42", "#### 42", True),
-        ("42", "The answer is 42, not 41", False),
+        ("42", "The answer is 42, not 41", True),
         ("Paris", "Paris", True),
         ("Paris", "  paris. ", True),
         ("Paris", "The answer is Paris.", True),
@@ -199,6 +200,10 @@ PERSON = {
     ("reply", "right"),
     [
         ('{"name": "Ada", "age": 36}', True),
+        ('{"name": "Ada", "age": 36, "age": 37}', False),
+        ('{"name": "Ada", "age": 1e400}', False),
+        ('{"name": "Ada", "age": NaN}', False),
+        ('{"name": "\\ud800", "age": 36}', False),
         ('Here it is:\n```json\n{"name": "Ada", "age": 36}\n```\nAnything else?', True),
         ('```\n{}\n```\n```json\n{"name": "Ada", "age": 36}\n```', True),
         ('{"name": "Ada", "age": "36"}', False),
@@ -268,3 +273,37 @@ def test_a_verifier_that_cannot_be_made_says_why():
     with pytest.raises(DataError, match="nothing here"):
         verifier.require(asked())
     verifier.close()
+
+
+# --- one normal form -------------------------------------------------------------------------------------------------
+
+
+@given(st.fractions(-(10**6), 10**6), st.sampled_from(["{}", "${}$", r"\boxed{{{}}}", "The answer is {}.", "**{}**"]))
+def test_a_fraction_in_any_dress_is_its_value(value, dress):
+    written = f"{value.numerator}/{value.denominator}"
+    assert NumericVerifier().check(asked(str(value)), dress.format(written)).correct
+    assert ExactVerifier().check(asked(str(value)), dress.format(written)).correct
+    other = f"{value.numerator}/{value.denominator + value.denominator}"
+    assert ExactVerifier().check(asked(str(value)), dress.format(other)).correct is (value == 0)
+
+
+@given(st.integers(0, 10**60), st.integers(1, 9))
+def test_integers_of_any_length_are_compared_to_the_last_digit(number, more):
+    for verifier in (ExactVerifier(), NumericVerifier()):
+        assert verifier.check(asked(str(number)), f"The answer is {number:,}.").correct
+        assert not verifier.check(asked(str(number)), f"The answer is {number + more}.").correct
+
+
+@given(st.text(max_size=80))
+def test_what_is_no_statement_about_the_answer_is_itself(text):
+    """Gold and reply are the same text: correct, whatever it holds, unless it says where its answer begins."""
+    if text.strip() and "answer" not in text.casefold() and "####" not in text and "boxed" not in text:
+        assert ExactVerifier().check(asked(text), text).correct
+
+
+@given(st.text(alphabet="ab1,.$%/ -=\\{}()[]!?*\n", max_size=40))
+def test_any_text_gets_a_verdict_from_every_normal_form(text):
+    for verifier in (ExactVerifier(), NumericVerifier()):
+        truth = verifier.check(asked("18"), f"The answer is {text}")
+        assert not (truth.correct and truth.open)
+    assert isinstance(final_answer(text), str)

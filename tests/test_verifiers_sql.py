@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from selfreward.errors import DataError
 from selfreward.records import Message, Prompt
 from selfreward.store.files import digest_file
-from selfreward.tasks.verifiers.sql import MAX_ROWS, SqlVerifier, query_in, run
+from selfreward.tasks.verifiers.sql import MAX_ROWS, SqlVerifier, confined, query_in, run
 
 GOLDEN = "SELECT name FROM people WHERE age > 30"
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT sum(x) FROM n"
@@ -165,3 +165,14 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
     path.write_text("not a database, but long enough to look like one" * 50)
     with pytest.raises(DataError, match="not a database"):
         SqlVerifier().require(asked(path))
+
+
+def test_a_single_function_call_that_runs_on_is_ended_from_outside_and_left_open(database):
+    long = "hex(zeroblob(450000))"
+    calls = (f"instr({long}, hex(zeroblob({size})) || '1')" for size in range(200_000, 280_000, 10_000))
+    verifier = confined()
+    begun = time.monotonic()
+    truth = verifier.check(asked(database), f"SELECT {' + '.join(calls)}")
+    assert truth.open and not truth.correct and time.monotonic() - begun < 60
+    assert verifier.check(asked(database), GOLDEN).correct, "the next query has a worker again"
+    verifier.close()

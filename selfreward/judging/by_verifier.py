@@ -12,7 +12,7 @@ from selfreward.store.given import chunked
 from selfreward.store.run import Work
 from selfreward.tasks.verifiers.protocol import Verifier
 
-VERSION = 1
+VERSION = 2
 
 
 def ask_verifier(

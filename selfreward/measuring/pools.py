@@ -10,7 +10,7 @@ from selfreward.recipe import GenerateRecipe, JudgeRecipe, MeasureRecipe, Recipe
 from selfreward.records import Judgment, Labelled, Measurement
 from selfreward.store.run import Work
 
-VERSION = 1
+VERSION = 2
 
 
 def pools_settings(recipe: MeasureRecipe) -> dict[str, Any]:

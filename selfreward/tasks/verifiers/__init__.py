@@ -10,8 +10,8 @@ VERIFIERS: dict[str, str] = {
     "numeric": "selfreward.tasks.verifiers.numeric:NumericVerifier",
     "mathematics": "selfreward.tasks.verifiers.mathematics:confined",
     "json_schema": "selfreward.tasks.verifiers.json_schema:confined",
-    "sql": "selfreward.tasks.verifiers.sql:SqlVerifier",
-    "ifeval": "selfreward.tasks.verifiers.ifeval:InstructionVerifier",
+    "sql": "selfreward.tasks.verifiers.sql:confined",
+    "ifeval": "selfreward.tasks.verifiers.ifeval:confined",
     "choice": "selfreward.tasks.verifiers.choice:ChoiceVerifier",
     "refusal": "selfreward.tasks.verifiers.refusal:RefusalVerifier",
 }

@@ -3,6 +3,7 @@
 `meta.instruction_id_list` names the instructions and `meta.kwargs` their arguments, as in the data set; null arguments
 are absent ones. The quality is the share followed on the judge's scale. An empty reply follows nothing. An instruction
 about the language needs langdetect (the optional extra `verifiers`); a text whose language cannot be told is left open.
+Patterns over a model's text can take long, so the check is confined to a worker process (see `confined.py`).
 """
 
 import importlib.util
@@ -12,6 +13,7 @@ from typing import Any
 
 from selfreward.errors import DataError
 from selfreward.records import Prompt
+from selfreward.tasks.verifiers.confined import ConfinedVerifier
 from selfreward.tasks.verifiers.instructions import INSTRUCTIONS, RELATIONS, UnknownLanguageError
 from selfreward.tasks.verifiers.protocol import Truth
 from selfreward.tasks.verifiers.truths import decided, left_open, named, quality_of_judgment
@@ -19,6 +21,10 @@ from selfreward.tasks.verifiers.truths import decided, left_open, named, quality
 _LANGUAGE = "language:response_language"
 _KINDS: dict[str, type] = {"keywords": list, "forbidden_words": list}
 _WHOLE = ("num_", "nth_", "frequency", "let_frequency", "capital_frequency")
+
+
+def confined() -> ConfinedVerifier:
+    return ConfinedVerifier("selfreward.tasks.verifiers.ifeval:InstructionVerifier")
 
 
 class InstructionVerifier:

@@ -2,20 +2,26 @@
 
 Every predicate has the reply first and the instruction's own arguments as keywords, under the names that the data set
 uses. The definitions follow the paper and its published checker, quirks included (paragraphs may be separated by ***,
-keywords match inside words but forbidden words only whole ones). Two differ: words and sentences are counted by regular
-expressions instead of a trained tokeniser, so a count at the very limit may come out otherwise; and "English" in the
-two letter-case instructions is not tested, since an all-capital text defeats language identification.
+keywords match inside words but forbidden words only whole ones). Sentences and capital words are counted as its
+tokenisers count them (`punkt.py`, `treebank_words.py`).
+
+On 5,088 pairs of an instruction and an English text both say the same on 99.9 %, and on at least 99 % of each kind but
+one. What differs: a `letter` that is no letter (`!` in the data set) is counted, where the published checker draws a
+letter at random (98 % of letter_frequency); "English" in the two letter-case instructions is not tested, since an
+all-capital text defeats language identification; a language that cannot be told is left open, where it says followed.
 """
 
 import json
 import re
 from collections.abc import Callable, Iterable
 
+from selfreward.tasks.verifiers.punkt import sentences
+from selfreward.tasks.verifiers.treebank_words import words
+
 Relation = str
 RELATIONS = ("less than", "at least")
 
 _WORD = re.compile(r"\w+")
-_SENTENCE_END = re.compile(r"(?<!\b[A-Z])(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bSt)[.!?]+[\"'”’)\]]*(?=\s|$)")
 _CHOICES = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
 
 
@@ -55,9 +61,7 @@ def response_language(text: str, *, language: str) -> bool:
 
 
 def number_sentences(text: str, *, num_sentences: int, relation: Relation) -> bool:
-    ends = len(_SENTENCE_END.findall(text))
-    unfinished = bool(_WORD.search(_SENTENCE_END.split(text)[-1]))
-    return _compare(ends + unfinished, relation, num_sentences)
+    return _compare(len(sentences(text)), relation, num_sentences)
 
 
 def number_paragraphs(text: str, *, num_paragraphs: int) -> bool:
@@ -140,8 +144,7 @@ def end_checker(text: str, *, end_phrase: str) -> bool:
 
 
 def capital_word_frequency(text: str, *, capital_frequency: int, capital_relation: Relation) -> bool:
-    capitals = [word for word in re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", text) if word.isupper()]
-    return _compare(len(capitals), capital_relation, capital_frequency)
+    return _compare(sum(word.isupper() for word in words(text)), capital_relation, capital_frequency)
 
 
 def english_capital(text: str) -> bool:

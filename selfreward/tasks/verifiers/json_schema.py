@@ -1,8 +1,11 @@
 """Replies that must be JSON of a given schema, by jsonschema (the optional extra `verifiers`).
 
 The schema stands in the row's `meta.schema`; without `$schema` it is read as draft 2020-12. The JSON is the reply as a
-whole, or its last fenced block. No JSON, or JSON that the schema refuses, is wrong. References to other documents are
-not fetched: they leave the answer open. A schema's regular expression can run for ever, so the check is confined.
+whole, or its last fenced block. No JSON, or JSON that the schema refuses, is wrong. JSON is what RFC 8259 and 7493
+(I-JSON) let through: no NaN or Infinity, no number beyond a float's range (1e400), no name twice in one object, no half
+of a surrogate pair; what Python's reader would make of these depends on the reader. References to other documents are
+not fetched: they leave the answer open, as does what is nested or written too deep to be read. A schema's regular
+expression can run for ever, so the check is confined.
 """
 
 import json
@@ -41,9 +44,11 @@ class JsonSchemaVerifier:
         if "schema" not in prompt.meta:
             return left_open("no schema")
         try:
-            value = json.loads(json_in(text))
-        except (ValueError, RecursionError):
+            value = strict_json(json_in(text))
+        except ValueError:
             return decided(False, "")
+        except RecursionError:
+            return left_open("nested too deep")
         answer = json.dumps(value, sort_keys=True, ensure_ascii=False)
         from referencing import Registry
 
@@ -52,6 +57,30 @@ class JsonSchemaVerifier:
 
     def judgment_quality(self, prompt: Prompt, answer: str, judgment: str) -> float:
         return quality_of_judgment(self.check(prompt, answer), judgment)
+
+
+def strict_json(text: str) -> Any:
+    """The value of a JSON text; ValueError where it is none."""
+    value = json.loads(text, parse_constant=_no_number, parse_float=_finite, object_pairs_hook=_unique)
+    json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(written: str) -> float:
+    value = float(written)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"{written} is beyond the range of numbers")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return dict(pairs)
 
 
 def json_in(text: str) -> str:

@@ -4,7 +4,9 @@
 recursion through and nothing else, so a query that writes, attaches or changes a setting is refused and is wrong, as is
 one that fails. Rows are compared as multisets, or in order where `meta.ordered` is true; columns by position; numbers
 to 9 significant digits. A query is stopped when it has one row more than the golden one, and after SECONDS, which
-leaves the answer open. The query is the last fenced block of the reply, or the whole reply.
+leaves the answer open. SQLite looks at the clock between its steps only, and a single function call can be one step of
+many seconds, so the check is confined to a worker process (see `confined.py`), which is ended where nothing else helps.
+The query is the last fenced block of the reply, or the whole reply.
 """
 
 import re
@@ -18,6 +20,7 @@ from typing import Any
 
 from selfreward.errors import DataError
 from selfreward.records import Prompt
+from selfreward.tasks.verifiers.confined import ConfinedVerifier
 from selfreward.tasks.verifiers.protocol import Truth
 from selfreward.tasks.verifiers.truths import decided, left_open, named, quality_of_judgment, require_answer
 
@@ -29,6 +32,11 @@ _FENCED = re.compile(r"```[ \t]*(?:sql|sqlite)?[ \t]*\n(.*?)```", re.DOTALL | re
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 
 Row = tuple[Any, ...]
+
+
+def confined() -> ConfinedVerifier:
+    # A worker that was ended has the golden query to run again, too.
+    return ConfinedVerifier("selfreward.tasks.verifiers.sql:SqlVerifier", seconds=2 * SECONDS + 1)
 
 
 class SqlVerifier:
@@ -86,6 +94,8 @@ def run(database: str, query: str, max_rows: int) -> list[Row] | str:
         if time.monotonic() > end:
             return f"{_SLOW} of {SECONDS:g} s"
         return f"refused or failed: {problem}"
+    if time.monotonic() > end:
+        return f"{_SLOW} of {SECONDS:g} s"
     if len(rows) > max_rows:
         return f"more than {max_rows} rows"
     return [tuple(_comparable(value) for value in row) for row in rows]
