@@ -23,6 +23,7 @@ from selfreward.roles.respond import respond
 from selfreward.roles.round import Round
 from selfreward.roles.write import draw_prompts
 from selfreward.store.run import Run
+from selfreward.store.run_clock import RunClock
 from selfreward.tasks.source import Source
 from selfreward.tasks.verifiers.protocol import Verifier
 from selfreward.training.train import adopt, train
@@ -39,12 +40,14 @@ class Course:
     cast: Cast
     progress: Progress
     told: Tracking = field(default_factory=Tracking)
+    clock: RunClock = field(default_factory=RunClock)
     measuring: Measuring = field(default_factory=Measuring)
     measurements: list[Measurement] = field(default_factory=list)
     rejected: set[int] = field(default_factory=set)
 
     def round(self, number: int) -> Round:
-        return Round(number, self.recipe, self.cast, self.artifacts, self.source, self.verifier, self.progress)
+        told = self.progress, self.clock
+        return Round(number, self.recipe, self.cast, self.artifacts, self.source, self.verifier, *told)
 
 
 def begin(course: Course, start: Policy) -> None:

@@ -1,17 +1,23 @@
 """What a person sees while something takes longer than a few seconds: rate and time left, on stderr.
 
-In a terminal each stage is a bar; elsewhere (a log file, a CI job) it is one line at its start, one about every ten
-seconds and, unless it was over at once, one at its end. Stages may nest. `advance` reads a clock and adds a number, so
-it may be called once a row.
+In a terminal each stage is a bar; elsewhere (a log file, a CI job) it is one line at its start, one after ten seconds,
+one about every thirty seconds from then on and, unless it was over at once, one at its end. Stages may nest. `advance`
+and `count` read a clock and add a number, so they may be called once a row. A stage that calls neither, because one
+forward pass takes a minute, is still shown: a thread looks at it once a second.
 """
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, Self, TextIO
 
 LINE_SECONDS = 10.0
+"""To a stage's first line."""
+
+LATER_LINE_SECONDS = 30.0
+TICK_SECONDS = 1.0
 BAR_SECONDS = 0.1
 WORTH_A_SUMMARY = 1.0
 
@@ -34,16 +40,18 @@ class Stage:
     """One piece of work. `done` counts what was there before this process began, so it does not flatter the rate."""
 
     def __init__(self, name: str, total: int | None, done: int, clock: Callable[[], float]) -> None:
-        self.name, self.total, self.done, self.note = name, total, done, ""
+        self.name, self.total, self.done, self.note, self.tokens = name, total, done, "", 0
+        self.run_left: Callable[[Stage], float | None] = lambda stage: None
         self._before, self._clock, self._started = done, clock, clock()
         self._due = self._started
         self._show: Callable[[Stage], None] | None = None
         self._interval = 0.0
+        self._showing = threading.Lock()
 
-    def shown_by(self, show: "Callable[[Stage], None] | None", interval: float) -> Self:
-        """Call `show` at most once every `interval` seconds, on an `advance`."""
+    def shown_by(self, show: "Callable[[Stage], None] | None", first: float, interval: float) -> Self:
+        """Call `show` after `first` seconds and at most once every `interval` seconds from then on."""
         self._show, self._interval = show, interval
-        self._due = self._started + interval
+        self._due = self._started + first
         return self
 
     def advance(self, n: int = 1, note: str = "") -> None:
@@ -51,12 +59,28 @@ class Stage:
         self.done += n
         if note:
             self.note = note
-        if self._show is None:
+        self.tick()
+
+    def count(self, tokens: int, done: int) -> None:
+        """`tokens` more were sampled or read, and `done` units are finished by now, fewer than known or not."""
+        self.tokens += tokens
+        self.done = max(self.done, done)
+        self.tick()
+
+    def tick(self) -> None:
+        """Show the stage if it is time. Safe to call from another thread."""
+        if self._show is None or self._clock() < self._due or not self._showing.acquire(blocking=False):
             return
-        now = self._clock()
-        if now >= self._due:
-            self._due = now + self._interval
+        try:
+            self._due = self._clock() + self._interval
             self._show(self)
+        finally:
+            self._showing.release()
+
+    def hide(self) -> None:
+        """Not shown again; a line that is being written is waited for."""
+        with self._showing:
+            self._show = None
 
     def reach(self, done: int, total: int, loss: float) -> None:
         """Training is at step `done` of `total`. The first call of a resumed training says where it goes on."""
@@ -82,12 +106,18 @@ class Stage:
         return max(self.total - self.done, 0) / self.rate
 
     def describe(self) -> str:
-        """120/600 (20 %), 35.2/s, 13.6 s left, loss 0.61"""
+        """120/600 (20%), 35.2/s, 31,200 tokens, 412 tokens/s, 13.6 s left, about 12 min 05 s of the run, loss 0.61"""
         parts = [f"{self.done}/{self.total} ({self.done / self.total:.0%})" if self.total else str(self.done)]
         if self.rate > 0:
             parts.append(f"{_speed(self.rate)}/s")
+        if self.tokens:
+            parts.append(f"{self.tokens:,} tokens, {self._token_speed()}")
         if self.left:
             parts.append(f"{duration(self.left)} left")
+        elif self.rate <= 0:
+            parts.append(f"{duration(self.seconds)} so far")
+        if left_of_run := self.run_left(self):
+            parts.append(f"about {duration(left_of_run)} of the run")
         return ", ".join([*parts, self.note] if self.note else parts)
 
     def summary(self) -> str:
@@ -96,7 +126,18 @@ class Stage:
         fresh = self.done - self._before
         if self._before:
             parts += f", {self._before} of them from before"
-        return f"{parts} ({_speed(self.rate)}/s)" if fresh else parts
+        speeds = [f"{_speed(self.rate)}/s"] if fresh else []
+        speeds += [self._token_speed()] if self.tokens else []
+        return f"{parts} ({', '.join(speeds)})" if speeds else parts
+
+    @property
+    def share(self) -> float:
+        """How much of what this process has to do of the stage is done, from 0 to 1."""
+        owed = (self.total or 0) - self._before
+        return min(1.0, (self.done - self._before) / owed) if owed > 0 else 0.0
+
+    def _token_speed(self) -> str:
+        return f"{_speed(self.tokens / max(self.seconds, 1e-9))} tokens/s"
 
 
 class Progress:
@@ -129,7 +170,7 @@ class Progress:
         """Work on `total` units, `done` of which are already there. Leaving by an exception says where it stopped."""
         stage = Stage(name, total, done, self._clock)
         try:
-            with self._bar(stage) if self._style == "bars" else self._lines(stage):
+            with self._bar(stage) if self._style == "bars" else self._lines(stage), self._watched(stage):
                 yield stage
         except BaseException:
             self._tell(name, f"stopped at {stage.describe()}")
@@ -137,16 +178,33 @@ class Progress:
         if stage.seconds >= WORTH_A_SUMMARY:
             self._tell(name, stage.summary())
 
+    @contextmanager
+    def _watched(self, stage: Stage) -> Iterator[None]:
+        """Look at the stage once a second, whatever it is doing."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(TICK_SECONDS):
+                stage.tick()
+
+        threading.Thread(target=watch, name=f"progress of {stage.name}", daemon=True).start()
+        try:
+            yield
+        finally:
+            over.set()
+            stage.hide()
+
     def _tell(self, name: str, text: str) -> None:
         self.say(f"{'  ' * self._depth}{name}: {text}")
 
     @contextmanager
     def _lines(self, stage: Stage) -> Iterator[None]:
-        """One line now and one about every ten seconds; stages inside are indented."""
+        """One line now and then at intervals; stages inside are indented."""
         depth = self._depth
         self._tell(stage.name, f"{stage.total - stage.done} to do" if stage.total is not None else "started")
         if self._style == "lines":
-            stage.shown_by(lambda s: self.say(f"{'  ' * depth}{s.name}: {s.describe()}"), LINE_SECONDS)
+            show = lambda s: self.say(f"{'  ' * depth}{s.name}: {s.describe()}")  # noqa: E731
+            stage.shown_by(show, LINE_SECONDS, LATER_LINE_SECONDS)
         self._depth += 1
         try:
             yield
@@ -170,7 +228,8 @@ class Progress:
             self._bars.start()
         bars = self._bars
         task = bars.add_task(f"{self._prefix}{stage.name}", total=stage.total, completed=stage.done, words="")
-        stage.shown_by(lambda s: bars.update(task, total=s.total, completed=s.done, words=s.describe()), BAR_SECONDS)
+        show = lambda s: bars.update(task, total=s.total, completed=s.done, words=s.describe())  # noqa: E731
+        stage.shown_by(show, BAR_SECONDS, BAR_SECONDS)
         try:
             yield
         finally:

@@ -5,7 +5,11 @@ import time
 
 import pytest
 
+from selfreward import progress
+from selfreward.commands.plan.workload import run_clock
 from selfreward.progress import LINE_SECONDS, Progress, duration
+from selfreward.recipe.read import build_recipe
+from selfreward.store.run_clock import RunClock
 
 
 class Clock:
@@ -22,18 +26,73 @@ def lines(progress_log: io.StringIO) -> list[str]:
     return progress_log.getvalue().splitlines()
 
 
-def test_a_log_gets_a_line_at_the_start_about_every_ten_seconds_and_at_the_end() -> None:
+def test_a_log_gets_a_line_at_the_start_after_ten_seconds_every_thirty_and_at_the_end() -> None:
     log, clock = io.StringIO(), Clock()
-    with Progress(log, clock=clock).stage("judgments", 100) as stage:
-        for _ in range(100):
+    with Progress(log, clock=clock).stage("judgments", 200) as stage:
+        for _ in range(200):
             clock.now += 0.25
             stage.advance(note="loss 0.5")
     assert lines(log) == [
-        "judgments: 100 to do",
-        "judgments: 40/100 (40%), 4/s, 15.0 s left, loss 0.5",
-        "judgments: 80/100 (80%), 4/s, 5.0 s left, loss 0.5",
-        "judgments: 100 in 25.0 s (4/s)",
+        "judgments: 200 to do",
+        "judgments: 40/200 (20%), 4/s, 40.0 s left, loss 0.5",
+        "judgments: 160/200 (80%), 4/s, 10.0 s left, loss 0.5",
+        "judgments: 200 in 50.0 s (4/s)",
     ]
+
+
+def test_tokens_count_inside_a_chunk_and_a_second_call_of_it_takes_nothing_back() -> None:
+    log, clock = io.StringIO(), Clock()
+    with Progress(log, clock=clock).stage("responses", 100) as stage:
+        stage.run_left = lambda s: 60 / s.share
+        for step in range(1, 21):
+            clock.now += 1
+            stage.count(50, step)
+        stage.count(50, 3)
+        assert (stage.done, stage.tokens, stage.share) == (20, 1050, 0.2)
+    assert lines(log)[1] == (
+        "responses: 10/100 (10%), 1/s, 500 tokens, 50 tokens/s, 1 min 30 s left, about 10 min 00 s of the run"
+    )
+    assert lines(log)[-1] == "responses: 20 in 20.0 s (1/s, 52.5 tokens/s)"
+
+
+def test_a_stage_that_says_nothing_is_shown_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One long forward pass: nobody calls the stage, and the log still grows. None of it after the stage is over."""
+    monkeypatch.setattr(progress, "TICK_SECONDS", 0.01)
+    log, clock = io.StringIO(), Clock()
+    with Progress(log, clock=clock).stage("judgments", 4):
+        clock.now += 40
+        while len(lines(log)) < 2:
+            time.sleep(0.01)
+    clock.now += 100
+    time.sleep(0.05)
+    assert lines(log) == [
+        "judgments: 4 to do",
+        "judgments: 0/4 (0%), 40.0 s so far",
+        "judgments: 0 in 40.0 s",
+    ]
+
+
+def test_a_runs_clock_expects_what_earlier_rounds_took_and_goes_by_cost_before() -> None:
+    clock = RunClock(
+        {(number, name): 10.0 * (1 + (name == "judge")) for number in (1, 2) for name in ("write", "judge")}
+    )
+    assert clock.left(1, "write", 0.0, 5.0) is None
+    # Half of 10 took 20 s: 4 s a unit, so 20 s of this, then 20 + 10 + 20 units.
+    assert clock.left(1, "write", 0.5, 20.0) == pytest.approx(20 + 200)
+    clock.done(1, "write", 40.0)
+    assert clock.left(1, "judge", 0.5, 10.0) == pytest.approx(10 + 40 + 20 * 50 / 20)
+    clock.done(1, "judge", 20.0)
+    assert clock.left(2, "write", 0.25, 10.0) == pytest.approx(30 + 20)
+    clock.done(2, "write", 40.0)
+    assert clock.left(2, "judge", 0.5, 10.0) == pytest.approx(10.0)
+
+
+def test_a_recipes_clock_names_what_its_runs_write() -> None:
+    recipe = build_recipe([], ["rounds=2", "meta.enabled=true"])
+    costs = run_clock(recipe).costs
+    assert {name for number, name in costs if number == 0} <= {name for number, name in costs if number == 1}
+    assert {(1, "responses"), (2, "meta_judgments"), (0, "eval_judgments"), (2, "checkpoint")} <= set(costs)
+    assert (0, "responses") not in costs and all(cost > 0 for cost in costs.values())
 
 
 def test_what_was_done_before_counts_as_done_and_not_as_speed() -> None:
@@ -60,10 +119,10 @@ def test_a_resumed_training_starts_its_rate_where_it_goes_on() -> None:
 
 def test_stages_nest_and_an_exception_says_where_it_stopped() -> None:
     log, clock = io.StringIO(), Clock()
-    progress = Progress(log, prefix="arm 1 | ", clock=clock)
-    with pytest.raises(ZeroDivisionError), progress.stage("round", 2) as outer:
-        with progress.stage("inner"):
-            progress.say("a word")
+    told = Progress(log, prefix="arm 1 | ", clock=clock)
+    with pytest.raises(ZeroDivisionError), told.stage("round", 2) as outer:
+        with told.stage("inner"):
+            told.say("a word")
             clock.now += 2
         outer.advance()
         raise ZeroDivisionError
@@ -77,15 +136,15 @@ def test_stages_nest_and_an_exception_says_where_it_stopped() -> None:
 
 def test_bars_leave_one_line_for_each_stage_and_survive_an_exception() -> None:
     screen, clock = io.StringIO(), Clock()
-    progress = Progress(screen, style="bars", clock=clock)
-    with pytest.raises(ZeroDivisionError), progress.stage("round [1]", 2):
-        with progress.stage("inner", 3) as inner:
+    told = Progress(screen, style="bars", clock=clock)
+    with pytest.raises(ZeroDivisionError), told.stage("round [1]", 2):
+        with told.stage("inner", 3) as inner:
             clock.now += 2
             inner.advance(3)
         raise ZeroDivisionError
     assert "inner: 3 in 2.0 s" in screen.getvalue()
     assert "round [1]: stopped at 0/2" in screen.getvalue()
-    with progress.stage("again"):
+    with told.stage("again"):
         clock.now += 3
     assert "again: 0 in 3.0 s" in screen.getvalue()
 
@@ -100,10 +159,10 @@ def test_what_is_over_at_once_gets_one_line() -> None:
 
 def test_silence_is_silent() -> None:
     log = io.StringIO()
-    progress = Progress(log, style="silent")
-    with progress.stage("a", 1) as stage:
+    told = Progress(log, style="silent")
+    with told.stage("a", 1) as stage:
         stage.advance()
-        progress.say("word")
+        told.say("word")
     assert log.getvalue() == ""
 
 

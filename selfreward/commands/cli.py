@@ -61,6 +61,7 @@ def run(
     results: Results = RESULTS,
 ) -> None:
     """Run a recipe to its last round. The same command goes on where a stopped run left off."""
+    from selfreward.commands.plan.workload import run_clock
     from selfreward.progress import Progress
     from selfreward.recipe.read import load_recipe
     from selfreward.report.trackers import require_tracker
@@ -70,7 +71,7 @@ def run(
     # After the recipe is read: this import takes seconds, and a wrong key should be told at once.
     from selfreward.commands.run import run as run_loop
 
-    directory = run_loop(loaded, _store(results), name or recipe.stem, Progress(), track)
+    directory = run_loop(loaded, _store(results), name or recipe.stem, Progress(), track, run_clock(loaded))
     typer.echo(f"done: {directory}\nsee:  selfreward report {directory}")
 
 

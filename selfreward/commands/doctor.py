@@ -12,8 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from selfreward.engines.vllm.settings import vllm_version
+
+if TYPE_CHECKING:
+    from selfreward.engines.hugging_face.speed import EngineSpeed
 
 LIBRARIES = ("torch", "transformers", "trl", "accelerate", "peft", "datasets", "numpy", "scipy", "scikit-learn")
 
@@ -51,7 +55,10 @@ def examine(results: Path, model: Path | None = None) -> Iterator[Finding]:
     if _installed("torch"):
         yield _device()
     if model is not None:
-        yield _model(model)
+        found = _model(model)
+        yield found
+        if found.ok:
+            yield _engine(model)
 
 
 def _python() -> Finding:
@@ -164,3 +171,18 @@ def _model(path: Path) -> Finding:
     if tokenizer.chat_template is None:
         return Finding("model", found, "its tokenizer has no chat template; the roles are chat turns and need one")
     return Finding("model", f"{found}, with a chat template")
+
+
+def _engine(path: Path) -> Finding:
+    """What `engine.threads` and `model.dtype` are best for this model, if it is to run on this machine's CPU."""
+    from selfreward.engines.hugging_face.speed import choose, measure_engine
+
+    speeds = measure_engine(path)
+    best = choose(speeds)
+    plain = next(one for one in speeds if (one.threads, one.dtype) == (1, "float32"))
+    found = f"on the CPU: engine.threads={best.threads} model.dtype={best.dtype}, {_speed(best)}"
+    return Finding("engine", found if best == plain else f"{found}; with 1 and float32 {_speed(plain)}")
+
+
+def _speed(one: "EngineSpeed") -> str:
+    return f"{one.read:,.0f} tokens/s read and {one.sampled:,.0f} sampled ({one.rows} replies at once)"

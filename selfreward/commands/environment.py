@@ -30,7 +30,7 @@ def environment(recipe: Recipe) -> dict[str, Any]:
             *(VLLM_BATCHES if recipe.engine.kind == "vllm" else ()),
             *(f"served:{name}: what a server replies, and with which weights" for name in recipe.served),
             "another thread count, device, dtype or library version: sums are ordered differently",
-            "another engine.chunk or engine.batch_tokens: batches change logits in the last bits",
+            "another engine.chunk, engine.chunk_tokens or engine.batch_tokens: batches change logits in the last bits",
         ],
     }
 

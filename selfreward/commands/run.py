@@ -15,13 +15,21 @@ from selfreward.report.trackers import tracking
 from selfreward.roles.cast import Cast, Policy
 from selfreward.store.results import Store
 from selfreward.store.run import Run
+from selfreward.store.run_clock import RunClock
 
 
-def run(recipe: Recipe, store: Store, name: str, progress: Progress, track: str | None = None) -> Path:
+def run(
+    recipe: Recipe,
+    store: Store,
+    name: str,
+    progress: Progress,
+    track: str | None = None,
+    clock: RunClock | None = None,
+) -> Path:
     """Run `recipe` to its last round, or go on where it stopped; return the run's directory.
 
-    `track` names a tracker that is told what the rounds measured. Raises a SelfRewardError whose message says what to
-    do; whatever was sealed stays.
+    `track` names a tracker that is told what the rounds measured; `clock` knows what the whole run is expected to cost.
+    Raises a SelfRewardError whose message says what to do; whatever was sealed stays.
     """
     start, source, verifier = preflight(recipe, progress.say)
     with store.open_run(name, recipe, environment=environment(recipe)) as artifacts:
@@ -34,7 +42,7 @@ def run(recipe: Recipe, store: Store, name: str, progress: Progress, track: str 
             served_costs_noted(cast, artifacts),
             tracking(track, artifacts.path, recipe) as told,
         ):
-            course = Course(recipe, source, verifier, artifacts, cast, progress, told)
+            course = Course(recipe, source, verifier, artifacts, cast, progress, told, clock or RunClock())
             begin(course, start)
             for number in range(1, recipe.rounds + 1):
                 if iterate(course, number) == "stop":

@@ -11,6 +11,15 @@ ENGINES: dict[str, str] = {
     "scripted": "selfreward.engines.scripted:ScriptedEngine",
 }
 
+VERSIONS: dict[str, int] = {"transformers": 2, "vllm": 2, "scripted": 1}
+"""Raised when an engine would answer an equal call otherwise; it enters the fingerprint of everything an engine wrote.
+
+transformers 2: vocabularies from 2,048 words on are drawn by one uniform number (drawing.py), and beginnings of at
+least 64 tokens that prompts share are read once (prefill.py): other draws, and sums that differ in the last bits. The
+sandbox is below both and its rows did not change. vllm 2: no seed at temperature 0, and
+no log-probability where none is kept.
+"""
+
 
 def build_engine(model: ModelRecipe, engine: EngineRecipe) -> Engine:
     """The engine that the recipe names, without weights yet: `load` gives it a policy."""

@@ -4,7 +4,7 @@ The unit of sampling is one `generate` call: a chunk of requests, fixed by the s
 inside the call as it likes, but the same call on the same weights gives the same tokens.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -14,7 +14,10 @@ from selfreward.records import FinishReason, Message
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Ask for `n` replies to `messages`. `seed` is the request's own, for engines that seed each request."""
+    """Ask for `n` replies to `messages`. `seed` is the request's own, for engines that seed each request.
+
+    `logprob`: whether the replies' log-probability is kept; with a real vocabulary it costs a pass over all logits.
+    """
 
     id: str
     messages: tuple[Message, ...]
@@ -23,6 +26,7 @@ class Request:
     top_p: float
     max_tokens: int
     seed: int
+    logprob: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,8 @@ class Completion:
     """One reply. `token_ids` end with the end-of-turn token exactly when `finish_reason` is "stop".
 
     `text` has no special tokens and no reasoning; `reasoning` is what stood inside thinking tags. `logprob` is the sum
-    over `token_ids` of log-probabilities at temperature 1 (nats), or None where the engine does not give it.
+    over `token_ids` of log-probabilities at temperature 1 (nats), or None where it was not asked for or the engine does
+    not give it.
     """
 
     text: str
@@ -119,6 +124,15 @@ class Converser(Protocol):
 
     def converse(self, dialogues: Sequence[Dialogue]) -> None:
         """Hold all dialogues to their ends, none waiting for the replies to another."""
+
+
+@runtime_checkable
+class Talker(Protocol):
+    """An engine that says how far it is inside a call. `told(tokens, share)`: tokens that were sampled or read since it
+    last spoke, and which share of the call's replies is finished.
+    """
+
+    told: Callable[[int, float], None]
 
 
 @runtime_checkable

@@ -18,8 +18,8 @@ from selfreward.judging.scoring.adaptive import estimate, next_questions
 from selfreward.recipe import JudgeRecipe, as_dict
 from selfreward.records import Judgment, Prompt, Response, Rows, seed_for, stable_id
 from selfreward.roles.cast import Player
+from selfreward.roles.chunks import chunks_for
 from selfreward.roles.unreadable import Unreadable
-from selfreward.store.given import chunked
 from selfreward.store.run import Work
 
 VERSION = 1
@@ -115,7 +115,7 @@ def judge_further(
             **player.determines(),
         },
         # Two answers a side are asked in a wave, so this is about a chunk of replies at a time.
-        chunks=chunked(units, max(1, player.chunk // min(4, largest))),
+        chunks=chunks_for(player, units, min(4, largest), recipe.sampling.max_tokens),
         compute=compute,
     )
 

@@ -7,9 +7,9 @@ from selfreward.roles.unreadable import Unreadable
 
 
 def judge_request(name: str, messages: tuple[Message, ...], recipe: JudgeRecipe, n: int, seed: int) -> Request:
-    """`n` replies, sampled as the recipe's judge samples."""
+    """`n` replies, sampled as the recipe's judge samples. No judgment keeps its log-probability."""
     sampling = recipe.sampling
-    return Request(name, messages, n, sampling.temperature, sampling.top_p, sampling.max_tokens, seed)
+    return Request(name, messages, n, sampling.temperature, sampling.top_p, sampling.max_tokens, seed, False)
 
 
 def judgment_row(

@@ -18,8 +18,8 @@ from selfreward.judging.scoring.expected import SCORE_WORDS, expected_value
 from selfreward.recipe import JudgeRecipe, as_dict
 from selfreward.records import Judgment, Prompt, Response, seed_for, stable_id
 from selfreward.roles.cast import Player
+from selfreward.roles.chunks import chunks_for, longest
 from selfreward.roles.unreadable import Unreadable, unfinished
-from selfreward.store.given import chunked
 from selfreward.store.run import Work
 
 VERSION = 1
@@ -84,6 +84,8 @@ def judge_expected(
             who, template = player.policy.digest, f"{wording.version}+{recipe.protocol}"
             yield judgment_row(name, one, sample, reply, verdict, judge=who, template=template, seed=seed, mass=mass)
 
+    read = longest(prompts[one.prompt_id].text + one.text for one in responses)
+    written = recipe.sampling.max_tokens if recipe.protocol == "hybrid" else 0
     return Work(
         round=round,
         artifact=artifact,
@@ -101,6 +103,6 @@ def judge_expected(
             "template": wording.version,
             **player.determines(),
         },
-        chunks=chunked(responses, max(1, player.chunk // recipe.samples)),
+        chunks=chunks_for(player, responses, recipe.samples, read + written),
         compute=compute,
     )

@@ -9,9 +9,9 @@ from selfreward.recipe import MetaRecipe, as_dict
 from selfreward.records import Judgment, MetaJudgment, Prompt, Response, Rows, by_id, seed_for, stable_id
 from selfreward.roles import version
 from selfreward.roles.cast import Player
+from selfreward.roles.chunks import chunks_for
 from selfreward.roles.round import Round
 from selfreward.roles.unreadable import Unreadable
-from selfreward.store.given import chunked
 from selfreward.store.run import Work
 
 VERSION = 1
@@ -60,6 +60,7 @@ def comparing(
                 top_p=recipe.sampling.top_p,
                 max_tokens=recipe.sampling.max_tokens,
                 seed=seed_for(player.seed, "meta_judgments", round, first, second),
+                logprob=False,
             )
             for first, second in chunk
         ]
@@ -96,6 +97,6 @@ def comparing(
             "template": template,
             **player.determines(),
         },
-        chunks=chunked(battles, player.chunk),
+        chunks=chunks_for(player, battles, 1, recipe.sampling.max_tokens),
         compute=compute,
     )

@@ -16,8 +16,8 @@ from selfreward.judging.scoring.tournament import ratings, which_comparisons
 from selfreward.recipe import ComparisonQuestion, JudgeRecipe, PrincipleQuestion, as_dict, constitution_of
 from selfreward.records import Comparison, Judgment, Message, Prompt, Response, Rows, seed_for, stable_id
 from selfreward.roles.cast import Player
+from selfreward.roles.chunks import chunks_for, longest
 from selfreward.roles.unreadable import Unreadable, unfinished
-from selfreward.store.given import chunked
 from selfreward.store.run import Work
 
 VERSION = 1
@@ -94,6 +94,9 @@ def compare_answers(
                 principle=question.principle.name if question.principle else "",
             )
 
+    tokens = 0 if recipe.reading.kind == "probability" else recipe.sampling.max_tokens
+    if recipe.reading.kind != "verdict":
+        tokens += longest(prompts[one.first.prompt_id].text + one.first.text + one.second.text for one in asked)
     return Work(
         round=round,
         artifact=artifact,
@@ -108,7 +111,7 @@ def compare_answers(
             "template": template,
             **player.determines(),
         },
-        chunks=chunked(asked, player.chunk),
+        chunks=chunks_for(player, asked, 1, tokens),
         compute=compute,
     )
 

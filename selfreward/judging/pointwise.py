@@ -7,8 +7,8 @@ from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.recipe import JudgeRecipe, as_dict
 from selfreward.records import Judgment, Prompt, Response, Rows, seed_for, stable_id
 from selfreward.roles.cast import Player
+from selfreward.roles.chunks import chunks_for
 from selfreward.roles.unreadable import Unreadable
-from selfreward.store.given import chunked
 from selfreward.store.run import Work
 
 VERSION = 1
@@ -41,6 +41,7 @@ def judge_pointwise(
                 top_p=recipe.sampling.top_p,
                 max_tokens=recipe.sampling.max_tokens,
                 seed=seed_for(player.seed, artifact, round, response.id, seed),
+                logprob=False,
             )
             for response, count in zip(responses, counts, strict=True)
         ]
@@ -96,7 +97,7 @@ def judge_pointwise(
             "template": template,
             **player.determines(),
         },
-        chunks=chunked(responses, max(1, player.chunk // recipe.samples)),
+        chunks=chunks_for(player, responses, recipe.samples, recipe.sampling.max_tokens),
         compute=compute,
     )
 

@@ -9,7 +9,7 @@ from selfreward.recipe import GenerateRecipe, JudgeRecipe
 from selfreward.records import Drop, Judgment, Message, Pair, Prompt, Response, stable_id, to_line
 from selfreward.roles import generator
 from selfreward.roles.cast import Player
-from selfreward.store.given import chunked
+from selfreward.roles.chunks import chunks_for, longest
 from selfreward.store.run import Work
 
 VERSION = 1
@@ -70,6 +70,9 @@ def refer(
                 pair, reference_chosen=sums[2 * position], reference_rejected=sums[2 * position + 1]
             )
 
+    read = longest("".join(one.content for one in question) for question in questions.values())
+    sides = [*(pair.chosen_token_ids for pair in pairs), *(pair.rejected_token_ids for pair in pairs)]
+    read += max(map(len, sides), default=0)
     return Work(
         round=round,
         artifact="pairs",
@@ -82,7 +85,7 @@ def refer(
             "max_length": max_length,
             **reference.determines(),
         },
-        chunks=chunked(sorted(pairs, key=lambda pair: pair.id), max(1, reference.chunk // 2)),
+        chunks=chunks_for(reference, sorted(pairs, key=lambda pair: pair.id), 2, min(read, max_length)),
         compute=compute,
     )
 

@@ -11,12 +11,16 @@ from selfreward.recipe.section import Section, keyed, needed, section, setting
 class EngineBase(Section):
     """What every engine reads. `batch_tokens` bounds one forward batch, padding included.
 
-    `chunk` is the number of replies that are sampled, written and, after a kill, recomputed together.
+    `chunk` is the number of replies that are sampled, written and, after a kill, recomputed together, where these are
+    not more than `chunk_tokens` at their limits. Null is twice `batch_tokens` for the transformers engine, which has
+    full batches then (two minutes of a 135 M model on two cores), and no bound for others, which fill theirs from many
+    replies.
     """
 
     threads: int = setting(1, "threads of the processor", minimum=1)
     batch_tokens: int = setting(24_576, "tokens of one forward batch, padding included", minimum=64)
     chunk: int = setting(768, "replies that are sampled and written together", minimum=1)
+    chunk_tokens: int | None = setting(None, "tokens of them at most; null follows from the engine", minimum=1)
     max_length: int | None = setting(None, "tokens of the longest request; null: what the model can", minimum=8)
 
 

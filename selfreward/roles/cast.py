@@ -12,15 +12,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from selfreward.engines import build_engine
+from selfreward.engines import VERSIONS, build_engine
 from selfreward.engines.checkpoints import chat_digest, weights_digest
 from selfreward.engines.handoff import HandOffReport, verify
-from selfreward.engines.protocol import Accountant, Engine, Sleeper
+from selfreward.engines.protocol import Accountant, Engine, Sleeper, Talker
 from selfreward.engines.served.engine import ServedEngine, served_digest
 from selfreward.engines.vllm.settings import vllm_version
 from selfreward.errors import RecipeError
 from selfreward.progress import Progress
-from selfreward.recipe import SERVED, Recipe, as_dict
+from selfreward.recipe import SERVED, EngineRecipe, Recipe, as_dict
 from selfreward.tasks.sandbox.seeds.cache import seed_directory
 from selfreward.tasks.sandbox.seeds.names import is_seed_name, parse_seed_name
 
@@ -43,7 +43,7 @@ class Player:
     """A policy in a role. `hold()` returns the engine with this policy's verified weights in it.
 
     `facts` is what, beside weights and prompts, determines the tokens: it goes into every fingerprint. `chunk` is in
-    replies; `seed` is the run's.
+    replies, `chunk_tokens` in tokens (None: no bound); `seed` is the run's.
     """
 
     policy: Policy
@@ -51,6 +51,7 @@ class Player:
     facts: Mapping[str, Any]
     chunk: int
     seed: int
+    chunk_tokens: int | None = None
 
     def determines(self) -> dict[str, Any]:
         return {
@@ -68,10 +69,16 @@ def engine_facts(recipe: Recipe) -> dict[str, Any]:
         libraries["vllm"] = vllm_version() or "not installed"
     return {
         **as_dict(recipe.engine),
+        "version": VERSIONS[recipe.engine.kind],
         "dtype": recipe.model.dtype,
         "device": recipe.model.device,
         "libraries": libraries,
     }
+
+
+def _chunk_tokens(engine: EngineRecipe) -> int | None:
+    own = 2 * engine.batch_tokens if engine.kind == "transformers" else None
+    return own if engine.chunk_tokens is None else engine.chunk_tokens
 
 
 @dataclass
@@ -82,6 +89,8 @@ class Cast:
     on_handoff: Callable[[Policy, HandOffReport], None]
     policies: list[Policy] = field(default_factory=list)
     starts: dict[int, int] = field(default_factory=dict)
+    listener: Callable[[int, float], None] | None = None
+    """Told what an engine says while it answers: tokens since it last spoke, and the share of the call that is done."""
     _engine: Engine | None = None
     _text_files: str = ""
     _served: dict[str, ServedEngine] = field(default_factory=dict)
@@ -133,6 +142,7 @@ class Cast:
             facts=engine_facts(self.recipe),
             chunk=self.recipe.engine.chunk,
             seed=self.recipe.seed,
+            chunk_tokens=_chunk_tokens(self.recipe.engine),
         )
 
     def role(self, reference: str, round: int) -> Player:
@@ -149,6 +159,7 @@ class Cast:
         def hold() -> Engine:
             if name not in self._served:
                 self._served[name] = ServedEngine(name, server)
+                self._listen_to(self._served[name])
                 margin = self.recipe.handoff.margin
                 self.on_handoff(policy, HandOffReport("not verified", policy.digest, 0, 0.0, None, None, margin))
             return self._served[name]
@@ -159,6 +170,7 @@ class Cast:
     def _hold(self, policy: Policy) -> Engine:
         if self._engine is None:
             self._engine = build_engine(self.recipe.model, self.recipe.engine)
+            self._listen_to(self._engine)
         if (self._engine.policy, self._text_files) != (policy.digest, policy.text_files):
             self._text_files = policy.text_files
             self._engine.load(policy.directory, policy.digest)
@@ -166,6 +178,14 @@ class Cast:
                 policy, verify(self._engine, policy.directory, self.recipe.handoff, self.recipe.model.dtype)
             )
         return self._engine
+
+    def _listen_to(self, engine: Engine) -> None:
+        if isinstance(engine, Talker):
+            engine.told = self._heard
+
+    def _heard(self, tokens: int, share: float) -> None:
+        if self.listener is not None:
+            self.listener(tokens, share)
 
     def rest(self) -> None:
         """Free the device for a trainer, where the engine can; the next role wakes it."""

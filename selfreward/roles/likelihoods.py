@@ -7,7 +7,7 @@ from selfreward.recipe import GenerateRecipe
 from selfreward.records import Likelihood, Prompt, Response, stable_id
 from selfreward.roles import generator
 from selfreward.roles.cast import Player
-from selfreward.store.given import chunked
+from selfreward.roles.chunks import chunks_for, longest
 from selfreward.store.run import Work
 
 VERSION = 1
@@ -42,6 +42,8 @@ def likelihoods(
                 logprobs=logprobs,
             )
 
+    read = longest(prompts[response.prompt_id].text for response in responses)
+    read += max((len(response.token_ids) for response in responses), default=0)
     return Work(
         round=round,
         artifact=artifact,
@@ -53,6 +55,6 @@ def likelihoods(
             "template": generate.template,
             **player.determines(),
         },
-        chunks=chunked(responses, player.chunk),
+        chunks=chunks_for(player, responses, 1, read),
         compute=compute,
     )

@@ -7,8 +7,8 @@ from selfreward.recipe import GenerateRecipe, as_dict
 from selfreward.records import Prompt, Response, Rows, seed_for, stable_id
 from selfreward.roles import generator, version
 from selfreward.roles.cast import Player
+from selfreward.roles.chunks import chunks_for
 from selfreward.roles.round import Round
-from selfreward.store.given import chunked
 from selfreward.store.run import Work
 
 VERSION = 1
@@ -69,6 +69,6 @@ def answering(
             "template": template,
             **player.determines(),
         },
-        chunks=chunked(prompts, max(1, player.chunk // recipe.samples)),
+        chunks=chunks_for(player, prompts, recipe.samples, recipe.sampling.max_tokens),
         compute=compute,
     )

@@ -4,9 +4,11 @@ Every verb of the loop (`draw_prompts`, `respond`, `judge`, `compare`, `pair`, `
 sealed rows. It holds nothing that a step would change; what rounds share is in `loop.Course`.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from selfreward.engines.checkpoints import chat_digest
@@ -16,6 +18,7 @@ from selfreward.records import Rows
 from selfreward.roles.cast import Cast, Player, Policy
 from selfreward.store.directories import Build
 from selfreward.store.run import Row, Run, Work
+from selfreward.store.run_clock import RunClock
 from selfreward.tasks.source import Source
 from selfreward.tasks.verifiers.protocol import Verifier
 
@@ -31,6 +34,7 @@ class Round:
     source: Source
     verifier: Verifier | None
     progress: Progress
+    clock: RunClock = field(default_factory=RunClock)
 
     def role(self, reference: str) -> Player:
         """The player that `reference` names in this round."""
@@ -42,24 +46,40 @@ class Round:
 
     def complete(self, work: Work[Any, Row]) -> Rows[Row]:
         """The work's rows, read back or computed; a stage is shown only while chunks of it are owed."""
+        ends = [0, *itertools.accumulate(len(chunk) for chunk in work.chunks)]
         with ExitStack() as shown:
             stages: list[Stage] = []
 
             def show(_: Work[Any, Any], done: int, total: int) -> None:
                 if not stages and done < total:
                     name = f"round {work.round}: {work.artifact}"
-                    stages.append(shown.enter_context(self.progress.stage(name, total, done)))
-                for stage in stages:
-                    stage.advance(done - stage.done)
+                    stages.append(shown.enter_context(self.stage(name, ends[-1], ends[done], work.artifact)))
+                if stages:
+                    stages[0].count(0, ends[done])
+                    self.cast.listener = partial(_count, stages[0], ends[done], ends[min(done + 1, total)])
 
             self.artifacts.progress = show
+            shown.callback(setattr, self.cast, "listener", None)
             rows = self.artifacts.complete(work)
         seal = self.artifacts.seal(work.round, work.artifact)
+        self.clock.done(work.round, work.artifact, seal.seconds if seal else 0.0)
         return Rows(rows, seal.digest if seal else "")
+
+    def _run_left(self, artifact: str, stage: Stage) -> float | None:
+        return self.clock.left(self.number, artifact, stage.share, stage.seconds)
+
+    @contextmanager
+    def stage(self, name: str, total: int | None, done: int, artifact: str) -> Iterator[Stage]:
+        """A stage of the round's progress that also tells what the whole run still takes."""
+        with self.progress.stage(name, total, done) as stage:
+            stage.run_left = partial(self._run_left, artifact)
+            yield stage
 
     def checkpoint(self, determined_by: Mapping[str, Any], build: Build) -> None:
         """The round's policy: read back, or built into a directory of its own, and known to the cast from now on."""
         directory = self.artifacts.complete_directory(self.number, "checkpoint", determined_by, build)
+        seal = self.artifacts.seal(self.number, "checkpoint")
+        self.clock.done(self.number, "checkpoint", seal.seconds if seal else 0.0)
         digest = str(self.facts()["digest"])
         self.cast.policies.append(Policy(self.number, digest, directory, chat_digest(directory)))
 
@@ -67,3 +87,8 @@ class Round:
         """What the seal of the round's checkpoint says about it."""
         seal = self.artifacts.seal(self.number, "checkpoint")
         return seal.facts if seal else {}
+
+
+def _count(stage: Stage, begin: int, end: int, tokens: int, share: float) -> None:
+    """What an engine says inside the chunk of the units from `begin` to `end`; the last one is done when all are."""
+    stage.count(tokens, min(begin + int(share * (end - begin)), end - 1))

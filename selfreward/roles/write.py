@@ -15,9 +15,10 @@ from selfreward.recipe import WriterRecipe, as_dict
 from selfreward.records import Drop, Message, Prompt, Response, Rows, seed_for, stable_id
 from selfreward.roles import prompt_writer, version
 from selfreward.roles.cast import Player
+from selfreward.roles.chunks import chunks_for
 from selfreward.roles.round import Round
 from selfreward.roles.unreadable import Unreadable
-from selfreward.store.given import chunked, given
+from selfreward.store.given import given
 from selfreward.store.run import Work
 from selfreward.tasks.filters import filter_prompts
 from selfreward.tasks.source import by_pool, prompt_id
@@ -119,7 +120,7 @@ def write_prompts(
             "template": template,
             **player.determines(),
         },
-        chunks=chunked(range(ceil(wanted * recipe.oversample)), player.chunk),
+        chunks=chunks_for(player, range(ceil(wanted * recipe.oversample)), 1, recipe.sampling.max_tokens),
         compute=compute,
     )
 

@@ -35,7 +35,7 @@ def train(round: Round, pairs: Rows[Pair], told: Told) -> None:
     """The next policy, from this round's start against the recipe's reference. Raises TrainingError without pairs."""
     start = round.role("policy")
     reference = round.cast.resolve(round.recipe.train.reference, round.number)
-    with round.progress.stage(f"round {round.number}: train") as stage:
+    with round.stage(f"round {round.number}: train", None, 0, "checkpoint") as stage:
 
         def show(step: int, total: int, loss: float) -> None:
             stage.reach(step, total, loss)

@@ -1,10 +1,12 @@
 """What a recipe asks of its model in one round, in questions and tokens: an upper bound, every reply at its limit."""
 
 import dataclasses
+from collections import defaultdict
 from dataclasses import dataclass
 
 from selfreward.recipe import SERVED, Recipe, held_out_judge, held_out_pools
 from selfreward.recipe.check_judge import judges
+from selfreward.store.run_clock import RunClock
 from selfreward.tasks.anchors_file import read_anchors
 from selfreward.tasks.cohorts import read_cohorts
 
@@ -215,6 +217,30 @@ def _side(recipe: Recipe, lengths: Lengths, draws: float) -> list[Asking]:
 
 _TURNS = {"are_you_sure": 5, "wrong_claim": 2, "wrong_belief": 2, "opinion_mirroring": 2, "behaviour": 1}
 """Replies to one question of each probe, at most: a first answer, and the later turns of both arms."""
+
+
+READ, WRITTEN, TRAINED = 1.0, 6.0, 6.0
+"""What a token costs that is read, sampled or trained on, relative to one another: measured at 135 M on a CPU."""
+
+_SAID = 0.6
+"""Replies end before their limit: the share of it that they take."""
+
+
+def run_clock(recipe: Recipe) -> RunClock:
+    """A clock that expects of every round what the recipe asks of this device in it."""
+    lengths = recipe_lengths(recipe)
+    made = [*generating(recipe, lengths), *judging(recipe, lengths, 1.0), *comparing(recipe, lengths)]
+    measured, trained = measuring(recipe, lengths), training(recipe, lengths)
+    costs: defaultdict[tuple[int, str], float] = defaultdict(float)
+    for number in range(recipe.rounds + 1):
+        for asked in [*(made if number else []), *measured]:
+            # The first policy is compared with none, and what a server answers is not this device's work.
+            if not asked.server:
+                cost = READ * min(asked.unique, asked.prefill) + WRITTEN * _SAID * asked.decoded
+                costs[number, asked.artifact] += cost
+        if number:
+            costs[number, "checkpoint"] = TRAINED * trained.tokens * trained.epochs + READ * trained.reference
+    return RunClock(costs)
 
 
 def _server(reference: str) -> str:

@@ -144,6 +144,7 @@ def _sample(engine: Engine, recipe: Recipe, prompts: Sequence[Prompt], seed: int
             top_p=sampling.top_p,
             max_tokens=sampling.max_tokens,
             seed=seed_for(seed, prompt.id),
+            logprob=False,
         )
         for prompt in prompts
     ]

@@ -4,13 +4,14 @@ A `generate` call is cut into batches by length (ties by order), each of at most
 batch b of a call with seed s samples from its own generator seeded by (s, b). So the same call on the same weights,
 device and thread count gives the same tokens; another batch size does not. When the device runs out of memory a batch
 is halved and each half is seeded anew: replies are as valid, but not bit-reproducible on a device with other memory.
+What prompts of a batch have in common, such as a rubric, is read once (prefill.py).
 
 Sampling parameters are the request's and nothing else: the model's generation_config is read only for its end-of-turn
 tokens. Weights are loaded in place where the architecture is unchanged.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ class HuggingFaceEngine:
         self._model: Any = None
         self._speech = Speech("transformers", model.trust_remote_code)
         self._policy: str | None = None
+        self.told: Callable[[int, float], None] = lambda tokens, share: None
 
     @property
     def policy(self) -> str | None:
@@ -63,7 +65,7 @@ class HuggingFaceEngine:
         return self._chat.prompt_token_ids([messages])[0]
 
     def generate(self, requests: Sequence[Request], seed: int) -> list[list[Completion]]:
-        from selfreward.engines.hugging_face.sampling import Sampler
+        from selfreward.engines.hugging_face.drawing import Sampler
 
         prompts = self._chat.prompt_token_ids([request.messages for request in requests])
         for request, prompt in zip(requests, prompts, strict=True):
@@ -71,14 +73,28 @@ class HuggingFaceEngine:
         replies: list[list[Completion]] = [[] for _ in requests]
         samplers: dict[Sampler, list[int]] = {}
         for index, request in enumerate(requests):
-            samplers.setdefault(Sampler(request.temperature, request.top_p, request.max_tokens), []).append(index)
+            sampler = Sampler(request.temperature, request.top_p, request.max_tokens, request.logprob)
+            samplers.setdefault(sampler, []).append(index)
         batch_number = 0
+        sampled = self._counter(sum(request.n for request in requests))
         for sampler, members in samplers.items():
             counts = {index: requests[index].n for index in members}
             for batch in batches(prompts, counts, sampler.max_tokens, self._engine.batch_tokens):
-                self._sample(batch, prompts, sampler, seed_for("batch", seed, batch_number), replies)
+                self._sample(batch, prompts, sampler, seed_for("batch", seed, batch_number), replies, sampled)
                 batch_number += 1
         return replies
+
+    def _counter(self, total: int) -> Callable[[int, int], None]:
+        """What is called with tokens and finished replies, and says which share of `total` replies is finished."""
+        done = 0
+
+        def count(tokens: int, finished: int) -> None:
+            nonlocal done
+            done += finished
+            # A batch that did not fit in memory is counted anew by its halves.
+            self.told(tokens, min(1.0, done / total))
+
+        return count
 
     def logprobs(self, texts: Sequence[TokenSequence]) -> list[tuple[float, ...]]:
         """Teacher-forced, padded on the left, so that the completions' positions are the last ones of every row."""
@@ -91,11 +107,12 @@ class HuggingFaceEngine:
         order.sort(key=lambda index: -_length(texts[index]))
         vocabulary = int(self._loaded.config.get_text_config().vocab_size)
         bound = max(1, min(self._engine.batch_tokens, LOGIT_ELEMENTS // vocabulary))
-        begin = 0
+        begin, read = 0, self._counter(len(order))
         while begin < len(order):
             size = max(1, bound // _length(texts[order[begin]]))
             batch = order[begin : begin + size]
             self._teacher_force(batch, texts, found)
+            read(sum(_length(texts[index]) for index in batch), len(batch))
             begin += size
         return found
 
@@ -109,6 +126,7 @@ class HuggingFaceEngine:
             self._check_length(f"reply start {start.id}", len(one.token_ids), 1)
         rows, tokens = [one.token_ids for one in asked], [one.candidate_ids for one in asked]
         found: list[tuple[float, ...]] = [() for _ in starts]
+        read = self._counter(len(starts))
         for batch in batches(rows, dict.fromkeys(range(len(rows)), 1), 1, self._engine.batch_tokens):
             members = [index for index, _ in batch]
             values = next_logprobs(
@@ -116,6 +134,7 @@ class HuggingFaceEngine:
             )
             for index, logprobs in zip(members, values, strict=True):
                 found[index] = logprobs
+            read(sum(len(rows[index]) for index in members), len(members))
         return found
 
     def checksums(self) -> Mapping[str, str]:
@@ -145,6 +164,7 @@ class HuggingFaceEngine:
         sampler: Any,
         seed: int,
         replies: list[list[Completion]],
+        sampled: Callable[[int, int], None],
     ) -> None:
         """Sample `batch`, pairs of request index and number of replies, and append the completions to `replies`."""
         import torch
@@ -155,11 +175,11 @@ class HuggingFaceEngine:
         rows, copies = [prompts[index] for index, _ in batch], [count for _, count in batch]
         samples = None
         with suppress(torch.OutOfMemoryError):
-            samples = sample(self._loaded, rows, copies, sampler, chat.end_ids, chat.pad_id, seed)
+            samples = sample(self._loaded, rows, copies, sampler, chat.end_ids, chat.pad_id, seed, sampled)
         if samples is None:
             torch.cuda.empty_cache()
             for half, part in enumerate(halves(batch)):
-                self._sample(part, prompts, sampler, seed_for("half", seed, half), replies)
+                self._sample(part, prompts, sampler, seed_for("half", seed, half), replies, sampled)
             return
         for (index, _), drawn in zip(batch, samples, strict=True):
             opened = chat.thinks_first(prompts[index])

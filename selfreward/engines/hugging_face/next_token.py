@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 
 from selfreward.engines.chat import ChatRenderer
-from selfreward.engines.hugging_face.sampling import forward, left_padded
+from selfreward.engines.hugging_face.prefill import prefill
 from selfreward.engines.protocol import ReplyStart
 from selfreward.errors import EngineError
 
@@ -33,9 +33,7 @@ def next_logprobs(
     model: Any, rows: Sequence[Sequence[int]], candidates: Sequence[Sequence[int]], pad_id: int
 ) -> list[tuple[float, ...]]:
     """Log-probability of each row's candidate tokens after its last token; log-softmax in float32."""
-    ids, mask, positions = left_padded(rows, pad_id, model.device)
-    output = forward(model, 1, input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False)
-    logits = output.logits[:, -1].float()
+    logits = prefill(model, rows, pad_id, keep_cache=False).logits
     if torch.isnan(logits).any():
         raise EngineError("the policy's logits are NaN: its weights are broken or the dtype overflows; use another one")
     chosen = torch.tensor([list(row) for row in candidates], device=model.device)

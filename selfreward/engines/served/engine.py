@@ -15,7 +15,7 @@ Once `patience` requests in a row got nothing, the rest of the call is given up 
 import os
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -82,6 +82,7 @@ class ServedEngine:
         self._jitter = random.Random()
         self._in_a_row = 0
         self._last = ""
+        self.told: Callable[[int, float], None] = lambda tokens, share: None
 
     @property
     def policy(self) -> str | None:
@@ -95,7 +96,11 @@ class ServedEngine:
         asked = [(request, sample) for request in requests for sample in range(request.n)]
         pool = ThreadPoolExecutor(self._recipe.concurrency, thread_name_prefix=f"served-{self._name}")
         try:
-            replies = iter(list(pool.map(lambda one: self._reply(*one), asked)))
+            drawn = []
+            for reply in pool.map(lambda one: self._reply(*one), asked):
+                drawn.append(reply)
+                self.told(0, len(drawn) / len(asked))
+            replies = iter(drawn)
         except BaseException:
             # Ctrl-C too: nobody waits for a slow server's last word.
             self._server.hang_up()

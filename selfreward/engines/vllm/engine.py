@@ -1,9 +1,9 @@
 """vLLM: one engine for a whole run, whose weights are exchanged in place, by checkpoint path.
 
-Every request has its own seed, and vLLM batches a whole call as it likes. Which requests share a batch depends on the
-state of the prefix cache and, where vLLM is a process of its own, on when they arrive; sums then differ in the last
-bits, so an equal call gives equal tokens only as far as no draw is that close. Prompts of one role begin with the same
-words: they are computed once and read from the prefix cache afterwards, which `report` counts.
+Every sampled request has its own seed, and vLLM batches a whole call as it likes. Which requests share a batch depends
+on the state of the prefix cache and, where vLLM is a process of its own, on when they arrive; sums then differ in the
+last bits, so an equal call gives equal tokens only as far as no draw is that close. Prompts of one role begin with the
+same words: they are computed once and read from the prefix cache afterwards, which `report` counts.
 
 Three safeguards keep old weights out, each of them tested by taking it away: the path is always given (vLLM would
 read its first one again), the CPU build's packed head is packed again, and the prefix cache is emptied. The hand-off
@@ -193,12 +193,13 @@ class VllmEngine:
         try:
             return SamplingParams(
                 n=request.n,
-                seed=request.seed,
+                # Both slow vLLM's sampler down, by more than a small model's forward pass: only where they are needed.
+                seed=request.seed if request.temperature > 0 else None,
                 temperature=request.temperature,
                 top_p=request.top_p,
                 max_tokens=request.max_tokens,
                 stop_token_ids=sorted(self._chat.end_ids),
-                logprobs=0,
+                logprobs=0 if request.logprob else None,
                 detokenize=False,
             )
         except (ValueError, VLLMValidationError) as problem:
@@ -210,15 +211,16 @@ class VllmEngine:
     def _completion(self, request: Request, prompt: Sequence[int], reply: Any) -> Completion:
         if reply.finish_reason not in ("stop", "length"):
             raise EngineError(f"request {request.id}: vLLM ended a reply with {reply.finish_reason!r}; run again")
-        if not math.isfinite(reply.cumulative_logprob):
+        logprob = reply.cumulative_logprob if request.logprob else None
+        if logprob is not None and not math.isfinite(logprob):
             raise EngineError(
-                f"request {request.id}: a reply's log-probability is {reply.cumulative_logprob}: the weights are "
+                f"request {request.id}: a reply's log-probability is {logprob}: the weights are "
                 "broken or the dtype overflows; use another model.dtype"
             )
         token_ids = tuple(reply.token_ids)
         self._report["reply_tokens"] += len(token_ids)
         text, reasoning = self._chat.read(token_ids, self._chat.thinks_first(prompt))
-        return Completion(text, reasoning, token_ids, reply.finish_reason, reply.cumulative_logprob)
+        return Completion(text, reasoning, token_ids, reply.finish_reason, logprob)
 
     def _check_length(self, name: str, prompt: int, completion: int) -> None:
         """Raise EngineError for more tokens than the engine's context."""

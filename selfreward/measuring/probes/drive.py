@@ -10,7 +10,7 @@ from selfreward.recipe import GenerateRecipe, SamplingRecipe
 from selfreward.records import seed_for
 from selfreward.roles import generator
 from selfreward.roles.cast import Player
-from selfreward.store.given import chunked
+from selfreward.roles.chunks import chunks_for
 
 GREEDY = SamplingRecipe(temperature=0.0, max_tokens=512)
 
@@ -25,7 +25,7 @@ def drive(
     turn, conversations = 0, next(probe)
     while True:
         replies: list[str] = []
-        for index, chunk in enumerate(chunked(list(conversations), player.chunk)):
+        for index, chunk in enumerate(chunks_for(player, list(conversations), 1, sampling.max_tokens)):
             requests = [
                 Request(
                     id=f"probe/{turn}/{prompt.id}",
@@ -35,6 +35,7 @@ def drive(
                     top_p=sampling.top_p,
                     max_tokens=sampling.max_tokens,
                     seed=seed_for(player.seed, "probe", turn, prompt.id),
+                    logprob=False,
                 )
                 for prompt in chunk
             ]
