@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from selfreward.judging.judge import judge
 from selfreward.judging.meta import compare
 from selfreward.measuring.gates import refuse_oracle_rules
-from selfreward.measuring.measure import Measuring, RoundRows
+from selfreward.measuring.measure import Measuring, RoundRows, is_measured
 from selfreward.measuring.verdicts import Verdict, discard_unneeded_checkpoints, verdict
 from selfreward.pairing.pair import pair
 from selfreward.progress import Progress
@@ -67,6 +67,9 @@ def iterate(course: Course, number: int) -> Verdict:
     metas = compare(round, prompts, responses, judgments)
     pairs, drops = pair(round, prompts, responses, judgments, metas, refused)
     train(round, pairs, course.told.step)
+    if not is_measured(round):
+        round.say(f"round {number}: not measured (measure.every={course.recipe.measure.every}), no gate is asked")
+        return "go on"
     measure(course, round, RoundRows(prompts, responses, judgments, metas, pairs, drops))
     return verdict(round, course.measurements, course.rejected)
 

@@ -9,7 +9,7 @@ from evidence_factory import response
 
 from selfreward.errors import RecipeError
 from selfreward.judging.expected import judge_expected
-from selfreward.judging.pointwise import judge
+from selfreward.judging.pointwise import judge_pointwise
 from selfreward.recipe import Recipe
 from selfreward.recipe.read import build_recipe
 from selfreward.records import Message, Prompt, Rows
@@ -71,4 +71,10 @@ def test_a_judge_that_only_reads_is_cut_by_what_it_reads() -> None:
     assert sizes(work(short)) == [200]
     assert sizes(work(long)) == [49, 49, 49, 49, 4]  # 49,152 over the longest, 1,002
     spoken = recipe("judge.samples=4", "judge.sampling.max_tokens=256")
-    assert sizes(judge(player(spoken), by_id, short, spoken.judge, made_from={}, round=1)) == [48, 48, 48, 48, 8]
+    assert sizes(judge_pointwise(player(spoken), by_id, short, spoken.judge, made_from={}, round=1)) == [
+        48,
+        48,
+        48,
+        48,
+        8,
+    ]

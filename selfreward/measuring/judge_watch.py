@@ -47,8 +47,9 @@ class JudgeWatch:
         number = round.number
         self.pools[number] = rows
         self.trainers |= {judgment.judge for judgment in training}
-        # From round 0 to this one, without what a gate rolled back.
-        lineage = [0, *round.cast.lineage(number), number] if number else [0]
+        # From round 0 to this one, without what a gate rolled back or what was not measured.
+        led_here = [0, *round.cast.lineage(number), number] if number else [0]
+        lineage = [earlier for earlier in led_here if earlier in self.pools]
         if number == 0:
             pairs = [(row.prompt, row.response) for row in frozen] or self._answers(0, "report", 1)
             replies = probe_replies(round.recipe, pairs)

@@ -9,6 +9,7 @@ from selfreward.measuring.evidence import Evidence, PoolRows
 from selfreward.measuring.judge_watch import JudgeWatch
 from selfreward.measuring.pools import about, all_metrics, apart, pool_judging, pool_sampling, pools_settings
 from selfreward.measuring.side_pools import SidePools
+from selfreward.recipe import measured_rounds
 from selfreward.records import (
     Drop,
     Judgment,
@@ -46,14 +47,20 @@ class RoundRows:
         return cls(Rows([]), Rows([]), Rows([]), Rows([]), Rows([]), Rows([]))
 
 
+def is_measured(round: Round) -> bool:
+    """Whether `measure.every` asks for it, or an earlier start of the run had this round as its last."""
+    wanted = round.number in measured_rounds(round.recipe)
+    return wanted or round.artifacts.seal(round.number, "measurements") is not None
+
+
 @dataclass
 class Measuring:
     """The frozen pools, and what every round so far showed on them."""
 
     pools: Rows[Prompt] = field(default_factory=lambda: Rows([]))
     frozen: Rows[Labelled] = field(default_factory=lambda: Rows([]))
-    pool_rows: list[PoolRows] = field(default_factory=list)
-    frozen_judgments: list[Rows[Judgment]] = field(default_factory=list)
+    pool_rows: dict[int, PoolRows] = field(default_factory=dict)
+    frozen_judgments: dict[int, Rows[Judgment]] = field(default_factory=dict)
     watch: JudgeWatch = field(default_factory=JudgeWatch)
     side: SidePools = field(default_factory=SidePools)
 
@@ -67,6 +74,11 @@ class Measuring:
     def prompts(self) -> list[Prompt]:
         """Every prompt that the policies are measured on, so that none is trained on."""
         return [*self.pools, *self.side.prompts]
+
+    def last_before(self, round: Round) -> int:
+        """The last round that was measured among those that led to this one: what `previous` means."""
+        led_here = [0, *round.cast.lineage(round.number)]
+        return max(number for number in led_here if number in self.pool_rows or number == 0)
 
     def measure(self, round: Round, rows: RoundRows) -> Rows[Measurement]:
         """The policy's samples on the frozen pools, their scores and likelihoods, then every metric.
@@ -87,9 +99,8 @@ class Measuring:
         answers = [row.response for row in self.frozen]
         again = judging.judge(labelled, answers, {"frozen": self.frozen.digest}, "frozen_judgments")
         steering, locked = apart(self.frozen)
-        self.pool_rows.append(now)
-        self.frozen_judgments.append(again)
-        before = round.cast.start_of(number)
+        before = self.last_before(round)
+        self.pool_rows[number], self.frozen_judgments[number] = now, again
         evidence = Evidence(
             round=number,
             policy=policy.digest,
@@ -112,15 +123,15 @@ class Measuring:
             locked_judgments=about(locked, again),
             **self.watch.ask(round, now, judging, steering, rows.judgments),
             **self.side.measure(round, policy),
-            likelihoods=_likelihoods(round, prompts, responses, inputs) if number else {},
+            likelihoods=_likelihoods(round, before, prompts, responses, inputs) if number else {},
         )
         return round.complete(all_metrics(evidence, verifier=recipe.measure.verifier))
 
 
 def _likelihoods(
-    round: Round, prompts: Mapping[str, Prompt], responses: Sequence[Response], inputs: Mapping[str, str]
+    round: Round, before: int, prompts: Mapping[str, Prompt], responses: Sequence[Response], inputs: Mapping[str, str]
 ) -> dict[str, Rows[Likelihood]]:
-    """The policy's own answers under itself, the policy it was trained from and the start policy.
+    """The policy's own answers under itself, the policy that was measured `before` it and the start policy.
 
     On the report pool, and on the gate pool where a rule of the gates asks for a KL there.
     """
@@ -129,7 +140,7 @@ def _likelihoods(
     answers = [response for response in responses if prompts[response.prompt_id].pool in asked]
     made_from = {**inputs, "asked": ",".join(sorted(asked))} if len(asked) > 1 else inputs
     policies, number = round.cast.policies, round.number
-    compared = {"policy": number, "previous": round.cast.start_of(number), "initial": 0}
+    compared = {"policy": number, "previous": before, "initial": 0}
     return {
         name: round.complete(
             likelihoods(

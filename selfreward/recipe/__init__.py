@@ -67,6 +67,7 @@ from selfreward.recipe.recipe import (
     held_out_judge,
     held_out_pools,
     identity,
+    measured_rounds,
     to_yaml,
 )
 from selfreward.recipe.section import as_dict, walk
@@ -150,6 +151,7 @@ __all__ = [
     "held_out_pools",
     "identity",
     "keys",
+    "measured_rounds",
     "to_yaml",
     "walk",
 ]

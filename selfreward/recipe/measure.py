@@ -89,6 +89,7 @@ class MeasureRecipe(Section):
     about `probe_questions` questions of the report pool, or those of `probe_files` (probes/sets.py).
     """
 
+    every: int = setting(1, "rounds from one measurement to the next; the last round is always measured", minimum=1)
     source: SourceRecipe = part(SandboxSource, "where the evaluation prompts come from")
     gate: int = setting(100, "prompts of the gate pool, which steers", minimum=2)
     selection: int = setting(100, "prompts of the selection pool, which chooses a round", minimum=2)

@@ -79,6 +79,13 @@ HELD_OUT_METRICS = ("held_out", "self_minus_held_out", "judge_minus_held_out", "
 """How the names of the held-out judge's metrics begin."""
 
 
+def measured_rounds(recipe: Recipe) -> list[int]:
+    """Round 0, every `measure.every`-th one and the last."""
+    return [
+        number for number in range(recipe.rounds + 1) if number % recipe.measure.every == 0 or number == recipe.rounds
+    ]
+
+
 def held_out_pools(recipe: Recipe) -> list[str]:
     """The pools on which the held-out judge is asked: the report's, and those on which something is decided by it."""
     gated = any(rule.pool == "gate" and rule.metric.startswith(HELD_OUT_METRICS) for rule in recipe.gates.rules)

@@ -19,7 +19,7 @@ from selfreward.commands.plan.workload import (
     measuring,
     training,
 )
-from selfreward.recipe import LoraRecipe, Recipe, Steps
+from selfreward.recipe import LoraRecipe, Recipe, Steps, measured_rounds
 from selfreward.store.view import RunView
 
 WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -87,7 +87,7 @@ class Plan:
     def seconds(self, cache: bool) -> float:
         """The whole run; the start policy is measured too."""
         measured = sum(cost.cached if cache else cost.seconds for cost in self.measured)
-        return self.recipe.rounds * self.round_seconds(cache) + (self.recipe.rounds + 1) * measured
+        return self.recipe.rounds * self.round_seconds(cache) + len(measured_rounds(self.recipe)) * measured
 
     @property
     def caches(self) -> bool:

@@ -9,7 +9,7 @@ from selfreward.commands.plan.shapes import NAMED, read_shape
 from selfreward.commands.plan.workload import recipe_lengths
 from selfreward.commands.preflight import shape_directory
 from selfreward.errors import RecipeError
-from selfreward.recipe import Recipe
+from selfreward.recipe import Recipe, measured_rounds
 from selfreward.store.view import RunView
 
 GIGA = 1e9
@@ -70,7 +70,7 @@ def _row(cost: Cost) -> list[str]:
 def _totals(made: Plan) -> list[str]:
     own = "with" if made.caches else "without"
     price = made.recipe.rounds * sum(cost.price for cost in made.made)
-    price += (made.recipe.rounds + 1) * sum(cost.price for cost in made.measured)
+    price += len(measured_rounds(made.recipe)) * sum(cost.price for cost in made.measured)
     return [
         f"a round: {duration(made.round_seconds(False))}, with a prefix cache {duration(made.round_seconds(True))}",
         f"the run, measurements included: {duration(made.seconds(False))}, with a prefix cache "

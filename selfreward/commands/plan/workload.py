@@ -4,7 +4,7 @@ import dataclasses
 from collections import defaultdict
 from dataclasses import dataclass
 
-from selfreward.recipe import SERVED, Recipe, held_out_judge, held_out_pools
+from selfreward.recipe import SERVED, Recipe, held_out_judge, held_out_pools, measured_rounds
 from selfreward.recipe.check_judge import judges
 from selfreward.store.run_clock import RunClock
 from selfreward.tasks.anchors_file import read_anchors
@@ -231,9 +231,10 @@ def run_clock(recipe: Recipe) -> RunClock:
     lengths = recipe_lengths(recipe)
     made = [*generating(recipe, lengths), *judging(recipe, lengths, 1.0), *comparing(recipe, lengths)]
     measured, trained = measuring(recipe, lengths), training(recipe, lengths)
+    at = measured_rounds(recipe)
     costs: defaultdict[tuple[int, str], float] = defaultdict(float)
     for number in range(recipe.rounds + 1):
-        for asked in [*(made if number else []), *measured]:
+        for asked in [*(made if number else []), *(measured if number in at else [])]:
             # The first policy is compared with none, and what a server answers is not this device's work.
             if not asked.server:
                 cost = READ * min(asked.unique, asked.prefill) + WRITTEN * _SAID * asked.decoded
