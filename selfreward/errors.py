@@ -52,9 +52,18 @@ class HandOffError(SelfRewardError):
 
 
 class EngineError(SelfRewardError):
-    """The engine could not produce text."""
+    """The engine could not produce text.
+
+    `too_long` names the requests that do not fit into the context; nothing was sampled then. For an answer that ends
+    the run, since prompts are checked before it begins. A judge's question holds an answer whose length nobody knew:
+    its stage asks the others and keeps an unreadable verdict for these (stages/asking.py).
+    """
 
     exit_code = 7
+
+    def __init__(self, message: str, too_long: frozenset[str] = frozenset()) -> None:
+        super().__init__(message)
+        self.too_long = too_long
 
 
 class TrainingError(SelfRewardError):

@@ -15,7 +15,9 @@ from typing import Any, Literal, Self, TypeVar
 
 from selfreward.errors import DataError
 
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "too long"]
+"""`too long`: the question alone did not fit, so nobody was asked."""
+
 Pool = Literal["train", "gate", "selection", "report", "frozen", "locked"]
 PairKind = Literal["answer", "judgment"]
 T = TypeVar("T")

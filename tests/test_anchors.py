@@ -24,7 +24,7 @@ from selfreward.commands.anchors.sheet import Sheet
 from selfreward.commands.anchors.words import as_json, lines
 from selfreward.commands.cli import app
 from selfreward.commands.judge_diff import judge_diff
-from selfreward.commands.preflight import check_pools
+from selfreward.commands.prompt_checks import check_pools
 from selfreward.commands.run import run
 from selfreward.errors import DataError, RecipeError, StoreError
 from selfreward.measuring.stats.clustered import Estimate
@@ -441,7 +441,8 @@ def test_a_row_of_the_report_pool_must_be_locked(steered):
     with pytest.raises(DataError, match=r"of the report pool, which never steers"):
         small(results, "leak", file_of(results / "leak.jsonl", leak))
     recipe = build_recipe([], [f"measure.anchors={file_of(results / 'kept.jsonl', leak | {'locked': True})}"])
-    check_pools(recipe, open_source(recipe))
+    source = open_source(recipe)
+    check_pools(recipe, source, source.training(1, recipe.rounds * recipe.prompts.per_round))
 
 
 def test_a_training_prompt_is_no_anchor(steered):
@@ -449,8 +450,9 @@ def test_a_training_prompt_is_no_anchor(steered):
     asked = open_source(build_recipe([], [])).training(1, 1)[0]
     leak = {"messages": [{"role": "user", "content": asked.text}], "answer": "x", "label": 1}
     recipe = build_recipe([], [f"measure.anchors={file_of(results / 'trained.jsonl', leak)}"])
+    source = open_source(recipe)
     with pytest.raises(DataError, match="frozen"):
-        check_pools(recipe, open_source(recipe))
+        check_pools(recipe, source, source.training(1, recipe.rounds * recipe.prompts.per_round))
 
 
 # Labels by real people

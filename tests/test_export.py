@@ -161,3 +161,11 @@ def test_an_edited_checkpoint_is_not_exported(run: Run, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"config\.json has SHA-256"):
         export(run, 1, tmp_path / "out")
     assert list(tmp_path.glob("*out*")) == [], "nothing half-written stays behind"
+
+
+def test_the_card_of_the_start_policy_says_that_nothing_was_trained(run: Run) -> None:
+    start, later = model_card(run, 0), model_card(run, 2)
+    assert (
+        "Nothing was trained" in start and "unchanged" in start and "is trained by DPO" not in start.replace("\n", " ")
+    )
+    assert "Nothing was trained" not in later and "trained by DPO" in later.replace("\n", " ")

@@ -31,10 +31,10 @@ from served_factory import (
 
 from selfreward.commands.preflight import preflight
 from selfreward.commands.run import run
-from selfreward.engines.protocol import Completion, Request, TokenReader
-from selfreward.engines.served.engine import NO_REPLY, ServedEngine, served_digest
+from selfreward.engines.protocol import TOO_LONG, Completion, Request, TokenReader
+from selfreward.engines.served.engine import ServedEngine, served_digest
 from selfreward.engines.served.server import ChatServer, Failure, Reply, read_reply
-from selfreward.errors import EngineError, GateError, RecipeError
+from selfreward.errors import EngineError, RecipeError
 from selfreward.judging.prompts import pointwise as judge
 from selfreward.progress import Progress
 from selfreward.recipe import Recipe, ServedRecipe
@@ -139,12 +139,13 @@ def test_tokens_and_their_price_are_counted() -> None:
         b"[" * 100_000,
     ],
 )
-def test_a_lie_is_no_reply(lie: bytes) -> None:
-    reply, report = ask(sends(200, lie))
-    assert reply == NO_REPLY
+def test_a_lie_ends_the_call_and_is_quoted(lie: bytes) -> None:
+    with server(sends(200, lie)) as told:
+        engine = engine_for(told.url)
+        with pytest.raises(EngineError, match=r"no reply to request r0 in 3 tries: (not JSON|no reply in it)"):
+            engine.generate(requests(), 0)
+    report = engine.report()
     assert report["requests"] == 3 and report["no_reply"] == 1
-    verdict = judge.read("additive", reply)
-    assert isinstance(verdict, Unreadable) and verdict.reason == "no reply"
 
 
 @pytest.mark.parametrize(
@@ -158,11 +159,13 @@ def test_a_lie_is_no_reply(lie: bytes) -> None:
     ],
     ids=["cuts", "hangs up", "500", "slow", "drips"],
 )
-def test_a_server_that_fails_for_ever_is_no_reply(behaviour: Behaviour, reason: str) -> None:
+def test_a_server_that_fails_for_ever_ends_the_call(behaviour: Behaviour, reason: str) -> None:
     begun = time.monotonic()
-    reply, report = ask(behaviour, timeout=0.2, retries=1)
-    assert reply == NO_REPLY
-    assert report["failures"] == {reason: 2}
+    with server(behaviour) as told:
+        engine = engine_for(told.url, timeout=0.2, retries=1)
+        with pytest.raises(EngineError, match=f"in 2 tries: {reason}"):
+            engine.generate(requests(), 0)
+    assert engine.report()["failures"] == {reason: 2}
     assert time.monotonic() - begun < 2, "the deadline is for the whole exchange"
 
 
@@ -183,10 +186,57 @@ def test_waits_double_and_respect_retry_after() -> None:
     assert told.times[1] - told.times[0] >= 1
 
 
-def test_a_request_that_the_server_refuses_is_not_asked_again() -> None:
-    reply, report = ask(sends(400, b"too long"))
-    assert reply == NO_REPLY
-    assert report["requests"] == 1 and report["failures"] == {"refused": 1}
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_refusal_is_no_verdict_whenever_it_comes(status: int) -> None:
+    """Not asked again, not kept: what was wrong is the server's or the recipe's, and its words say what."""
+    with (
+        server(sends(status, b"temperature\x1b[31m is 7")) as told,
+        pytest.raises(EngineError, match=f"HTTP {status}: temperature .31m is 7"),
+    ):
+        engine_for(told.url, concurrency=1).generate(requests(50), 0)
+    assert len(told.bodies) == 1
+
+    def later(handler: Any, body: dict[str, Any], number: int) -> None:
+        (says(GOOD) if number < 5 else sends(status, b"model unloaded"))(handler, body, number)
+
+    with server(later) as told, pytest.raises(EngineError, match="model unloaded"):
+        engine_for(told.url, concurrency=2).generate(requests(50), 0)
+    assert 6 <= len(told.bodies) <= 8
+
+
+OVERLONG = b'{"error": {"message": "This model\'s maximum context length is 512 tokens.", "code": 400}}'
+
+
+def test_a_question_that_is_too_long_is_a_verdict_only_beside_answers() -> None:
+    def short(handler: Any, body: dict[str, Any], number: int) -> None:
+        long = body["messages"][-1]["content"] == "question 3"
+        (sends(400, OVERLONG) if long else says(GOOD))(handler, body, number)
+
+    with server(short) as told:
+        replies = engine_for(told.url).generate(requests(5), 0)
+    assert [reply == TOO_LONG for (reply,) in replies] == [False, False, False, True, False]
+    verdict = judge.read("additive", replies[3][0])
+    assert isinstance(verdict, Unreadable) and verdict.reason == "question too long"
+    with server(sends(400, OVERLONG)) as told, pytest.raises(EngineError, match="every question is too long"):
+        engine_for(told.url).generate(requests(5), 0)
+
+
+def test_a_reply_is_whole_whatever_its_server_calls_the_end() -> None:
+    for finish in ("stop", "eos_token"):
+        reply, _ = ask(says(GOOD, finish))
+        assert reply == Completion(GOOD, "", (), "stop")
+
+
+def test_half_a_surrogate_pair_can_be_written_down() -> None:
+    broken = completion("x").replace(b'"x"', b'"\\ud83d half, \\ud83d\\ude00 whole. Score: 4"')
+    reply, _ = ask(sends(200, broken))
+    assert reply.text == "\ufffd half, \U0001f600 whole. Score: 4" and reply.text.encode()
+
+
+def test_withheld_words_are_an_outcome_and_no_failure() -> None:
+    reply, report = ask(says(None, "content_filter"))
+    verdict = judge.read("additive", reply)
+    assert isinstance(verdict, Unreadable) and verdict.reason == "no reply" and not report["failures"]
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
@@ -205,11 +255,11 @@ def test_a_server_that_is_not_there_stops_the_run_instead_of_spoiling_verdicts()
 
 
 def test_a_dead_server_is_given_up_and_a_living_one_asked_again() -> None:
-    with server(first(36, says(GOOD), before=sends(500))) as told:
-        engine = engine_for(told.url, concurrency=1, retries=0)
-        assert engine.generate(requests(100), 0) == [[NO_REPLY]] * 100
-        assert len(told.bodies) == 8, "after eight failures in a row nobody is asked any more"
-        told.bodies.extend([{}] * 28)
+    with server(first(2, says(GOOD), before=sends(500))) as told:
+        engine = engine_for(told.url, concurrency=1, retries=1)
+        with pytest.raises(EngineError, match="HTTP 500"):
+            engine.generate(requests(100), 0)
+        assert len(told.bodies) == 2, "after one request got nothing nobody is asked any more"
         assert engine.generate(requests(2), 0) == [[Completion(GOOD, "", (), "stop")]] * 2
 
 
@@ -387,14 +437,24 @@ def test_a_run_with_a_served_judge_and_its_key_is_nowhere(tmp_path: Path, monkey
     assert noted["prompt_tokens"] == 10 * noted["replies"]
 
 
-def test_a_broken_judge_ends_at_the_parse_rate_floor(tmp_path: Path) -> None:
-    with server(sends(500, b"out of luck")) as told, pytest.raises(GateError, match="no reply"):
-        smoke(tmp_path / "results", told.url, retries=0)
-    view = RunView(tmp_path / "results" / "served")
-    judgments = view.read(1, "judgments", Judgment)
-    assert judgments and all(row.score is None and row.unreadable == "no reply" for row in judgments)
-    noted = next(event for event in view.events() if event["event"] == "served")["report"]["teacher"]
-    assert noted["replies"] == 0 and set(noted["failures"]) == {"server error"}
+@pytest.mark.parametrize("broken", [sends(500, b"out of luck"), sends(400, b"out of luck")])
+def test_a_broken_judge_leaves_no_verdict_and_a_mended_one_is_asked(tmp_path: Path, broken: Behaviour) -> None:
+    state = {"mended": False}
+
+    def behaviour(handler: Any, body: dict[str, Any], number: int) -> None:
+        (grade_by_answer("012345") if state["mended"] else broken)(handler, body, number)
+
+    with server(behaviour) as told:
+        with pytest.raises(EngineError, match="out of luck"):
+            smoke(tmp_path / "results", told.url, retries=0)
+        view = RunView(tmp_path / "results" / "served")
+        assert all(view.seal(number, "judgments") is None for number in view.rounds())
+        noted = next(event for event in view.events() if event["event"] == "served")["report"]["teacher"]
+        assert noted["replies"] == 0 and len(noted["failures"]) == 1
+        state["mended"] = True
+        mended = smoke(tmp_path / "results", told.url, retries=0)
+    judgments = mended.read(1, "judgments", Judgment)
+    assert judgments and all(row.score is not None for row in judgments)
 
 
 @pytest.mark.slow
@@ -441,7 +501,7 @@ def test_a_served_teacher_writes_prompts(tmp_path: Path) -> None:
 
 
 def test_reports_are_json() -> None:
-    _, report = ask(cuts)
-    assert json.loads(json.dumps(report))["failures"] == {"cut": 3}
+    _, report = ask(first(2, says(GOOD), before=cuts))
+    assert json.loads(json.dumps(report))["failures"] == {"cut": 2}
     assert os.environ.get("TEACHER_KEY") is None
     assert isinstance(read_reply(json.loads(completion("x"))), Reply)

@@ -100,8 +100,7 @@ def model_card(view: RunView, number: int) -> str:
     sections = [
         "---\nlibrary_name: transformers\npipeline_tag: text-generation\ntags:\n- selfreward\n- dpo\n---",
         f"# {view.name}, round {number}",
-        f"Trained by selfreward {__version__} from `{recipe.model.path}`: the model answers prompts, scores its own "
-        "answers, and is trained by DPO on the pairs that follow.",
+        _origin(view, number),
         "## Lineage\n\n"
         + _table(("round", "method", "pairs", "steps", "policy", "trained from", "reference"), _lineage(view, number)),
         "## Measured\n\n" + _measured(measurements(view, number)),
@@ -109,6 +108,20 @@ def model_card(view: RunView, number: int) -> str:
         f"## Recipe\n\n```yaml\n{to_yaml(recipe).strip()}\n```",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _origin(view: RunView, number: int) -> str:
+    """What was done to the start policy; nothing, where the weights are still its own."""
+    start, seal = f"`{view.recipe().model.path}`", view.seal(number, "checkpoint")
+    first = view.seal(0, "checkpoint")
+    if number == 0 or (seal and first and seal.facts["digest"] == first.facts["digest"]):
+        last = _trained(view)[-1]
+        why = f" The run has {last} trained rounds; none of them was chosen." if number == 0 and last else ""
+        return f"**Nothing was trained: these are the weights of the start policy {start}, unchanged.**{why}"
+    return (
+        f"Trained by selfreward {__version__} from {start}: the model answers prompts, scores its own answers, and is "
+        "trained by DPO on the pairs that follow."
+    )
 
 
 def _lineage(view: RunView, number: int) -> list[Sequence[Any]]:

@@ -1,42 +1,47 @@
 """A recipe is checked whole before the first expensive step: model, templates, pair rule, prompts and pools."""
 
-import json
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 
+from selfreward.commands.magnitudes import refuse_absurd, refuse_unknown_metrics
+from selfreward.commands.prompt_checks import check_pools, check_side, check_truth
 from selfreward.engines.checkpoints import chat_digest, validate_model_directory, weights_digest
 from selfreward.engines.hugging_face.weights import choose_device
 from selfreward.engines.served.engine import key_of
 from selfreward.engines.vllm.settings import require_vllm
-from selfreward.errors import DataError, RecipeError
 from selfreward.judging.prompts import pairwise as judge_pairwise
 from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.measuring.probes.judge_replies import check_probes
-from selfreward.measuring.probes.questions import questions_of
-from selfreward.pairing.answers import load_rule
 from selfreward.progress import Progress
-from selfreward.recipe import Recipe, constitution_of, held_out_judge
+from selfreward.recipe import SERVED, Recipe, Steps, constitution_of, held_out_judge
+from selfreward.recipe.references import role_references
 from selfreward.records import Prompt
 from selfreward.roles import generator, version
 from selfreward.roles.cast import Policy
 from selfreward.tasks.anchors_file import unlabelled
-from selfreward.tasks.cohorts import read_cohorts, refuse_overlap
-from selfreward.tasks.filters import assert_disjoint
-from selfreward.tasks.pairs_file import read_pairs
+from selfreward.tasks.cohorts import read_cohorts
 from selfreward.tasks.sandbox.seeds.cache import SHIPPED, seed_directory
 from selfreward.tasks.sandbox.seeds.names import is_seed_name, parse_seed_name
-from selfreward.tasks.source import Source, by_pool, open_source
+from selfreward.tasks.source import Source, open_source
 from selfreward.tasks.verifiers.protocol import Verifier, load_verifier
 
 SANDBOX_SEEDS = SHIPPED
+LONGEST = 8
+PATIENCE = 20.0
+"""Seconds after which a check says what it is doing."""
+
 Say = Callable[[str], None]
 
 
-def preflight(recipe: Recipe, say: Say | None = None) -> tuple[Policy, Source, Verifier | None]:
+def preflight(
+    recipe: Recipe, say: Say | None = None, disk: Path | None = None
+) -> tuple[Policy, Source, Verifier | None]:
     """The start policy, the prompts and the verifier. Raises RecipeError or DataError that says what to change.
 
-    A sandbox model that is not there yet is trained when everything else was found right; `say` is told.
+    A sandbox model that is not there yet is trained when everything else was found right; `say` is told. `disk`: where
+    results will lie, for a trial run of the start policy's directory; None where that is no longer needed.
     """
     seeds = [name for name in (recipe.model.path, *role_references(recipe)) if is_seed_name(name)]
     for name in seeds:
@@ -55,21 +60,42 @@ def preflight(recipe: Recipe, say: Say | None = None) -> tuple[Policy, Source, V
         require_vllm()
     if recipe.engine.kind != "scripted":
         choose_device(recipe.model.device)
+    refuse_absurd(recipe)
+    refuse_unknown_metrics(recipe)
     source = open_source(recipe)
-    check_pools(recipe, source)
-    check_side(recipe, source)
+    training = source.training(1, recipe.rounds * recipe.prompts.per_round)
+    with said_when_slow(say, f"preflight compares {len(training)} training prompts with the pools for overlap"):
+        check_pools(recipe, source, training)
+        check_side(recipe, source, training)
     if recipe.measure.anchors and say is not None:
         missing, rows = unlabelled(recipe.measure.anchors)
         if missing:
             say(f"{recipe.measure.anchors}: {missing} of {rows} rows have no label and are left out of the frozen pool")
     named = recipe.measure.verifier
     verifier = None if named == "none" else load_verifier(named)
-    check_truth(recipe, source, verifier)
+    with said_when_slow(say, f"preflight asks the verifier about {len(training)} training prompts"):
+        check_truth(recipe, source, verifier, training)
     start = start_policy(recipe, say)
     for name in seeds:
         model_directory(name, say)
-    check_lengths(recipe, source, start.directory)
+    with said_when_slow(say, f"preflight reads {start.directory} and counts the tokens of {len(training)} prompts"):
+        check_models(recipe, source, training, start, disk, say)
     return start, source, verifier
+
+
+@contextmanager
+def said_when_slow(say: Say | None, what: str) -> Iterator[None]:
+    """`say` is told `what` once the block has taken longer than anybody would wait in silence."""
+    if say is None:
+        yield
+        return
+    clock = Timer(PATIENCE, say, (what,))
+    clock.daemon = True
+    clock.start()
+    try:
+        yield
+    finally:
+        clock.cancel()
 
 
 def check_judge(recipe: Recipe) -> None:
@@ -82,16 +108,6 @@ def check_judge(recipe: Recipe) -> None:
             judge_prompt(judge)
         else:
             judge_pairwise.version(judge.comparing.template, constitution_of(judge.comparing))
-
-
-def role_references(recipe: Recipe) -> list[str]:
-    """Every model that some role names, beside the policy itself."""
-    held_out = recipe.measure.held_out
-    references = [recipe.judge.model, *(name.partition("@")[2] for name in recipe.judge.members)]
-    references += [recipe.meta.model, recipe.prompts.writer.model, recipe.train.reference]
-    references += [recipe.measure.cohort_judge] if recipe.measure.cohorts else []
-    references += [recipe.pairs.implicit.reference] if recipe.pairs.implicit else []
-    return [*references, *([held_out.model] if held_out else [])]
 
 
 def start_policy(recipe: Recipe, say: Say | None = None) -> Policy:
@@ -117,93 +133,43 @@ def shape_directory(path: str) -> Path:
     return SANDBOX_SEEDS / "seed-0"
 
 
-def check_pools(recipe: Recipe, source: Source) -> None:
-    """Refuse evaluation prompts among the training prompts, and a training pool that is too small."""
-    training: list[Prompt] = []
-    for number in range(1, recipe.rounds + 1):
-        training += source.training(number, recipe.prompts.per_round)
-    anchored = [row.prompt for row in source.frozen()] if recipe.measure.anchors else []
-    reported = {prompt.messages: prompt.pool for prompt in source.pools() if prompt.pool != "gate"}
-    for prompt in anchored:
-        if prompt.pool == "frozen" and prompt.messages in reported:
-            raise DataError(
-                f"{recipe.measure.anchors}: the prompt {prompt.text[:40]!r}... is of the {reported[prompt.messages]} "
-                "pool, which never steers, and its row is not locked; set 'locked' to true or remove the row"
-            )
-    assert_disjoint(training, by_pool([*source.pools(), *anchored]), run=source.overlap_words)
+def check_models(
+    recipe: Recipe, source: Source, training: Sequence[Prompt], start: Policy, disk: Path | None, say: Say | None
+) -> None:
+    """The start policy's directory, and every other that a role names: its kind, its templates, its context.
 
-
-def check_side(recipe: Recipe, source: Source) -> None:
-    """Refuse probes without a question, cohorts that cannot be graded, and those whose prompts are trained on."""
-    questions_of(recipe, source.pools())
-    if not recipe.measure.cohorts:
-        return
-    training = [pair.prompt for pair in read_pairs(recipe.pairs.mix.external)] if recipe.pairs.mix.external else []
-    for number in range(1, recipe.rounds + 1):
-        training += source.training(number, recipe.prompts.per_round)
-    cohorts = read_cohorts(recipe.measure)
-    refuse_overlap(cohorts, training, source.overlap_words)
-    judged = [cohort.name for cohort in cohorts if cohort.verifier == "none"]
-    if judged and recipe.judge.comparing:
-        raise RecipeError(
-            f"cohort {judged[0]!r} has no verifier, but a judge that compares only ranks the answers to one prompt, "
-            f"which cannot be compared between rounds; set measure.cohorts.{judged[0]}.verifier"
-        )
-
-
-def check_truth(recipe: Recipe, source: Source, verifier: Verifier | None) -> None:
-    """Refuse prompts that the verifier cannot check or that lack a gold answer, and external pairs that cannot be used.
-
-    Where the judge takes what the verifier leaves open, a prompt that brings nothing to verify is one of these.
+    `disk`: where a real directory is tried out once (trial.py); None leaves that out.
     """
-    training: list[Prompt] = []
-    for number in range(1, recipe.rounds + 1):
-        training += source.training(number, recipe.prompts.per_round)
-    if verifier is not None:
-        lenient = recipe.judge.source == "verifier_then_model"
-        for prompt in [*source.pools(), *training]:
-            if not (lenient and prompt.answer is None and not prompt.meta):
-                verifier.require(prompt)
-    if load_rule(recipe.pairs.rule).needs == "gold":
-        gold = source.gold(training)
-        missing = [prompt for prompt in training if prompt.id not in gold]
-        if missing:
-            raise DataError(
-                f"prompt {missing[0].id} ({missing[0].text[:40]!r}...) and {len(missing) - 1} more have no 'answer'; "
-                f"pairs.rule={recipe.pairs.rule} needs the gold answer of every training prompt on its row"
-            )
-    if recipe.pairs.mix.external:
-        external = {pair.prompt.id: pair.prompt for pair in read_pairs(recipe.pairs.mix.external)}
-        assert_disjoint(list(external.values()), by_pool(source.pools()), run=source.overlap_words)
-
-
-def check_lengths(recipe: Recipe, source: Source, directory: Path) -> None:
-    """Refuse a tokenizer that cannot render a conversation, and prompts that leave no room for an answer.
-
-    Here and not when the model is first asked: by then the run has a sealed copy, which must not be corrected by hand.
-    """
-    shipped = recipe.model.path.startswith("sandbox:") and recipe.prompts.source.kind == "sandbox"
-    # The tokenizer is what makes this slow, and the sandbox's prompts are short for its own models by construction.
-    if shipped or recipe.engine.kind == "scripted":
+    if recipe.engine.kind == "scripted":
         return
+    # What is slow here are the libraries; the models that ship are known, and the sandbox's prompts short for them.
+    shipped = is_seed_name(recipe.model.path) and recipe.prompts.source.kind == "sandbox"
+    adapted = isinstance(recipe.train, Steps) and recipe.train.lora is not None
+    others = [Path(name) for name in dict.fromkeys(role_references(recipe)) if _is_directory(name)]
+    if shipped and not others and recipe.engine.max_length is None and not adapted:
+        return
+    from selfreward.commands.model_checks import require_targets, require_usable
+    from selfreward.commands.question_checks import check_judges, check_prompts
     from selfreward.engines.chat import load_renderer
 
-    renderer = load_renderer(directory, recipe.model.trust_remote_code)
-    limit = context_length(directory, recipe.engine.max_length) - recipe.generate.sampling.max_tokens
+    for directory in dict.fromkeys([start.directory, *others]):
+        require_usable(directory, recipe)
+    require_targets(start.directory, recipe)
     prompts = [*source.pools(), *(prompt for cohort in read_cohorts(recipe.measure) for prompt in cohort.prompts)]
-    for number in range(1, recipe.rounds + 1):
-        prompts += source.training(number, recipe.prompts.per_round)
-    questions = [generator.ask(recipe.generate.template, prompt) for prompt in prompts]
-    for prompt, tokens in zip(prompts, renderer.prompt_token_ids(questions), strict=True):
-        if len(tokens) > limit:
-            raise DataError(
-                f"prompt {prompt.id} ({prompt.text[:40]!r}...) has {len(tokens)} tokens; expected at most {limit}, "
-                "which is the context less generate.sampling.max_tokens; shorten the prompt or lower max_tokens"
-            )
+    prompts += training
+    renderer = load_renderer(start.directory, recipe.model.trust_remote_code)
+    lengths = check_prompts(recipe, renderer, start.directory, prompts)
+    order = sorted(range(len(prompts)), key=lambda index: -lengths[index])
+    if recipe.judge.source in ("model", "verifier_then_model"):
+        check_judges(recipe, [prompts[index] for index in order[:LONGEST]], model_directory, say)
+    if disk is not None and not is_seed_name(recipe.model.path):
+        from selfreward.commands.trial import try_out
+
+        asked = [generator.ask(recipe.generate.template, prompts[index]) for index in order[-1:] + order[:1]]
+        try_out(start.directory, start.digest, recipe, asked, disk, say)
 
 
-def context_length(directory: Path, wanted: int | None) -> int:
-    """Tokens that fit: the model's positions, or `engine.max_length` where that is smaller."""
-    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    positions = int(config.get("text_config", config).get("max_position_embeddings", 0)) or sys.maxsize
-    return min(positions, wanted or sys.maxsize)
+def _is_directory(reference: str) -> bool:
+    """Whether a role's reference names a directory on disk."""
+    named = ("policy", "previous", "initial", "")
+    return reference not in named and not reference.startswith(("round:", SERVED)) and not is_seed_name(reference)

@@ -16,6 +16,7 @@ from selfreward.roles.cast import Cast, Policy
 from selfreward.store.results import Store
 from selfreward.store.run import Run
 from selfreward.store.run_clock import RunClock
+from selfreward.store.view import RunView
 
 
 def run(
@@ -31,14 +32,15 @@ def run(
     `track` names a tracker that is told what the rounds measured; `clock` knows what the whole run is expected to cost.
     Raises a SelfRewardError whose message says what to do; whatever was sealed stays.
     """
-    start, source, verifier = preflight(recipe, progress.say)
+    begun = RunView(store.root / name).seal(0, "checkpoint") is not None
+    start, source, verifier = preflight(recipe, progress.say, None if begun else store.root)
     with store.open_run(name, recipe, environment=environment(recipe)) as artifacts:
 
         def note_handoff(policy: Policy, report: HandOffReport) -> None:
             artifacts.note("handoff", policy.round, "checkpoint", digest=policy.digest, report=asdict(report))
 
         with (
-            closing(Cast(recipe, note_handoff)) as cast,
+            closing(Cast(recipe, note_handoff, day=artifacts.day)) as cast,
             served_costs_noted(cast, artifacts),
             tracking(track, artifacts.path, recipe) as told,
         ):

@@ -1,5 +1,6 @@
 """Where text comes from. Every engine speaks `protocol.Engine`; the recipe's `engine.kind` names one."""
 
+from datetime import date
 from importlib import import_module
 
 from selfreward.engines.protocol import Engine
@@ -21,8 +22,11 @@ no log-probability where none is kept.
 """
 
 
-def build_engine(model: ModelRecipe, engine: EngineRecipe) -> Engine:
-    """The engine that the recipe names, without weights yet: `load` gives it a policy."""
+def build_engine(model: ModelRecipe, engine: EngineRecipe, day: date | None = None) -> Engine:
+    """The engine that the recipe names, without weights yet: `load` gives it a policy.
+
+    `day` is the date that a chat template writes into its prompts, where it writes one; without it, today's.
+    """
     module, attribute = ENGINES[engine.kind].split(":")
-    built: Engine = getattr(import_module(module), attribute)(model, engine)
+    built: Engine = getattr(import_module(module), attribute)(model, engine, day)
     return built

@@ -19,9 +19,12 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+from selfreward.engines.checkpoints import GENERATION, cannot_load, end_tokens
+from selfreward.engines.dated import with_day
 from selfreward.engines.thinking import CHANNEL, CHANNEL_TOKENS, MESSAGE, THINKING, split_channels, split_reasoning
 from selfreward.errors import DataError, EngineError
 from selfreward.records import Message
@@ -35,11 +38,17 @@ _CONTROL_SHAPE = re.compile(r"<\|.*\|>|\W.*tool.*\W", re.IGNORECASE | re.DOTALL)
 class ChatRenderer:
     """Messages to token ids and completions to text, for one tokenizer. `where` names it in errors.
 
-    `thinking`: pairs of thinking markers besides those that are known.
+    `thinking`: pairs of thinking markers besides those that are known. `day` is what a template that writes today's
+    date is told (`strftime_now`); without it, it asks the clock.
     """
 
     def __init__(
-        self, tokenizer: Any, where: str, end_ids: Iterable[int] = (), thinking: Sequence[tuple[str, str]] = ()
+        self,
+        tokenizer: Any,
+        where: str,
+        end_ids: Iterable[int] = (),
+        thinking: Sequence[tuple[str, str]] = (),
+        day: date | None = None,
     ) -> None:
         if not getattr(tokenizer, "chat_template", None):
             raise DataError(
@@ -48,6 +57,7 @@ class ChatRenderer:
             )
         self.where = where
         self.tokenizer = tokenizer
+        self._template = None if day is None else with_day(tokenizer.get_chat_template(), day)
         added: dict[int, Any] = dict(tokenizer.added_tokens_decoder)
         special = {index for index, token in added.items() if token.special} | set(tokenizer.all_special_ids)
         self._names: dict[int, str] = {index: str(tokenizer.convert_ids_to_tokens(index)) for index in special}
@@ -68,7 +78,7 @@ class ChatRenderer:
         shown = markers | (CHANNEL_TOKENS if self._has_channels else set())
         self._hidden_ids = frozenset(index for index in special if self._names[index] not in shown)
         self._expected: dict[tuple[str, ...], Counter[int]] = {}
-        self._render([("user", _HARMLESS)])  # a broken template is an error here, not in the middle of a round
+        self.render([("user", _HARMLESS)])  # a broken template is an error here, not in the middle of a round
         ends, turn = {tokenizer.eos_token_id, *end_ids} - {None}, self._end_of_turn()
         self.end_ids = frozenset(ends | turn)
         # Some directories name the end of a document only; a turn ends as the template ends it.
@@ -88,12 +98,12 @@ class ChatRenderer:
 
     def prompt_token_ids(self, conversations: Sequence[Sequence[Message]]) -> list[tuple[int, ...]]:
         """The prompts of many conversations, in order, each ready for the assistant's turn."""
-        rendered = [self._render([(m.role, self.neutralise(m.content)) for m in turns]) for turns in conversations]
+        rendered = [self.render([(m.role, self.neutralise(m.content)) for m in turns]) for turns in conversations]
         prompts = self._encode(rendered)
         for position, turns in enumerate(conversations):
             if self._smuggled(turns, prompts[position]):
                 normal = [(m.role, self.neutralise(unicodedata.normalize("NFKC", m.content))) for m in turns]
-                (prompts[position],) = self._encode([self._render(normal)])
+                (prompts[position],) = self._encode([self.render(normal)])
                 smuggled = self._smuggled(turns, prompts[position])
                 if smuggled:
                     raise DataError(
@@ -150,12 +160,17 @@ class ChatRenderer:
             return False
         return token in markers or bool(_CONTROL_SHAPE.fullmatch(token)) or token in str(self.tokenizer.chat_template)
 
-    def _render(self, turns: Sequence[tuple[str, str]], prompt: bool = True) -> str:
+    def render(self, turns: Sequence[tuple[str, str]], prompt: bool = True) -> str:
+        """The text of (role, content) turns, ready for the assistant's or, without `prompt`, closed."""
         from jinja2.exceptions import TemplateError
 
         conversation = [{"role": role, "content": content} for role, content in turns]
         try:
-            return str(self.tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=prompt))
+            return str(
+                self.tokenizer.apply_chat_template(
+                    conversation, tokenize=False, add_generation_prompt=prompt, chat_template=self._template
+                )
+            )
         except TemplateError as problem:
             roles = ", ".join(role for role, _ in turns)
             raise DataError(
@@ -173,7 +188,7 @@ class ChatRenderer:
         """The name of a control token that the contents added to the template's own, or an empty string."""
         roles = tuple(message.role for message in turns)
         if roles not in self._expected:
-            (harmless,) = self._encode([self._render([(role, _HARMLESS) for role in roles])])
+            (harmless,) = self._encode([self.render([(role, _HARMLESS) for role in roles])])
             self._expected[roles] = self._controls(harmless)
         surplus = self._controls(prompt) - self._expected[roles]
         return self._names[next(iter(surplus))] if surplus else ""
@@ -185,7 +200,7 @@ class ChatRenderer:
         """The control token with which the template ends an assistant's turn: base models often forget to say it."""
         mark = "selfreward"
         try:
-            text = self._render([("user", _HARMLESS), ("assistant", mark)], prompt=False)
+            text = self.render([("user", _HARMLESS), ("assistant", mark)], prompt=False)
         except DataError:
             return set()  # a template that refuses a finished conversation tells nothing about its end
         (after,) = self._encode([text.rpartition(mark)[2].strip()])
@@ -193,32 +208,23 @@ class ChatRenderer:
 
 
 def load_renderer(
-    directory: Path, trust_remote_code: bool = False, thinking: Sequence[tuple[str, str]] = ()
+    directory: Path,
+    trust_remote_code: bool = False,
+    thinking: Sequence[tuple[str, str]] = (),
+    day: date | None = None,
 ) -> ChatRenderer:
     """The renderer of a model directory; end-of-turn ids come from generation_config.json too (it may list several).
 
     Raises DataError when the tokenizer is missing, unreadable or has no chat template. Never asks a hub.
     """
-    import json
-
     from transformers import AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError, KeyError) as problem:
-        raise DataError(f"model directory {directory}: its tokenizer cannot be loaded ({problem})") from problem
-    end_ids: set[int] = set()
-    for name in ("generation_config.json", "config.json"):
-        file = directory / name
-        if file.is_file():
-            try:
-                found = json.loads(file.read_text(encoding="utf-8")).get("eos_token_id")
-            except (ValueError, AttributeError) as problem:
-                raise DataError(
-                    f"{file}: cannot be read as a JSON object ({problem}); copy the model again"
-                ) from problem
-            end_ids |= set(found) if isinstance(found, list) else {found} - {None}
-    return ChatRenderer(tokenizer, f"model directory {directory}", end_ids, thinking)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as problem:
+        raise cannot_load(directory, "its tokenizer", problem) from problem
+    end_ids = end_tokens(directory / GENERATION) | end_tokens(directory / "config.json")
+    return ChatRenderer(tokenizer, f"model directory {directory}", end_ids, thinking, day)
 
 
 def _broken(token: str) -> str:

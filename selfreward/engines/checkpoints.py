@@ -7,10 +7,12 @@ header is read here directly (8 bytes of length, JSON, raw bytes): a digest need
 
 import hashlib
 import json
+import math
 import mmap
 import os
 import struct
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +29,23 @@ _CHAT_FILES = (
     "added_tokens.json",
     "merges.txt",
     "chat_template.jinja",
-    "generation_config.json",
     "config.json",
 )
+GENERATION = "generation_config.json"
+"""Sampling advice, which is not followed, and the end-of-turn tokens, which are."""
+
+_ASKS_THE_DATE = b"strftime_now"
 
 FULL_PRECISION = "full_precision"
 """Folder of a half-precision checkpoint in which training keeps the float32 weights that it rounds to."""
+
+WIDTHS = {
+    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"), 1),
+    **dict.fromkeys(("F16", "BF16", "I16", "U16"), 2),
+    **dict.fromkeys(("F32", "I32", "U32"), 4),
+    **dict.fromkeys(("F64", "I64", "U64", "C64"), 8),
+}
+"""Bytes of one element, by safetensors' name of its dtype."""
 
 TensorHeader = tuple[str, tuple[int, ...], int, int]
 """dtype as safetensors writes it, shape, and the byte range after the header."""
@@ -93,14 +106,37 @@ def unshared(tensors: Mapping[str, "torch.Tensor"]) -> dict[str, "torch.Tensor"]
     return kept
 
 
-def chat_digest(directory: Path) -> str:
-    """SHA-256 of the files that decide how text becomes tokens: tokenizer, chat template, end-of-turn tokens."""
-    digest = hashlib.sha256()
+def chat_digest(directory: Path, day: date | None = None) -> str:
+    """SHA-256 of the files that decide how text becomes tokens: tokenizer, chat template, end-of-turn tokens.
+
+    And of `day`, where the template writes today's date: the same question on another day is another prompt.
+    """
+    digest, dated = hashlib.sha256(), False
     for name in _CHAT_FILES:
         file = directory / name
         if file.is_file():
-            digest.update(f"{name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+            content = file.read_bytes()
+            dated = dated or (file.suffix in (".jinja", ".json") and _ASKS_THE_DATE in content)
+            digest.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
+    if dated and day is not None:
+        digest.update(f"day {day.isoformat()}\n".encode())
+    # Not the file's bytes: whoever mends its sampling advice, which nobody follows, has not made another policy.
+    digest.update(f"{GENERATION} {sorted(end_tokens(directory / GENERATION))}\n".encode())
     return digest.hexdigest()
+
+
+def end_tokens(file: Path) -> set[int]:
+    """The end-of-turn tokens that a generation_config.json or config.json names; it may list several."""
+    if not file.is_file():
+        return set()
+    try:
+        found = json.loads(file.read_text(encoding="utf-8")).get("eos_token_id")
+    except (ValueError, AttributeError) as problem:
+        raise DataError(f"{file}: cannot be read as a JSON object ({problem}); copy the model again") from problem
+    listed = found if isinstance(found, list) else [] if found is None else [found]
+    if not all(type(index) is int for index in listed):
+        raise DataError(f"{file}: eos_token_id is {found!r}; expected a token id or a list of them; correct the file")
+    return set(listed)
 
 
 def validate_model_directory(directory: Path) -> None:
@@ -125,6 +161,26 @@ def validate_model_directory(directory: Path) -> None:
             f"model directory {directory}: no tokenizer (looked for {', '.join(TOKENIZER_FILES)}); "
             "save one beside the weights with tokenizer.save_pretrained()"
         )
+
+
+def cannot_load(directory: Path, what: str, problem: Exception) -> DataError:
+    """The error for a library's own at loading; code of the directory's own is the cause that a sentence can mend."""
+    if "trust_remote_code" in str(problem):
+        return DataError(
+            f"model directory {directory}: {what} needs Python code of the directory's own (its *.py files); read "
+            "them, and set model.trust_remote_code=true if you trust them, or take a model that transformers knows"
+        )
+    return DataError(f"model directory {directory}: {what} cannot be loaded ({problem}); copy or save the model again")
+
+
+def require_headers(directory: Path) -> None:
+    """Raise DataError where a header of the safetensors files cannot be true. No tensor is read."""
+    for file in weight_files(directory):
+        if not file.stat().st_size:
+            raise DataError(f"{file}: not a whole safetensors file (it is empty); copy or save it again")
+        with _opened(file) as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            for _ in _headers(file, content):
+                pass
 
 
 def save_model_directory(model: Any, tokenizer: Any, directory: Path) -> str:
@@ -185,12 +241,25 @@ def _headers(file: Path, content: mmap.mmap) -> Iterator[tuple[str, TensorHeader
         for name, entry in sorted(header.items()):
             if name == "__metadata__":
                 continue
-            begin, end = (8 + length + offset for offset in entry["data_offsets"])
-            if end > len(content):
-                raise ValueError(f"tensor {name!r} ends at byte {end} of {len(content)}")
-            yield name, (str(entry["dtype"]), tuple(entry["shape"]), begin, end)
+            begin, end = entry["data_offsets"]
+            dtype, shape = entry["dtype"], tuple(entry["shape"])
+            _refuse_impossible(name, dtype, shape, begin, end)
+            if 8 + length + end > len(content):
+                raise ValueError(f"tensor {name!r} ends at byte {8 + length + end} of {len(content)}")
+            yield name, (dtype, shape, 8 + length + begin, 8 + length + end)
     except (ValueError, KeyError, TypeError, AttributeError, struct.error) as problem:
         raise DataError(f"{file}: not a whole safetensors file ({problem}); copy or save it again") from problem
+
+
+def _refuse_impossible(name: str, dtype: str, shape: tuple[int, ...], begin: int, end: int) -> None:
+    """Raise ValueError where a tensor's header cannot be true: the loader's own error would name neither of both."""
+    if dtype not in WIDTHS:
+        raise ValueError(f"tensor {name!r} has dtype {dtype!r}, which is none of {', '.join(WIDTHS)}")
+    if not all(type(number) is int and number >= 0 for number in (begin, end, *shape)):
+        raise ValueError(f"tensor {name!r} has shape {list(shape)} and bytes {begin} to {end}; expected whole numbers")
+    wanted = math.prod(shape) * WIDTHS[dtype]
+    if end - begin != wanted:
+        raise ValueError(f"tensor {name!r} of shape {list(shape)} in {dtype} takes {wanted} bytes, not {end - begin}")
 
 
 def _checksum(dtype: str, shape: tuple[int, ...], content: memoryview) -> str:

@@ -10,6 +10,10 @@ the engine is accepted when distance_new <= (1 - margin) m and distance_old - di
 kept the old weights has distance_new = m and distance_old = 0, and is refused at any margin above 0. Where m is below
 `noise`, log-probabilities cannot tell, and the checksums of the tensors inside the engine decide; the report says so.
 The same checksums decide where nothing was trained (equal digests) and for a start policy, which has no probes.
+
+They are compared from the engine's side: every tensor that it computes with must be in the file, under its name and bit
+for bit. A file may hold more (`inv_freq` of older Llamas, an adapter beside merged weights, a tied head once again):
+no engine computes with that, and `trial.py` says so before a run begins.
 """
 
 import dataclasses
@@ -157,19 +161,26 @@ def _cast_checksums(directory: Path, dtype: str) -> dict[str, str]:
 
 
 def _compare_checksums(engine: Engine, expected: Mapping[str, str], directory: Path) -> None:
-    """Every tensor of the file must be in the engine, bit for bit; tied copies that only the engine lists are fine."""
+    """Every tensor in the engine must be the file's, bit for bit. What only the file has, the engine cannot use."""
     held = engine.checksums()
-    wrong = _differing(held, expected)
+    wrong = _differing(held, expected) if held else sorted(expected)
     if wrong:
-        state = "is missing" if wrong[0] not in held else f"is {held[wrong[0]][:16]}"
+        state = f"is {held[wrong[0]][:16]}" if wrong[0] in held else "is missing"
+        wanted = expected.get(wrong[0], "none of that name in the file")[:40]
         raise HandOffError(
-            f"the engine does not hold the weights of {directory}: {len(wrong)} of {len(expected)} tensors differ; "
-            f"{wrong[0]} {state}, expected {expected[wrong[0]][:16]}; load the checkpoint into the engine again"
+            f"the engine does not hold the weights of {directory}: {len(wrong)} of {len(held)} tensors differ; "
+            f"{wrong[0]} {state}, expected {wanted}; load the checkpoint into the engine again"
         )
 
 
 def _differing(held: Mapping[str, str], expected: Mapping[str, str]) -> list[str]:
-    return sorted(name for name, checksum in expected.items() if held.get(name) != checksum)
+    """The tensors of the engine that are not the file's. A second name (a tied head) may be the engine's alone."""
+    contents = set(expected.values())
+    return sorted(
+        name
+        for name, checksum in held.items()
+        if expected.get(name, checksum) != checksum or (name not in expected and checksum not in contents)
+    )
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -62,6 +62,10 @@ class ReplyStart:
     reply: str
 
 
+TOO_LONG = Completion(text="", reasoning="", token_ids=(), finish_reason="too long")
+"""What stands for the reply to a question that does not fit; every parser calls it "question too long"."""
+
+
 class Engine(Protocol):
     kind: str
 

@@ -22,6 +22,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,8 @@ class ScriptedEngine:
 
     kind = "scripted"
 
-    def __init__(self, model: ModelRecipe, engine: ScriptedRecipe) -> None:
+    def __init__(self, model: ModelRecipe, engine: ScriptedRecipe, day: date | None = None) -> None:
+        """`day` changes nothing: a script has no chat template that could write it."""
         self._recipe, self._engine = model, engine
         self._rules = read_script(Path(engine.script))
         self._policy: str | None = None

@@ -48,7 +48,9 @@ def judge_further(
     known: defaultdict[str, list[Judgment]] = defaultdict(list)
     for judgment in first:
         known[judgment.response_id].append(judgment)
-    units = _by_prompt(responses)
+    # A question that did not fit in the first pass does not fit later.
+    too_long = {row.response_id for row in first if row.unreadable == "question too long"}
+    units = _by_prompt([response for response in responses if response.id not in too_long])
 
     def race(members: Sequence[Response], wave_seed: Callable[[int], int], rows: list[Judgment]) -> Dialogue:
         """One prompt's questions until it is settled; its judgments are added to `rows`."""

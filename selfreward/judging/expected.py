@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from selfreward.engines.protocol import Completion, Engine, ReplyStart, TokenReader
 from selfreward.errors import EngineError
-from selfreward.judging.asking import judge_request, judgment_row
+from selfreward.judging.asking import ask, ask_next, judge_request, judgment_row
 from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.judging.scoring.expected import SCORE_WORDS, expected_value
 from selfreward.recipe import JudgeRecipe, as_dict
@@ -69,14 +69,14 @@ def judge_expected(
                 judge_request(names[one.id], shown[one.id], recipe, recipe.samples, seed_for(seed, names[one.id]))
                 for one in chunk
             ]
-            replies = engine.generate(requests, seed)
+            replies = ask(engine, requests, seed)
         asked = [
             (stable_id(artifact, round, one.id, sample), one, sample, reply)
             for one, drawn in zip(chunk, replies, strict=True)
             for sample, reply in enumerate(drawn)
         ]
         starts = [ReplyStart(name, shown[one.id], wording.opening(reply.text)) for name, one, _, reply in asked]
-        found = token_reader(engine).next_token_logprobs(starts, SCORE_WORDS)
+        found = ask_next(token_reader(engine), starts, SCORE_WORDS)
         for (name, one, sample, reply), logprobs in zip(asked, found, strict=True):
             value, mass = expected_value(logprobs, _POINTS, recipe.min_mass)
             cut = unfinished(reply)

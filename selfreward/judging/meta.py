@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from selfreward.engines.protocol import Request
+from selfreward.judging.asking import ask
 from selfreward.judging.prompts import meta as role
 from selfreward.judging.scoring.battles import which_battles
 from selfreward.recipe import MetaRecipe, as_dict
@@ -64,7 +65,7 @@ def comparing(
             )
             for first, second in chunk
         ]
-        for (first, second), (completion,) in zip(chunk, engine.generate(requests, seed), strict=True):
+        for (first, second), (completion,) in zip(chunk, ask(engine, requests, seed), strict=True):
             verdict = role.read(recipe.template, completion)
             yield MetaJudgment(
                 id=stable_id("meta_judgments", round, first, second),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from selfreward.engines.protocol import Completion, Engine, ReplyStart
 from selfreward.errors import RecipeError
-from selfreward.judging.asking import judge_request
+from selfreward.judging.asking import ask, ask_next, judge_request
 from selfreward.judging.expected import NOTHING, token_reader
 from selfreward.judging.prompts import pairwise as role
 from selfreward.judging.prompts.pairwise import Principle
@@ -126,14 +126,14 @@ def _verdicts(
             judge_request(name, messages, recipe, 1, seed_for(seed, name))
             for name, messages in zip(ids, shown, strict=True)
         ]
-        replies = [reply for (reply,) in engine.generate(requests, seed)]
+        replies = [reply for (reply,) in ask(engine, requests, seed)]
     if recipe.reading.kind == "verdict":
         return [(reply, role.read(reply), None) for reply in replies]
     starts = [
         ReplyStart(name, messages, role.opening(reply.text))
         for name, messages, reply in zip(ids, shown, replies, strict=True)
     ]
-    found = token_reader(engine).next_token_logprobs(starts, role.LABELS)
+    found = ask_next(token_reader(engine), starts, role.LABELS)
     return [(reply, *_soft(reply, row, recipe.min_mass)) for reply, row in zip(replies, found, strict=True)]
 
 

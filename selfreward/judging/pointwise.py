@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from selfreward.engines.protocol import Completion, Engine, Request
+from selfreward.judging.asking import ask as ask_judge
 from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.recipe import JudgeRecipe, as_dict
 from selfreward.records import Judgment, Prompt, Response, Rows, seed_for, stable_id
@@ -45,7 +46,7 @@ def judge_pointwise(
             )
             for response, count in zip(responses, counts, strict=True)
         ]
-        return engine.generate(requests, seed)
+        return ask_judge(engine, requests, seed)
 
     def row(response: Response, sample: int, completion: Completion, seed: int) -> Judgment:
         verdict = wording.read(completion)

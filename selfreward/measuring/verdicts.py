@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Literal
 
 from selfreward.measuring.gates import best_round, decision, judge_round
+from selfreward.recipe.references import role_references
 from selfreward.records import Measurement
 from selfreward.roles.round import Round
 
@@ -48,9 +49,10 @@ def discard_unneeded_checkpoints(round: Round, measurements: Sequence[Measuremen
     if recipe.keep.checkpoints == "all":
         return
     last = len(round.cast.policies) - 1
-    asked = (recipe.judge.model, recipe.meta.model, recipe.prompts.writer.model)
-    references = (*asked, recipe.train.reference)
-    named = {int(name.removeprefix("round:")) for name in references if name.startswith("round:")}
+    named = {int(name.removeprefix("round:")) for name in role_references(recipe) if name.startswith("round:")}
+    # What one more round would begin with, should the run be extended; implicit rewards also ask the one before that.
+    following = round.cast.start_of(last + 1)
+    named |= {following, *([round.cast.start_of(following)] if recipe.pairs.implicit else [])}
     best = best_round(measurements, rejected, recipe.gates.select_by)
     for number in set(range(last)) - {0, best, *named}:
         round.artifacts.discard_weights(number)

@@ -102,7 +102,7 @@ class Preferences:
 
     @cached_property
     def _renderer(self) -> ChatRenderer:
-        return load_renderer(self.cast.policies[0].directory, self.recipe.model.trust_remote_code)
+        return load_renderer(self.cast.policies[0].directory, self.recipe.model.trust_remote_code, day=self.cast.day)
 
     @cached_property
     def _complete_answers(self) -> list[Response]:

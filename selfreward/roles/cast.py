@@ -8,6 +8,7 @@ builds a second engine.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -83,12 +84,16 @@ def _chunk_tokens(engine: EngineRecipe) -> int | None:
 
 @dataclass
 class Cast:
-    """The policies of a run, by round, and the engine that holds one of them at a time."""
+    """The policies of a run, by round, and the engine that holds one of them at a time.
+
+    `day` is the run's date, for chat templates that write one into every prompt (checkpoints.chat_digest).
+    """
 
     recipe: Recipe
     on_handoff: Callable[[Policy, HandOffReport], None]
     policies: list[Policy] = field(default_factory=list)
     starts: dict[int, int] = field(default_factory=dict)
+    day: date | None = None
     listener: Callable[[int, float], None] | None = None
     """Told what an engine says while it answers: tokens since it last spoke, and the share of the call that is done."""
     _engine: Engine | None = None
@@ -118,7 +123,9 @@ class Cast:
                     f"role {reference!r}: expected policy, previous, initial, round:K, sandbox:seed-K or an existing "
                     "directory"
                 )
-            self._outside[reference] = Policy(None, weights_digest(directory), directory, chat_digest(directory))
+            self._outside[reference] = Policy(
+                None, weights_digest(directory), directory, chat_digest(directory, self.day)
+            )
         return self._outside[reference]
 
     def start_of(self, round: int) -> int:
@@ -169,7 +176,7 @@ class Cast:
 
     def _hold(self, policy: Policy) -> Engine:
         if self._engine is None:
-            self._engine = build_engine(self.recipe.model, self.recipe.engine)
+            self._engine = build_engine(self.recipe.model, self.recipe.engine, self.day)
             self._listen_to(self._engine)
         if (self._engine.policy, self._text_files) != (policy.digest, policy.text_files):
             self._text_files = policy.text_files

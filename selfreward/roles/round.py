@@ -81,7 +81,7 @@ class Round:
         seal = self.artifacts.seal(self.number, "checkpoint")
         self.clock.done(self.number, "checkpoint", seal.seconds if seal else 0.0)
         digest = str(self.facts()["digest"])
-        self.cast.policies.append(Policy(self.number, digest, directory, chat_digest(directory)))
+        self.cast.policies.append(Policy(self.number, digest, directory, chat_digest(directory, self.cast.day)))
 
     def facts(self) -> Mapping[str, Any]:
         """What the seal of the round's checkpoint says about it."""

@@ -6,7 +6,16 @@ from typing import Literal
 
 from selfreward.engines.protocol import Completion
 
-Reason = Literal["no reply", "no verdict", "out of range", "truncated", "refused", "contradiction", "no score mass"]
+Reason = Literal[
+    "no reply",
+    "no verdict",
+    "out of range",
+    "truncated",
+    "refused",
+    "contradiction",
+    "no score mass",
+    "question too long",
+]
 
 _REFUSAL = re.compile(
     r"^\W*(?:"
@@ -32,6 +41,8 @@ def unfinished(completion: Completion) -> Unreadable | None:
     The cut may be inside a quotation of the judged text, or inside a number (`Score: 1` of `Score: 10`): what would
     have followed is not known.
     """
+    if completion.finish_reason == "too long":
+        return Unreadable("question too long", "the question does not fit into the judge's context")
     if completion.finish_reason == "length" and not (completion.text or completion.reasoning or completion.token_ids):
         return Unreadable("no reply", "the server gave none")
     if completion.finish_reason == "length":

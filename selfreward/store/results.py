@@ -90,7 +90,7 @@ class Store:
                 inherited = _link_rounds(view, round, RunView(beside))
                 _keep_recipe(RunView(beside), recipe)
                 origin = {"run": view.name, "round": round, "artifacts": inherited}
-                _keep_environment(RunView(beside), recipe, environment, origin)
+                _keep_environment(RunView(beside), recipe, environment, origin, view.day.isoformat())
                 beside.chmod(0o755)
                 beside.rename(path)
             finally:
@@ -141,10 +141,18 @@ def _keep_recipe(view: RunView, recipe: Recipe) -> None:
 
 
 def _keep_environment(
-    view: RunView, recipe: Recipe, environment: Mapping[str, Any], forked_from: Mapping[str, Any] | None = None
+    view: RunView,
+    recipe: Recipe,
+    environment: Mapping[str, Any],
+    forked_from: Mapping[str, Any] | None = None,
+    day: str | None = None,
 ) -> None:
-    """Write run.json, or add this environment to it if the run has not been in it before."""
-    info = view.info() or {"seed": recipe.seed, "forked_from": forked_from, "environments": []}
+    """Write run.json, or add this environment to it if the run has not been in it before.
+
+    `day` is the date of a new run, today where none is given; it stays when the run goes on (RunView.day).
+    """
+    new: dict[str, Any] = {"seed": recipe.seed, "forked_from": forked_from, "environments": []}
+    info = view.info() or {**new, "day": day or time.strftime("%Y-%m-%d")}
     plain = json.loads(json.dumps(environment, sort_keys=True))
     if any(entry["environment"] == plain for entry in info["environments"]):
         return

@@ -4,6 +4,8 @@ results/<run>/recipe.yaml  run.json  journal.jsonl  round-NN/<artifact>.jsonl + 
 """
 
 import json
+import time
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,6 +53,17 @@ class RunView:
             return {}
         except ValueError as problem:
             raise StoreError(f"{path}: not whole JSON ({problem}); restore it or delete it") from problem
+
+    @property
+    def day(self) -> date:
+        """The date that the run's prompts hold where its chat template writes one: that of the run's begin.
+
+        One for the whole run: on another day the model would be trained on prompts that it was never asked.
+        """
+        info = self.info()
+        begun = [entry["first_used"] for entry in info.get("environments", [])]
+        # Runs of versions that wrote no day were begun on that of their first environment.
+        return date.fromisoformat(info.get("day") or (begun[0] if begun else time.strftime("%Y-%m-%d"))[:10])
 
     def directory(self, round: int) -> Path:
         return self.path / f"round-{round:02d}"

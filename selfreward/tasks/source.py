@@ -29,7 +29,10 @@ class Source(Protocol):
         ...
 
     def training(self, round: int, count: int) -> list[Prompt]:
-        """`count` fresh prompts for `round` (from 1); the same for equal seeds, disjoint between rounds."""
+        """`count` fresh prompts for `round` (from 1); the same for equal seeds, disjoint between rounds.
+
+        A larger `count` than a round's goes on with the next rounds' prompts: from round 1 it gives those of all.
+        """
         ...
 
     def pools(self) -> list[Prompt]:
@@ -101,8 +104,8 @@ class SandboxSource:
         return Prompt(prompt_id(messages), messages, pool, source="sandbox", cohort=task.family)
 
     def training(self, round: int, count: int) -> list[Prompt]:
-        tasks = prompt_pool("train", round * self.recipe.prompts.per_round, seed=self.recipe.seed)
         first = (round - 1) * self.recipe.prompts.per_round
+        tasks = prompt_pool("train", max(round * self.recipe.prompts.per_round, first + count), seed=self.recipe.seed)
         return [self._prompt(task, "train") for task in tasks[first : first + count]]
 
     def pools(self) -> list[Prompt]:

@@ -9,6 +9,9 @@ from typing import Any
 
 from selfreward.recipe import LoraRecipe
 
+ALL_LINEAR = "all-linear"
+"""As the only target: every linear layer but the output head, by PEFT's own rule."""
+
 
 def adapter_settings(recipe: LoraRecipe) -> Any:
     from peft import LoraConfig
@@ -17,7 +20,7 @@ def adapter_settings(recipe: LoraRecipe) -> Any:
         r=recipe.rank,
         lora_alpha=recipe.alpha,
         lora_dropout=recipe.dropout,
-        target_modules=list(recipe.target_modules),
+        target_modules=ALL_LINEAR if tuple(recipe.target_modules) == (ALL_LINEAR,) else list(recipe.target_modules),
         task_type="CAUSAL_LM",
     )
 

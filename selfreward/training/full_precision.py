@@ -59,7 +59,8 @@ def _plain(name: str) -> str:
 def keep(policy: Any, scratch: Path) -> None:
     """Write the float32 `policy` into `scratch`, for `land`."""
     shutil.rmtree(scratch / FULL_PRECISION, ignore_errors=True)
-    policy.save_pretrained(scratch / FULL_PRECISION)
+    # Under the names in memory, which `restore` looks for: some architectures have others in their files.
+    policy.save_pretrained(scratch / FULL_PRECISION, save_original_format=False)
 
 
 def land(scratch: Path, checkpoint: Path) -> None:

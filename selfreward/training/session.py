@@ -18,12 +18,13 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PrinterCallback, TrainerCallback
 from transformers.utils import logging as transformers_logging
 
 from selfreward.engines.chat import load_renderer
+from selfreward.engines.checkpoints import cannot_load
 from selfreward.engines.hugging_face.recomputation import RECOMPUTATION
-from selfreward.errors import DataError, StoreError, TrainingError
+from selfreward.errors import StoreError, TrainingError
 from selfreward.recipe import ModelRecipe, Steps
 from selfreward.training import full_precision
 from selfreward.training.adapters import merged
@@ -64,9 +65,13 @@ def load_start(start: Path, model: ModelRecipe) -> tuple[Any, Any]:
         policy = AutoModelForCausalLM.from_pretrained(start, dtype=getattr(torch, model.dtype), **options)
         tokenizer = AutoTokenizer.from_pretrained(start, **options)
     except (OSError, ValueError) as problem:
-        raise DataError(f"model directory {start}: cannot be loaded ({problem})") from problem
-    if tokenizer.pad_token_id is None:
+        raise cannot_load(start, "its model", problem) from problem
+    rows = _embeddings(policy)
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id >= rows:
+        # Any token will do that has an embedding: padding is masked.
         tokenizer.pad_token = tokenizer.eos_token
+    # Only end-of-turn tokens are read of it; transformers would refuse to save weights beside contradictory advice.
+    policy.generation_config = without_advice(policy.generation_config)
     # Layers hold their dropout as a module or as a plain number; the configuration keeps what its author wrote.
     for module in policy.modules():
         if isinstance(module, torch.nn.Dropout):
@@ -75,6 +80,17 @@ def load_start(start: Path, model: ModelRecipe) -> tuple[Any, Any]:
             if name.endswith("dropout") and isinstance(value, float):
                 setattr(module, name, 0.0)
     return policy, tokenizer
+
+
+def _embeddings(policy: Any) -> int:
+    return int(policy.get_input_embeddings().weight.shape[0])
+
+
+def without_advice(settings: Any) -> Any:
+    """A generation_config with its token ids alone."""
+    return GenerationConfig(
+        **{name: getattr(settings, name, None) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    )
 
 
 def end_tokens(start: Path, model: ModelRecipe) -> set[int]:

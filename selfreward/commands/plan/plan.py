@@ -157,7 +157,11 @@ def _training_costs(recipe: Recipe, line: Roofline, trained: Training) -> list[C
 
 def trained_parameters(recipe: Recipe, shape: ModelShape) -> int:
     lora = _adapter(recipe)
-    return shape.adapter(lora.rank, len(lora.target_modules)) if lora else shape.parameters
+    if lora is None:
+        return shape.parameters
+    # Llama's block has seven linear layers, which is all of them (train.lora.target_modules: [all-linear]).
+    named = 7 if tuple(lora.target_modules) == ("all-linear",) else len(lora.target_modules)
+    return shape.adapter(lora.rank, named)
 
 
 def _adapter(recipe: Recipe) -> LoraRecipe | None:

@@ -13,14 +13,14 @@ tokens. Weights are loaded in place where the architecture is unchanged.
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from selfreward.engines.chat import ChatRenderer
-from selfreward.engines.checkpoints import module_checksums
 from selfreward.engines.hugging_face.batches import batches, halves
-from selfreward.engines.hugging_face.loading import Speech, require_policy
-from selfreward.engines.hugging_face.weights import build, choose_device, load_in_place
+from selfreward.engines.hugging_face.loading import Speech, refuse_too_long, require_policy
+from selfreward.engines.hugging_face.weights import build, choose_device, file_checksums, load_in_place
 from selfreward.engines.protocol import Completion, ReplyStart, Request, TokenSequence
 from selfreward.errors import EngineError
 from selfreward.recipe import EngineRecipe, ModelRecipe
@@ -35,7 +35,7 @@ class HuggingFaceEngine:
 
     kind = "transformers"
 
-    def __init__(self, model: ModelRecipe, engine: EngineRecipe) -> None:
+    def __init__(self, model: ModelRecipe, engine: EngineRecipe, day: date | None = None) -> None:
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
         import torch
 
@@ -43,7 +43,7 @@ class HuggingFaceEngine:
         self._recipe, self._engine = model, engine
         choose_device(model.device)
         self._model: Any = None
-        self._speech = Speech("transformers", model.trust_remote_code)
+        self._speech = Speech("transformers", model.trust_remote_code, day)
         self._policy: str | None = None
         self.told: Callable[[int, float], None] = lambda tokens, share: None
 
@@ -68,8 +68,8 @@ class HuggingFaceEngine:
         from selfreward.engines.hugging_face.drawing import Sampler
 
         prompts = self._chat.prompt_token_ids([request.messages for request in requests])
-        for request, prompt in zip(requests, prompts, strict=True):
-            self._check_length(f"request {request.id}", len(prompt), request.max_tokens)
+        lengths = [(one.id, len(prompt), one.max_tokens) for one, prompt in zip(requests, prompts, strict=True)]
+        refuse_too_long("request", lengths, self._limits())
         replies: list[list[Completion]] = [[] for _ in requests]
         samplers: dict[Sampler, list[int]] = {}
         for index, request in enumerate(requests):
@@ -101,7 +101,8 @@ class HuggingFaceEngine:
         for index, text in enumerate(texts):
             if not text.prompt_token_ids:
                 raise EngineError(f"text {index}: has no prompt tokens, so its first token has no probability")
-            self._check_length(f"text {index}", len(text.prompt_token_ids), len(text.completion_token_ids))
+        lengths = [(str(i), len(text.prompt_token_ids), len(text.completion_token_ids)) for i, text in enumerate(texts)]
+        refuse_too_long("text", lengths, self._limits())
         found: list[tuple[float, ...]] = [() for _ in texts]
         order = [index for index, text in enumerate(texts) if text.completion_token_ids]
         order.sort(key=lambda index: -_length(texts[index]))
@@ -122,15 +123,15 @@ class HuggingFaceEngine:
 
         chat = self._chat
         asked = openings(chat, starts, candidates)
-        for start, one in zip(starts, asked, strict=True):
-            self._check_length(f"reply start {start.id}", len(one.token_ids), 1)
+        lengths = [(start.id, len(one.token_ids), 1) for start, one in zip(starts, asked, strict=True)]
+        refuse_too_long("reply start", lengths, self._limits())
         rows, tokens = [one.token_ids for one in asked], [one.candidate_ids for one in asked]
         found: list[tuple[float, ...]] = [() for _ in starts]
         read = self._counter(len(starts))
         for batch in batches(rows, dict.fromkeys(range(len(rows)), 1), 1, self._engine.batch_tokens):
             members = [index for index, _ in batch]
             values = next_logprobs(
-                self._loaded, [rows[index] for index in members], [tokens[index] for index in members], chat.pad_id
+                self._loaded, [rows[index] for index in members], [tokens[index] for index in members], self._pad_id
             )
             for index, logprobs in zip(members, values, strict=True):
                 found[index] = logprobs
@@ -138,7 +139,7 @@ class HuggingFaceEngine:
         return found
 
     def checksums(self) -> Mapping[str, str]:
-        return module_checksums(self._loaded.state_dict())
+        return file_checksums(self._loaded)
 
     def close(self) -> None:
         import torch
@@ -146,6 +147,11 @@ class HuggingFaceEngine:
         self._model = self._policy = None
         self._speech.forget()
         torch.cuda.empty_cache()
+
+    @property
+    def module(self) -> Any:
+        """The transformers module that holds the policy."""
+        return self._loaded
 
     @property
     def _loaded(self) -> Any:
@@ -156,6 +162,13 @@ class HuggingFaceEngine:
     @property
     def _chat(self) -> ChatRenderer:
         return self._speech.chat
+
+    @property
+    def _pad_id(self) -> int:
+        """The tokenizer's padding token; another where that one has no embedding, since padding is masked."""
+        rows = self._loaded.get_input_embeddings().weight.shape[0]
+        known = [index for index in (self._chat.pad_id, *sorted(self._chat.end_ids), 0) if index < rows]
+        return known[0]
 
     def _sample(
         self,
@@ -175,7 +188,7 @@ class HuggingFaceEngine:
         rows, copies = [prompts[index] for index, _ in batch], [count for _, count in batch]
         samples = None
         with suppress(torch.OutOfMemoryError):
-            samples = sample(self._loaded, rows, copies, sampler, chat.end_ids, chat.pad_id, seed, sampled)
+            samples = sample(self._loaded, rows, copies, sampler, chat.end_ids, self._pad_id, seed, sampled)
         if samples is None:
             torch.cuda.empty_cache()
             for half, part in enumerate(halves(batch)):
@@ -196,7 +209,7 @@ class HuggingFaceEngine:
         rows = [(texts[index].prompt_token_ids, texts[index].completion_token_ids) for index in batch]
         values = None
         with suppress(torch.OutOfMemoryError):
-            values = completion_logprobs(self._loaded, rows, self._chat.pad_id)
+            values = completion_logprobs(self._loaded, rows, self._pad_id)
         if values is None:
             torch.cuda.empty_cache()
             for part in halves([(index, 1) for index in batch]):
@@ -205,16 +218,9 @@ class HuggingFaceEngine:
         for index, logprobs in zip(batch, values, strict=True):
             found[index] = logprobs
 
-    def _check_length(self, name: str, prompt: int, completion: int) -> None:
-        """Raise EngineError for more tokens than the model's positions or the recipe's engine.max_length."""
+    def _limits(self) -> dict[str, int | None]:
         positions = getattr(self._loaded.config.get_text_config(), "max_position_embeddings", None)
-        limits = {"the model's max_position_embeddings": positions, "engine.max_length": self._engine.max_length}
-        for source, limit in limits.items():
-            if limit is not None and prompt + completion > limit:
-                raise EngineError(
-                    f"{name}: {prompt} prompt tokens and {completion} completion tokens are "
-                    f"{prompt + completion}, more than {source} of {limit}; shorten the prompt or lower max_tokens"
-                )
+        return {"the model's max_position_embeddings": positions, "engine.max_length": self._engine.max_length}
 
 
 def _length(text: TokenSequence) -> int:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from selfreward.engines.checkpoints import unshared, weight_files
+from selfreward.engines.checkpoints import cannot_load, module_checksums, unshared, weight_files
 from selfreward.errors import DataError, EngineError
 from selfreward.recipe import ModelRecipe
 
@@ -20,6 +20,8 @@ def choose_device(name: str) -> Any:
         device = torch.device(name)
     except RuntimeError as problem:
         raise EngineError(f"model.device is {name!r}: not a device ({problem}); use auto, cpu or cuda") from problem
+    if device.type == "meta":
+        raise EngineError("model.device is 'meta', which holds no numbers to compute with; use auto, cpu or cuda")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise EngineError(f"model.device is {name!r}, but torch finds no CUDA device; use auto or cpu")
     return device
@@ -41,8 +43,17 @@ def build(directory: Path, recipe: ModelRecipe) -> Any:
             trust_remote_code=recipe.trust_remote_code,
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as problem:
-        raise DataError(f"model directory {directory}: cannot be loaded ({problem}); save it again") from problem
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        ImportError,
+        RuntimeError,
+        AssertionError,
+    ) as problem:
+        raise cannot_load(directory, "its model", problem) from problem
     model, report = loaded
     missing = sorted(report["missing_keys"])
     if missing:
@@ -63,16 +74,37 @@ def load_in_place(model: Any, directory: Path, recipe: ModelRecipe) -> bool:
     config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=recipe.trust_remote_code)
     if _comparable(config) != _comparable(model.config):
         return False
-    held = unshared(model.state_dict())
+    tensors = model.state_dict()
+    held = unshared(tensors)
     stored: dict[str, torch.Tensor] = {}
     for file in weight_files(directory):
         stored |= load_file(file)
     if any(name not in stored or stored[name].shape != tensor.shape for name, tensor in held.items()):
         return False
+    # A head that is tied here, and that this directory holds with other values: transformers would not tie it.
+    by_place = {_place(tensor): stored[name] for name, tensor in held.items()}
+    second = [name for name in tensors if name not in held and name in stored]
+    if any(not torch.equal(stored[name], by_place[_place(tensors[name])]) for name in second):
+        return False
     with torch.no_grad():
         for name, tensor in held.items():
             tensor.copy_(stored[name])
     return True
+
+
+def file_checksums(model: Any) -> dict[str, str]:
+    """Checksums of the module's tensors under the names, and in the shapes, that its file has them in.
+
+    transformers 5 renames some tensors as it loads them (`embed_out` of GPT-NeoX) and fuses others (the experts of a
+    mixture); its own way back, which `save_pretrained` takes too, is taken here.
+    """
+    from transformers.core_model_loading import revert_weight_conversion
+
+    return module_checksums(revert_weight_conversion(model, unshared(model.state_dict())))
+
+
+def _place(tensor: Any) -> tuple[int, tuple[int, ...]]:
+    return tensor.data_ptr(), tuple(tensor.shape)
 
 
 def architecture(directory: Path, trust_remote_code: bool = False) -> dict[str, Any]:

@@ -4,12 +4,13 @@ Such a model has no tokens and no weights here: it can be asked, but not trained
 hand-off cannot be verified. Its policy's digest is the hash of URL and model name, so a server that changes the weights
 behind the name goes unnoticed.
 
-Every reply is a request of its own with its own seed: a failure costs one reply, and servers without `n` will do.
-What can be transient is asked again, after a wait that doubles and has jitter; then the reply is a Completion without
-text and with finish reason "length", which every parser calls "no reply": unreadable, never a score. Two things stop
-the run with an EngineError instead, because an unreadable verdict is kept and the cause is one that the user can mend:
-a server that has refused everything so far (401, 403, 404), and one to which not a single connection could be made.
-Once `patience` requests in a row got nothing, the rest of the call is given up without being asked.
+Every reply is a request of its own with its own seed, so servers without `n` will do. What can be transient is asked
+again, after a wait that doubles and has jitter. What then still fails, or was refused (HTTP 400, 401, 404),
+ends the call with an EngineError that quotes the server: a verdict, even an unreadable one, is kept and shared, and the
+cause is one that somebody can mend. Nothing of the call is written, and the same command asks it again.
+
+One refusal is about the question: it is longer than the server's context. Where the server has answered others, that
+one gets the completion TOO_LONG, which every parser calls "question too long".
 """
 
 import os
@@ -24,7 +25,7 @@ from threading import Lock
 from typing import Any, NoReturn
 
 from selfreward.engines.chat import split_reasoning
-from selfreward.engines.protocol import Completion, Request, TokenSequence
+from selfreward.engines.protocol import TOO_LONG, Completion, Request, TokenSequence
 from selfreward.engines.served.server import ChatServer, Failure, Reply
 from selfreward.errors import EngineError, RecipeError
 from selfreward.recipe import ServedRecipe
@@ -33,8 +34,6 @@ from selfreward.records import Message, seed_for
 LONGEST_WAIT = 60.0
 SEEDS = 2**31
 """Servers take seeds of 31 bits."""
-
-NO_REPLY = Completion(text="", reasoning="", token_ids=(), finish_reason="length")
 
 
 @dataclass
@@ -80,8 +79,7 @@ class ServedEngine:
         self._counts = Counts()
         self._lock = Lock()
         self._jitter = random.Random()
-        self._in_a_row = 0
-        self._last = ""
+        self._fatal: EngineError | None = None
         self.told: Callable[[int, float], None] = lambda tokens, share: None
 
     @property
@@ -89,10 +87,12 @@ class ServedEngine:
         return served_digest(self._recipe)
 
     def generate(self, requests: Sequence[Request], seed: int) -> list[list[Completion]]:
-        """Replies depend on each request's own seed, as far as the server honours it; the chunk's is not needed."""
-        self._in_a_row = 0
+        """Replies depend on each request's own seed, as far as the server honours it; the chunk's is not needed.
+
+        Raises EngineError, with the server's words, where one request got no reply.
+        """
+        self._fatal = None
         self._server.ended.clear()
-        before = self._counts.replies, Counter(self._counts.failures)
         asked = [(request, sample) for request in requests for sample in range(request.n)]
         pool = ThreadPoolExecutor(self._recipe.concurrency, thread_name_prefix=f"served-{self._name}")
         try:
@@ -100,15 +100,21 @@ class ServedEngine:
             for reply in pool.map(lambda one: self._reply(*one), asked):
                 drawn.append(reply)
                 self.told(0, len(drawn) / len(asked))
-            replies = iter(drawn)
         except BaseException:
             # Ctrl-C too: nobody waits for a slow server's last word.
             self._server.hang_up()
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-        self._require_contact(len(asked), *before)
-        return [[next(replies) for _ in range(request.n)] for request in requests]
+        if self._fatal is not None:
+            raise self._fatal
+        if TOO_LONG in drawn and not self._counts.replies:
+            raise EngineError(
+                f"served:{self._name} ({self._recipe.url}) answers nothing, because every question is too long for it; "
+                "serve the model with a longer context, or lower max_tokens"
+            )
+        given = iter(drawn)
+        return [[next(given) for _ in range(request.n)] for request in requests]
 
     def _reply(self, request: Request, sample: int) -> Completion:
         question = {
@@ -119,30 +125,49 @@ class ServedEngine:
             "seed": seed_for("served", request.seed, sample) % SEEDS,
         }
         for attempt in range(self._recipe.retries + 1):
-            if self._server.ended.is_set() or self._in_a_row >= self._patience:
+            if self._server.ended.is_set():
                 break
             answer = self._server.ask(question)
+            if isinstance(answer, Failure) and self._server.ended.is_set():
+                break  # hung up here, so not the server's failure
             self._count(answer, attempt)
             if isinstance(answer, Reply):
                 text, thought = split_reasoning(answer.text)
                 reasoning = "\n".join(part for part in (answer.reasoning.strip(), thought) if part)
                 return Completion(text, reasoning, (), "stop" if answer.finished else "length")
-            if answer.status in (401, 403, 404) and not self._counts.replies:
-                # Here, not where it is caught: until then this thread would ask the next question.
-                self._server.ended.set()
-                self._refused(answer)
-            if not answer.again:
+            if answer.too_long:
+                return TOO_LONG
+            if not answer.again or attempt == self._recipe.retries:
+                self._give_up(answer, request, attempt + 1)
                 break
-            if attempt < self._recipe.retries:
-                self._server.ended.wait(self._pause(attempt, answer.wait))
-        with self._lock:
-            self._counts.no_reply += 1
-            self._in_a_row += 1
-        return NO_REPLY
+            self._server.ended.wait(self._pause(attempt, answer.wait))
+        # Never read: the call has ended with an error, this one's or another thread's.
+        return TOO_LONG
 
-    @property
-    def _patience(self) -> int:
-        return max(8, 2 * self._recipe.concurrency)
+    def _give_up(self, answer: Failure, request: Request, tries: int) -> None:
+        """End the call for all threads. The first cause is the one that is told."""
+        server = f"served:{self._name} ({self._recipe.url})"
+        again = "then run the same command again: nothing of these replies was written"
+        if answer.reason == "unreachable":
+            said = f"no connection to {self._recipe.url} in {tries} tries ({answer.detail})"
+            advice = f"start the server or correct served.{self._name}.url"
+        elif answer.status in (401, 403, 404):
+            said = f"refuses model {self._recipe.model!r}: {answer.detail}"
+            advice = "check url, model and the key that key_env names"
+        elif answer.reason == "refused":
+            said, advice = (
+                f"refuses request {request.id}: {answer.detail}",
+                "correct the server or the recipe's sampling",
+            )
+        else:
+            said = f"gave no reply to request {request.id} in {tries} tries: {answer.reason} ({answer.detail})"
+            advice = f"mend the server, or raise served.{self._name}.retries or timeout"
+        with self._lock:
+            if self._fatal is not None or self._server.ended.is_set():
+                return
+            self._counts.no_reply += 1
+            self._fatal = EngineError(f"{server} {said}; {advice}, {again}")
+        self._server.hang_up()
 
     def _pause(self, attempt: int, wanted: float) -> float:
         """Doubling, with jitter so that the callers do not come back together; at least what the server asked for."""
@@ -155,28 +180,10 @@ class ServedEngine:
             self._counts.retries += attempt > 0
             if isinstance(answer, Failure):
                 self._counts.failures[answer.reason] += 1
-                self._last = answer.detail
                 return
-            self._in_a_row = 0
             self._counts.replies += 1
             self._counts.prompt_tokens += answer.prompt_tokens
             self._counts.completion_tokens += answer.completion_tokens
-
-    def _refused(self, answer: Failure) -> NoReturn:
-        raise EngineError(
-            f"served:{self._name} ({self._recipe.url}) refuses model {self._recipe.model!r}: {answer.detail}; check "
-            "url, model and the key that key_env names, then run the same command again"
-        )
-
-    def _require_contact(self, asked: int, replies: int, failures: Counter[str]) -> None:
-        """Raise EngineError where not one connection was made: unreadable verdicts would be kept for ever."""
-        new = Counter(self._counts.failures) - failures
-        if asked and self._counts.replies == replies and set(new) == {"unreachable"}:
-            raise EngineError(
-                f"served:{self._name}: no connection to {self._recipe.url} in {new.total()} tries ({self._last}); "
-                f"nothing was written. Start the server or correct served.{self._name}.url, then run the same command "
-                "again"
-            )
 
     def report(self) -> Mapping[str, Any]:
         """Requests, retries, failures by reason, the server's token counts, and their price (per million tokens)."""

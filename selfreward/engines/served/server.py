@@ -8,6 +8,7 @@ the environment are not used.
 
 import http.client
 import json
+import re
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,6 +18,17 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 FailureReason = Literal["unreachable", "timed out", "cut", "not JSON", "no reply in it", "refused", "server error"]
+
+FINISHED = ("stop", "eos_token", "eos", "end_turn")
+"""What servers call it when the model ended its turn: OpenAI's word, and those of text-generation-inference and others.
+"""
+
+TOO_LONG = re.compile(
+    r"context_length_exceeded|(?:maximum|max) context|context (?:length|window|size)|prompt is too long"
+    r"|max_model_len|too many (?:input )?tokens",
+    re.IGNORECASE,
+)
+"""How servers say that a question does not fit; every other refusal is about the server or the recipe."""
 
 BODY_LIMIT = 8 * 2**20
 BLACKED_OUT = "[key]"
@@ -35,13 +47,17 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why there is no reply. `again`: asking once more may help; `wait` is what the server asked for, in seconds."""
+    """Why there is no reply. `again`: asking once more may help; `wait` is what the server asked for, in seconds.
+
+    `too_long`: the server says that the question does not fit into its context.
+    """
 
     reason: FailureReason
     detail: str
     again: bool = True
     wait: float = 0.0
     status: int = 0
+    too_long: bool = False
 
 
 class ChatServer:
@@ -117,11 +133,14 @@ class ChatServer:
 
     def _read(self, answer: http.client.HTTPResponse, data: bytes) -> Reply | Failure:
         text = self._safe(data.decode("utf-8", errors="replace"))
-        status, quoted = answer.status, f"HTTP {answer.status}: {text.strip()[:200]}"
+        # A server's words go to a terminal: no control characters.
+        shown = "".join(letter if letter.isprintable() else " " for letter in text.strip()[:200])
+        status, quoted = answer.status, f"HTTP {answer.status}: {shown}"
         if status in (408, 425, 429) or status >= 500:
             return Failure("server error", quoted, wait=_seconds(answer.getheader("Retry-After")), status=status)
         if status != 200:
-            return Failure("refused", quoted, again=False, status=status)
+            too_long = status in (400, 413, 422) and bool(TOO_LONG.search(text))
+            return Failure("refused", quoted, again=False, status=status, too_long=too_long)
         if len(data) > BODY_LIMIT:
             return Failure("no reply in it", f"more than {BODY_LIMIT} bytes")
         promised = answer.getheader("Content-Length")
@@ -151,15 +170,21 @@ def read_reply(content: Any) -> Reply | None:
     text = message.get("content")
     thoughts = [message.get(name) for name in ("reasoning_content", "reasoning")]
     reasoning = next((thought for thought in thoughts if isinstance(thought, str)), "")
-    if text is None and reasoning:
-        text = ""  # it thought until its limit
+    finish = choice.get("finish_reason")
+    if text is None and (reasoning or finish in ("length", "content_filter")):
+        text = ""  # it thought until its limit, or its words were withheld
     if not isinstance(text, str):
         return None
     usage = content.get("usage")
     counts = usage if isinstance(usage, dict) else {}
     spent = [_count(counts.get(name)) for name in ("prompt_tokens", "completion_tokens")]
-    # Only "stop" says that the model ended its turn; a content filter or an unknown word says that it was cut.
-    return Reply(text, reasoning, choice.get("finish_reason") == "stop", *spent)
+    # A content filter or an unknown word says that the turn was cut.
+    return Reply(_whole(text), _whole(reasoning), finish in FINISHED, *spent)
+
+
+def _whole(text: str) -> str:
+    """`text` as it can be written: JSON may spell half of a surrogate pair, which no file holds."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _count(value: Any) -> int:

@@ -17,12 +17,13 @@ and wakes the cache's. That path has not been run on a GPU yet; on a CPU vLLM re
 import math
 import time
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from selfreward.engines.chat import ChatRenderer
 from selfreward.engines.dialogues import go_on
-from selfreward.engines.hugging_face.loading import Speech, require_policy
+from selfreward.engines.hugging_face.loading import Speech, refuse_too_long, require_policy
 from selfreward.engines.hugging_face.weights import architecture, choose_device
 from selfreward.engines.protocol import Completion, Dialogue, ReplyStart, Request, TokenSequence
 from selfreward.engines.vllm.process import Question, VllmProcess
@@ -35,13 +36,13 @@ from selfreward.records import Message
 class VllmEngine:
     kind = "vllm"
 
-    def __init__(self, model: ModelRecipe, engine: VllmRecipe) -> None:
+    def __init__(self, model: ModelRecipe, engine: VllmRecipe, day: date | None = None) -> None:
         require_vllm()
         self._recipe, self._engine = model, engine
         self._device = choose_device(model.device).type
         self._process: VllmProcess | None = None
         self._architecture: Any = None
-        self._speech = Speech("vLLM", model.trust_remote_code)
+        self._speech = Speech("vLLM", model.trust_remote_code, day)
         self._directory: Path | None = None
         self._policy: str | None = None
         self._report: dict[str, Any] = {"built": 0, "build_seconds": 0.0, "swap_seconds": [], "reply_tokens": 0}
@@ -130,7 +131,8 @@ class VllmEngine:
         for index, text in enumerate(texts):
             if not text.prompt_token_ids:
                 raise EngineError(f"text {index}: has no prompt tokens, so its first token has no probability")
-            self._check_length(f"text {index}", len(text.prompt_token_ids), len(text.completion_token_ids))
+        lengths = [(str(i), len(text.prompt_token_ids), len(text.completion_token_ids)) for i, text in enumerate(texts)]
+        refuse_too_long("text", lengths, self._limits())
         from selfreward.engines.vllm.scoring import completion_logprobs
 
         wanted = [text for text in texts if text.completion_token_ids]
@@ -143,8 +145,8 @@ class VllmEngine:
         from selfreward.engines.vllm.scoring import next_logprobs
 
         asked = openings(self._chat, starts, candidates)
-        for start, one in zip(starts, asked, strict=True):
-            self._check_length(f"reply start {start.id}", len(one.token_ids), 1)
+        lengths = [(start.id, len(one.token_ids), 1) for start, one in zip(starts, asked, strict=True)]
+        refuse_too_long("reply start", lengths, self._limits())
         return next_logprobs(self._running, asked)
 
     def checksums(self) -> Mapping[str, str]:
@@ -182,8 +184,8 @@ class VllmEngine:
         """Prompts and sampling parameters. Raises EngineError for a request that vLLM could not serve."""
         sampling = [self._sampling(request) for request in requests]
         prompts = self._chat.prompt_token_ids([request.messages for request in requests])
-        for request, prompt in zip(requests, prompts, strict=True):
-            self._check_length(f"request {request.id}", len(prompt), request.max_tokens)
+        lengths = [(one.id, len(prompt), one.max_tokens) for one, prompt in zip(requests, prompts, strict=True)]
+        refuse_too_long("request", lengths, self._limits())
         return prompts, sampling
 
     def _sampling(self, request: Request) -> Any:
@@ -222,12 +224,6 @@ class VllmEngine:
         text, reasoning = self._chat.read(token_ids, self._chat.thinks_first(prompt))
         return Completion(text, reasoning, token_ids, reply.finish_reason, logprob)
 
-    def _check_length(self, name: str, prompt: int, completion: int) -> None:
-        """Raise EngineError for more tokens than the engine's context."""
-        limit = self._running.max_length
-        if prompt + completion > limit:
-            raise EngineError(
-                f"{name}: {prompt} prompt tokens and {completion} completion tokens are {prompt + completion}, more "
-                f"than the engine's context of {limit} (the model's max_position_embeddings, or engine.max_length); "
-                "shorten the prompt or lower max_tokens"
-            )
+    def _limits(self) -> dict[str, int | None]:
+        held = self._running.max_length
+        return {"the engine's context (the model's max_position_embeddings, or engine.max_length)": held}

@@ -19,7 +19,11 @@ SCORE_WORDS = ("0", "1", "2", "3", "4", "5")
 def expected_value(
     logprobs: Sequence[float], values: Sequence[float], floor: float
 ) -> tuple[float | Unreadable, float]:
-    """(E or why there is none, mass) of `values` with these log-probabilities of their words."""
+    """(E or why there is none, mass) of `values` with these log-probabilities of their words; none were read at all
+    where the question did not fit (stages/asking.py).
+    """
+    if not logprobs:
+        return Unreadable("question too long", "the question does not fit into the judge's context"), 0.0
     if any(math.isnan(logprob) or logprob > 1e-6 for logprob in logprobs):
         raise EngineError(f"log-probabilities {list(logprobs)}: expected numbers of at most 0; the engine is broken")
     chances = [math.exp(min(logprob, 0.0)) for logprob in logprobs]

@@ -1,0 +1,49 @@
+"""Numbers that no run could carry out, and names that no gate could find: refused before anything is sampled."""
+
+import difflib
+
+from selfreward.errors import RecipeError
+from selfreward.recipe import Recipe, walk
+from selfreward.report.catalogue import BY_METRIC, UNPLOTTED
+
+COOLEST = 1e-4
+"""Below it logits divided by the temperature leave float32's range; greedy decoding is temperature 0."""
+
+MOST_REPLIES = 10**9
+"""A billion replies a round: at a thousand a second, twelve days."""
+
+
+def refuse_absurd(recipe: Recipe) -> None:
+    """Raise RecipeError for a temperature that is neither greedy nor usable, and for numbers beyond any machine."""
+    for key, value, _ in walk(recipe):
+        if key.endswith(".temperature") and 0 < value < COOLEST:
+            raise RecipeError(f"key {key!r} is {value:g}; expected 0 (the likeliest token) or at least {COOLEST:g}")
+    per_round, writer = recipe.prompts.per_round, recipe.prompts.writer
+    measure = recipe.measure
+    asked = {
+        "prompts.per_round x generate.samples": per_round * recipe.generate.samples,
+        "prompts.per_round x generate.samples x judge.samples": per_round
+        * recipe.generate.samples
+        * recipe.judge.samples,
+        "prompts.per_round x writer.share x writer.oversample": per_round * writer.share * writer.oversample,
+        "measure.gate + selection + report, x measure.samples": (measure.gate + measure.selection + measure.report)
+        * measure.samples,
+    }
+    for name, count in asked.items():
+        if count > MOST_REPLIES:
+            raise RecipeError(f"{name} is {count:.3g} replies a round; expected at most {MOST_REPLIES:.0g}")
+    if not writer.share and writer.oversample > MOST_REPLIES:
+        raise RecipeError(f"key 'prompts.writer.oversample' is {writer.oversample:.3g}; expected a few, such as 2")
+
+
+def refuse_unknown_metrics(recipe: Recipe) -> None:
+    """Raise RecipeError for a gate about a metric that nothing here measures: it would never fire."""
+    known = {*BY_METRIC, *UNPLOTTED}
+    for number, rule in enumerate(recipe.gates.rules):
+        if rule.metric not in known:
+            near = difflib.get_close_matches(rule.metric, known, n=3, cutoff=0.5)
+            hint = f"did you mean {', '.join(near)}?" if near else "`selfreward show` prints the names of a run's own"
+            raise RecipeError(
+                f"key 'gates.rules[{number}].metric' is {rule.metric!r}, which nothing measures, so the rule would "
+                f"never fire; {hint}"
+            )

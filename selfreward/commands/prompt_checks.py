@@ -1,0 +1,66 @@
+"""Are the prompts fit to be trained and measured on? Overlap, cohorts, and what a verifier or pair rule needs."""
+
+from collections.abc import Sequence
+
+from selfreward.errors import DataError, RecipeError
+from selfreward.measuring.probes.questions import questions_of
+from selfreward.pairing.answers import load_rule
+from selfreward.recipe import Recipe
+from selfreward.records import Prompt
+from selfreward.tasks.cohorts import read_cohorts, refuse_overlap
+from selfreward.tasks.filters import assert_disjoint
+from selfreward.tasks.pairs_file import read_pairs
+from selfreward.tasks.source import Source, by_pool
+from selfreward.tasks.verifiers.protocol import Verifier
+
+
+def check_pools(recipe: Recipe, source: Source, training: Sequence[Prompt]) -> None:
+    """Refuse evaluation prompts among the training prompts, and a training pool that is too small."""
+    anchored = [row.prompt for row in source.frozen()] if recipe.measure.anchors else []
+    reported = {prompt.messages: prompt.pool for prompt in source.pools() if prompt.pool != "gate"}
+    for prompt in anchored:
+        if prompt.pool == "frozen" and prompt.messages in reported:
+            raise DataError(
+                f"{recipe.measure.anchors}: the prompt {prompt.text[:40]!r}... is of the {reported[prompt.messages]} "
+                "pool, which never steers, and its row is not locked; set 'locked' to true or remove the row"
+            )
+    assert_disjoint(training, by_pool([*source.pools(), *anchored]), run=source.overlap_words)
+
+
+def check_side(recipe: Recipe, source: Source, training: Sequence[Prompt]) -> None:
+    """Refuse probes without a question, cohorts that cannot be graded, and those whose prompts are trained on."""
+    questions_of(recipe, source.pools())
+    if not recipe.measure.cohorts:
+        return
+    external = [pair.prompt for pair in read_pairs(recipe.pairs.mix.external)] if recipe.pairs.mix.external else []
+    cohorts = read_cohorts(recipe.measure)
+    refuse_overlap(cohorts, [*external, *training], source.overlap_words)
+    judged = [cohort.name for cohort in cohorts if cohort.verifier == "none"]
+    if judged and recipe.judge.protocol == "pairwise":
+        raise RecipeError(
+            f"cohort {judged[0]!r} has no verifier, but judge.protocol=pairwise only ranks the answers to one prompt, "
+            f"which cannot be compared between rounds; set measure.cohorts.{judged[0]}.verifier"
+        )
+
+
+def check_truth(recipe: Recipe, source: Source, verifier: Verifier | None, training: Sequence[Prompt]) -> None:
+    """Refuse prompts that the verifier cannot check or that lack a gold answer, and external pairs that cannot be used.
+
+    Where the judge takes what the verifier leaves open, a prompt that brings nothing to verify is one of these.
+    """
+    if verifier is not None:
+        lenient = recipe.judge.source == "verifier_then_model"
+        for prompt in [*source.pools(), *training]:
+            if not (lenient and prompt.answer is None and not prompt.meta):
+                verifier.require(prompt)
+    if load_rule(recipe.pairs.rule).needs == "gold":
+        gold = source.gold(training)
+        missing = [prompt for prompt in training if prompt.id not in gold]
+        if missing:
+            raise DataError(
+                f"prompt {missing[0].id} ({missing[0].text[:40]!r}...) and {len(missing) - 1} more have no 'answer'; "
+                f"pairs.rule={recipe.pairs.rule} needs the gold answer of every training prompt on its row"
+            )
+    if recipe.pairs.mix.external:
+        external = {pair.prompt.id: pair.prompt for pair in read_pairs(recipe.pairs.mix.external)}
+        assert_disjoint(list(external.values()), by_pool(source.pools()), run=source.overlap_words)

@@ -1,0 +1,113 @@
+"""Is everything that will be asked whole and short enough? Asked of the tokenizers alone, before a run begins.
+
+Prompts must leave room for their answers. A judge's question holds a prompt and an answer whose length nobody knows
+yet: where not even an empty answer fits, the run is refused; where the longest possible one does not, a line says so,
+and such answers get the unreadable verdict "question too long" (stages/asking.py).
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from selfreward.engines.chat import ChatRenderer, load_renderer
+from selfreward.engines.template_checks import require_whole
+from selfreward.errors import DataError
+from selfreward.judging.prompts import pairwise as judge_pairwise
+from selfreward.judging.prompts.prompt import judge_prompt
+from selfreward.recipe import SERVED, JudgeRecipe, Recipe, constitution_of, held_out_judge
+from selfreward.records import Message, Prompt
+from selfreward.roles import generator
+
+LONGEST = 8
+"""How many of the longest prompts are put into a judge's question: what is around them is the same for all."""
+
+_POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
+_START = ("policy", "previous", "initial")
+
+
+def check_prompts(recipe: Recipe, renderer: ChatRenderer, directory: Path, prompts: Sequence[Prompt]) -> list[int]:
+    """The tokens of every prompt. Raises DataError for a template that loses text and for prompts without room.
+
+    Here and not when the model is first asked: by then the run has a sealed copy, which must not be corrected by hand.
+    """
+    questions = [generator.ask(recipe.generate.template, prompt) for prompt in prompts]
+    require_whole(renderer, ([message.role for message in question] for question in questions))
+    limit = context_length(directory, recipe.engine.max_length) - recipe.generate.sampling.max_tokens
+    lengths = [len(tokens) for tokens in renderer.prompt_token_ids(questions)]
+    for prompt, length in zip(prompts, lengths, strict=True):
+        if length > limit:
+            raise DataError(
+                f"prompt {prompt.id} ({prompt.text[:40]!r}...) has {length} tokens; expected at most {limit}, "
+                "which is the context less generate.sampling.max_tokens; shorten the prompt or lower max_tokens"
+            )
+    return lengths
+
+
+def check_judges(
+    recipe: Recipe,
+    prompts: Sequence[Prompt],
+    directory_of: Callable[[str], Path],
+    say: Callable[[str], None] | None,
+) -> None:
+    """Every judge whose weights are here is asked about the longest prompts. `prompts`: the longest first."""
+    for judge in judges(recipe):
+        if judge.model.startswith(SERVED) or not prompts:
+            continue
+        directory = directory_of(recipe.model.path if _plays_the_policy(judge.model) else judge.model)
+        renderer = load_renderer(directory, recipe.model.trust_remote_code)
+        asked = [question(judge, prompt, "") for prompt in prompts[:LONGEST]]
+        require_whole(renderer, ([message.role for message in question] for question in asked))
+        limit = context_length(directory, recipe.engine.max_length) - _decoded(judge)
+        answers = recipe.generate.sampling.max_tokens * (2 if judge.protocol == "pairwise" else 1)
+        lengths = [len(tokens) for tokens in renderer.prompt_token_ids(asked)]
+        for prompt, length in zip(prompts, lengths, strict=False):
+            if length > limit:
+                raise DataError(
+                    f"the judge's question about prompt {prompt.id} ({prompt.text[:40]!r}...) has {length} tokens "
+                    f"before there is any answer; expected at most {limit}, which is the context of {directory} less "
+                    "what the judge may write; shorten the prompt, take a shorter judge.question.template, or lower "
+                    "judge.reading.sampling.max_tokens"
+                )
+        if max(lengths) + answers > limit and say is not None:
+            say(
+                f"the judge's longest question has {max(lengths)} tokens without an answer, and the context leaves "
+                f"room for {limit - max(lengths)} of the {answers} that answers may have; a longer one gets the "
+                'unreadable verdict "question too long". To avoid it, lower generate.sampling.max_tokens'
+            )
+
+
+def judges(recipe: Recipe) -> Iterator[JudgeRecipe]:
+    """The recipe of every judge that is asked, members of an ensemble one by one."""
+    members = recipe.judge.members
+    yield from (recipe.judge.member(name) for name in members) if members else [recipe.judge]
+    if recipe.measure.held_out is not None:
+        yield held_out_judge(recipe, recipe.measure.held_out)
+
+
+def _plays_the_policy(model: str) -> bool:
+    return model in _START or model.startswith("round:")
+
+
+def question(judge: JudgeRecipe, prompt: Prompt, answer: str) -> tuple[Message, ...]:
+    """What the judge is asked; of a constitution's principles, the longest."""
+    comparing = judge.comparing
+    if comparing is None:
+        return judge_prompt(judge).ask(prompt, answer)
+    constitution = constitution_of(comparing)
+    principles = judge_pairwise.load_constitution(constitution)[1] if constitution else (None,)
+    asked = [judge_pairwise.ask(comparing.template, prompt, answer, answer, one) for one in principles]
+    return max(asked, key=lambda question: sum(len(message.content) for message in question))
+
+
+def _decoded(judge: JudgeRecipe) -> int:
+    """Tokens that the judge may write after its question, the opening of a verdict included."""
+    return 1 if judge.reading.kind == "probability" else judge.sampling.max_tokens
+
+
+def context_length(directory: Path, wanted: int | None) -> int:
+    """Tokens that fit: the model's positions, or `engine.max_length` where that is smaller."""
+    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    text = config.get("text_config", config)
+    positions = next((int(text[name]) for name in _POSITIONS if text.get(name)), sys.maxsize)
+    return min(positions, wanted or sys.maxsize)

@@ -1,0 +1,61 @@
+"""keep.checkpoints=needed: what any role of one more round names stays, so that the run can be extended."""
+
+from pathlib import Path
+
+import pytest
+from selfreward.loop_steps import Steps
+from test_measuring import row
+
+from selfreward.commands.environment import environment
+from selfreward.commands.run import run
+from selfreward.progress import Progress
+from selfreward.recipe.read import load_recipe
+from selfreward.records import Judgment
+from selfreward.roles.cast import Cast, Policy
+from selfreward.store.results import Store
+from selfreward.tasks.source import open_source
+
+SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
+IMPLICIT = ("pairs.score=implicit_reward", "judge.source=none", "meta.enabled=false")
+
+
+@pytest.mark.parametrize(
+    ("keys", "kept"),
+    [
+        ((), set()),
+        (("judge.model=round:1",), {1}),
+        (("judge.ensemble=[sandbox,'@round:2']",), {2}),
+        (("train.reference=round:3",), {3}),
+        (IMPLICIT, {3}),
+    ],
+)
+def test_the_weights_that_a_role_names_stay(
+    keys: tuple[str, ...], kept: set[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five policies, of which the last is the best: 1, 2 and 3 go, but for what is named."""
+    recipe = load_recipe(SMOKE, ["keep.checkpoints=needed", "rounds=4", "meta.enabled=false", *keys])
+    with Store(tmp_path).open_run("r", recipe, environment=environment(recipe)) as artifacts:
+        steps = Steps(
+            recipe, open_source(recipe), None, artifacts, Cast(recipe, lambda *_: None), Progress(style="silent")
+        )
+        for number in range(5):
+            steps.cast.policies.append(Policy(number, str(number), tmp_path))
+            steps.measurements.append(row(number, "judge_mean_change", float(number), "selection"))
+        discarded: set[int] = set()
+        monkeypatch.setattr(artifacts, "discard_weights", discarded.add)
+        steps.discard_unneeded_checkpoints()
+    assert discarded == {1, 2, 3} - kept
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("keys", [("judge.ensemble=[sandbox,'sandbox@round:1']",), IMPLICIT])
+def test_a_run_that_was_pruned_is_extended(keys: tuple[str, ...], tmp_path: Path) -> None:
+    store = Store(tmp_path / "results")
+    small = ["keep.checkpoints=needed", "meta.enabled=false", "prompts.writer.share=0", "prompts.per_round=12", *keys]
+    for rounds in (3, 4):
+        run(load_recipe(SMOKE, [*small, f"rounds={rounds}"]), store, "r", Progress(style="silent"))
+    view = store.existing("r")
+    pruned = [number for number in range(5) if (seal := view.seal(number, "checkpoint")) and seal.pruned]
+    assert pruned, "something was thrown away, or the test shows nothing"
+    assert view.seal(4, "measurements") is not None
+    assert keys == IMPLICIT or view.read(4, "judgments", Judgment)
