@@ -4,11 +4,17 @@ from pathlib import Path
 
 import pytest
 
+from selfreward.engines import ENGINES
 from selfreward.errors import RecipeError
-from selfreward.recipe import Recipe, identity, keys, to_yaml, walk
+from selfreward.pairing import PAIR_RULES
+from selfreward.pairing.answers import load_rule
+from selfreward.recipe import LOSS_READS, Recipe, identity, keys, to_yaml, walk
 from selfreward.recipe.former_keys import MOVED
+from selfreward.recipe.pairs import Scored
 from selfreward.recipe.read import build_recipe, load_recipe
-from selfreward.recipe.shape import paths
+from selfreward.recipe.shape import fields, paths
+from selfreward.tasks.verifiers import VERIFIERS
+from selfreward.training.losses import LOSSES
 
 
 @pytest.mark.parametrize(
@@ -78,6 +84,7 @@ def test_what_is_in_the_environment_does_not_get_in(tmp_path: Path, monkeypatch:
             "the name 'train.beta' has a dot; in a file a section holds its keys, so write train: {beta",
         ),
         (b"1: 2", "unknown key '1'"),
+        (b"train: {'': sft}", "'train.'"),
     ],
 )
 def test_a_file_that_is_no_recipe_gets_one_typed_message(tmp_path: Path, data: bytes, words: str) -> None:
@@ -144,3 +151,14 @@ def test_every_key_has_its_meaning_its_default_and_its_place() -> None:
     assert by_name["rounds"].horizon and not by_name["seed"].horizon
     assert by_name["prompts.writer.sampling.max_tokens"].default == 32, "a section's own default, not its class's"
     assert by_name["engine.threads"].variant == "" and by_name["engine.script"].default == "(needed)"
+
+
+def test_the_variants_are_those_that_the_code_can_carry_out() -> None:
+    sections = fields(Recipe)
+    assert set(sections["pairs"].variants) == set(PAIR_RULES)
+    assert set(sections["engine"].variants) == set(ENGINES)
+    assert set(LOSS_READS) == set(LOSSES)
+    for name, kind in sections["pairs"].variants.items():
+        assert issubclass(kind, Scored) == (load_rule(name).needs == "scores"), name
+    verifiers = {key.name: key.type for key in keys(Recipe)}["measure.verifier"].split(" | ")
+    assert set(verifiers) == {*VERIFIERS, "none"}

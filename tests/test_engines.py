@@ -26,7 +26,7 @@ from selfreward.engines.hugging_face.batches import batches, halves
 from selfreward.engines.hugging_face.engine import HuggingFaceEngine
 from selfreward.engines.protocol import Engine, Request, TokenSequence
 from selfreward.errors import DataError, EngineError, HandOffError, StoreError
-from selfreward.recipe import EngineRecipe, ModelRecipe, ScriptedRecipe, TransformersRecipe
+from selfreward.recipe import ModelRecipe, ScriptedRecipe, TransformersRecipe
 from selfreward.records import Message
 from selfreward.tasks.sandbox.seeds.model import build_model, build_tokenizer, save_model
 
@@ -334,7 +334,7 @@ def test_too_long_requests_are_named(engine: Engine, directory: Path) -> None:
         engine.generate([request("a " * 250, 7)], 1)
     with pytest.raises(EngineError, match="text 0: 200 prompt tokens and 57 completion tokens are 257"):
         engine.logprobs([TokenSequence((5,) * 200, (5,) * 57)])
-    short = build_engine(ModelRecipe(), EngineRecipe(max_length=20))
+    short = build_engine(ModelRecipe(), TransformersRecipe(max_length=20))
     short.load(directory, weights_digest(directory))
     with pytest.raises(EngineError, match=r"more than engine.max_length of 20"):
         short.generate([request("a " * 10)], 1)

@@ -251,7 +251,7 @@ def test_in_the_loop_the_comparisons_of_the_round_become_the_labels(tmp_path: Pa
     assert clamped.read(1, "judgments", Judgment) == soft.read(1, "judgments", Judgment), "ratings are not clamped"
     seals = [view.seal(1, "judgments_comparisons") for view in (soft, clamped)]
     assert seals[0] is not None and seals[1] is not None and seals[0].fingerprint == seals[1].fingerprint
-    assert "clamp" not in seals[0].made_from["pairwise"]
+    assert "clamp" not in seals[0].made_from["question"]
 
 
 def test_a_prompt_is_shown_with_the_label_of_its_pair():

@@ -25,15 +25,12 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from selfreward.errors import RecipeError, SelfRewardError
 from selfreward.progress import Progress
 from selfreward.recipe.read import load_recipe
+from selfreward.recipe.sentences import refuse_marks
+from selfreward.recipe.text import read_yaml
 from selfreward.report.compared import COMPARED
 from selfreward.tasks.sandbox.seeds.cache import known_directory
 from selfreward.tasks.sandbox.seeds.names import SeedName, is_seed_name, parse_seed_name
@@ -95,12 +92,8 @@ def _cell(grid: str, arm: str, overrides: Sequence[str], model: str, seed: int) 
 
 def load_grid(path: Path) -> Grid:
     """Read a grid and check every cell's recipe. Raises RecipeError naming the key or the arm."""
-    try:
-        raw: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    except OSError as problem:
-        raise RecipeError(f"grid {path}: cannot be read ({problem.strerror})") from problem
-    except (YAMLError, OmegaConfBaseException) as problem:
-        raise RecipeError(f"grid {path}: not valid YAML: {problem}") from problem
+    raw = read_yaml(path, "grid")
+    refuse_marks(raw, "", f"grid {path}")
     if not isinstance(raw, dict) or not KEYS - OPTIONAL <= set(raw) <= KEYS:
         found = ", ".join(sorted(raw)) if isinstance(raw, dict) else type(raw).__name__
         raise RecipeError(f"grid {path}: found {found}; expected the keys {', '.join(sorted(KEYS))}")

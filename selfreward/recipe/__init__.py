@@ -3,25 +3,10 @@
 A new variant is one class and its place in one union. `shape.keys(Recipe)` lists every key with its meaning.
 """
 
+from selfreward.recipe.aggregates import AdaptiveRecipe, EnsembleAggregate, MeanAggregate, MedianAggregate
 from selfreward.recipe.engine import EngineRecipe, ScriptedRecipe, TransformersRecipe, VllmRecipe
 from selfreward.recipe.gates import GateRule, GatesRecipe
-from selfreward.recipe.judge import (
-    AdaptiveRecipe,
-    Compared,
-    ComparisonQuestion,
-    EnsembleAggregate,
-    JudgeRecipe,
-    MeanAggregate,
-    MedianAggregate,
-    MetaRecipe,
-    PrincipleQuestion,
-    ProbabilityReading,
-    RationaleReading,
-    RubricQuestion,
-    ScoreQuestion,
-    VerdictReading,
-    constitution_of,
-)
+from selfreward.recipe.judge import JudgeRecipe
 from selfreward.recipe.loss import (
     LOSS_READS,
     LossBase,
@@ -33,6 +18,7 @@ from selfreward.recipe.loss import (
     SppoLoss,
 )
 from selfreward.recipe.measure import PROBES, CohortRecipe, HeldOutRecipe, JudgeProbesRecipe, MeasureRecipe
+from selfreward.recipe.meta import MetaRecipe
 from selfreward.recipe.model import SERVED, ModelRecipe, SamplingRecipe, ServedRecipe
 from selfreward.recipe.pairs import (
     BestVsRandom,
@@ -59,6 +45,15 @@ from selfreward.recipe.prompts import (
     SandboxSource,
     WriterRecipe,
 )
+from selfreward.recipe.questions import (
+    Compared,
+    ComparisonQuestion,
+    PrincipleQuestion,
+    RubricQuestion,
+    ScoreQuestion,
+    constitution_of,
+)
+from selfreward.recipe.readings import ProbabilityReading, RationaleReading, VerdictReading
 from selfreward.recipe.recipe import (
     HELD_OUT_METRICS,
     HandOffRecipe,

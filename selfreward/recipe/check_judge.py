@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from selfreward.recipe.judge import ComparisonQuestion, RubricQuestion, ScoreQuestion
 from selfreward.recipe.model import SERVED, ServedRecipe
+from selfreward.recipe.questions import ComparisonQuestion, RubricQuestion, ScoreQuestion
 from selfreward.recipe.recipe import Recipe
 
 Found = Iterator[tuple[bool, str]]

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from selfreward.recipe.judge import Compared, Reply, ScoreQuestion
 from selfreward.recipe.measure import HeldOutRecipe, MeasureRecipe
 from selfreward.recipe.model import SERVED
 from selfreward.recipe.prompts import SandboxSource
+from selfreward.recipe.questions import Compared, ScoreQuestion
+from selfreward.recipe.readings import Reply
 from selfreward.recipe.recipe import Recipe, held_out_judge
 
 Found = Iterator[tuple[bool, str]]

@@ -53,7 +53,7 @@ def _fit(shape: Shape, base: Any, layer: Any, key: str, where: str) -> tuple[Any
     below: Mapping[str, Any] = base if isinstance(base, Mapping) else {}
     before = str(below.get(shape.tag, shape.default))
     tag = layer.get(shape.tag, before)
-    if tag not in shape.variants:
+    if not isinstance(tag, str) or tag not in shape.variants:
         raise RecipeError(no_variant(shape, tag, f"{key}.{shape.tag}", where))
     old, new = shape.variants[before], shape.variants[tag]
     kept = {

@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from selfreward.recipe.judge import ComparisonQuestion, ReadingRecipe, RubricQuestion, ScoreQuestion
 from selfreward.recipe.model import SamplingRecipe
 from selfreward.recipe.prompts import SandboxSource, SourceRecipe
+from selfreward.recipe.questions import ComparisonQuestion, RubricQuestion, ScoreQuestion
+from selfreward.recipe.readings import ReadingRecipe
 from selfreward.recipe.section import Section, needed, part, section, setting
 
 VerifierName = Literal[

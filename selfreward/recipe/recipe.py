@@ -11,21 +11,17 @@ from typing import Any, Literal
 
 from omegaconf import OmegaConf
 
+from selfreward.recipe.aggregates import MeanAggregate
 from selfreward.recipe.engine import EngineRecipe, TransformersRecipe
 from selfreward.recipe.gates import GatesRecipe
-from selfreward.recipe.judge import (
-    Compared,
-    ComparisonQuestion,
-    JudgeRecipe,
-    MeanAggregate,
-    MetaRecipe,
-    ProbabilityReading,
-    VerdictReading,
-)
+from selfreward.recipe.judge import JudgeRecipe
 from selfreward.recipe.measure import HeldOutRecipe, MeasureRecipe
+from selfreward.recipe.meta import MetaRecipe
 from selfreward.recipe.model import ModelRecipe, ServedRecipe
 from selfreward.recipe.pairs import BestVsWorst, PairsRecipe
 from selfreward.recipe.prompts import GenerateRecipe, PromptsRecipe
+from selfreward.recipe.questions import Compared, ComparisonQuestion
+from selfreward.recipe.readings import ProbabilityReading, VerdictReading
 from selfreward.recipe.section import Section, as_dict, part, section, setting, walk
 from selfreward.recipe.train import DpoRecipe, TrainRecipe
 

@@ -72,7 +72,7 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     return layer
 
 
-SHORT = ""
+SHORT = "\0"
 """In a layer: where a bare string stands beside keys, as of `judge.reading=verdict judge.reading.ask_again=1`."""
 
 

@@ -1,0 +1,69 @@
+"""What a judge is asked: about one answer (score, rubric), or about two side by side (comparison, principle)."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from selfreward.recipe.section import Section, keyed, needed, section, setting
+
+
+@section
+class ScoreQuestion(Section):
+    """How good is this answer, from 0 to 5?"""
+
+    kind: Literal["score"] = "score"
+    template: str = setting("sandbox", "the words of the question")
+
+
+@section
+class RubricQuestion(Section):
+    """A score for each criterion of a rubric: a shipped one, or a YAML file, which brings its own words."""
+
+    rubric: Annotated[str, needed("a shipped rubric or a YAML file")]
+    kind: Literal["rubric"] = "rubric"
+
+    @property
+    def template(self) -> str:
+        return "rubric"
+
+
+@section
+class Compared(Section):
+    """Two answers side by side, always in both orders.
+
+    `comparisons`: all pairs of a prompt, a ring (every answer meets two others), or `count` pairs drawn at random on
+    top of a chain that joins them all. `ridge` regularises the Bradley-Terry ratings. `clamp` keeps every probability
+    of a soft label (`pairs.label`) between 1 - clamp and clamp; constitutional AI's is .6.
+    """
+
+    comparisons: Literal["all", "ring", "random"] = setting("all", "which answers to one prompt meet")
+    count: int = setting(8, "with comparisons=random: pairs beyond those of a chain", minimum=1)
+    ridge: float = setting(0.1, "regularises the Bradley-Terry ratings", above=0)
+    clamp: float | None = setting(None, "the highest probability of a soft label", above=0.5, below=1)
+
+
+@section
+class ComparisonQuestion(Compared):
+    """Which of two answers is better?"""
+
+    kind: Literal["comparison"] = "comparison"
+    template: str = setting("pairwise", "the words of the question")
+
+
+@keyed
+class PrincipleQuestion(Compared):
+    """Which of two answers follows a principle better? `principles` of the constitution are drawn for every two."""
+
+    constitution: Annotated[str, needed("a shipped list of principles or a YAML file")]
+    kind: Literal["principle"] = "principle"
+    template: str = setting("principle", "the words of the question")
+    principles: int = setting(1, "principles that are drawn for every two answers", minimum=1)
+
+
+def constitution_of(question: ComparisonQuestion | PrincipleQuestion) -> str | None:
+    return question.constitution if isinstance(question, PrincipleQuestion) else None
+
+
+QuestionRecipe = Annotated[
+    ScoreQuestion | RubricQuestion | ComparisonQuestion | PrincipleQuestion, Field(discriminator="kind")
+]
