@@ -25,7 +25,8 @@ from selfreward.engines.checkpoints import weights_digest
 from selfreward.engines.protocol import Engine, Request
 from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.judging.scoring.adaptive import estimate, next_questions, shrunken
-from selfreward.measuring.stats.clustered import clustered_mean, nested_paired_difference
+from selfreward.measuring.stats.clustered import clustered_mean
+from selfreward.measuring.stats.nested_difference import nested_paired_difference
 from selfreward.recipe import AdaptiveRecipe, GenerateRecipe, JudgeRecipe, ModelRecipe, TransformersRecipe
 from selfreward.records import Judgment, Message, Prompt, seed_for, stable_id
 from selfreward.roles.unreadable import Unreadable

@@ -68,12 +68,36 @@ def test_the_regression_is_scikit_learns_on_doubled_rows():
     rng = np.random.default_rng(0)
     covariate = np.tanh(rng.normal(size=200))
     wins = np.asarray(rng.choice([0.0, 0.5, 1.0], size=200))
-    # The intercept is penalised like the slope, so it is a column here.
-    design = np.stack([covariate, np.ones(200)], axis=1)
-    fitted = LogisticRegression(C=1 / win_rate.RIDGE, fit_intercept=False, tol=1e-10).fit(
-        np.concatenate([design, design]), np.repeat([1, 0], 200), sample_weight=np.concatenate([wins, 1 - wins])
+    # scikit-learn, too, leaves the intercept free.
+    fitted = LogisticRegression(C=1 / win_rate.RIDGE, tol=1e-10, max_iter=1000).fit(
+        np.concatenate([covariate, covariate])[:, None],
+        np.repeat([1, 0], 200),
+        sample_weight=np.concatenate([wins, 1 - wins]),
     )
-    assert win_rate._fit(covariate, wins) == pytest.approx(fitted.coef_[0], abs=1e-5)
+    expected = fitted.coef_[0, 0], fitted.intercept_[0]
+    assert win_rate.fit_slope_and_level(covariate, wins) == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_ridge_does_not_pull_the_level():
+    """A policy that wins nine times in ten at every length keeps its rate, whatever the ridge."""
+    rng = np.random.default_rng(1)
+    covariate = np.tanh(rng.normal(size=400))
+    covariate -= covariate.mean()
+    for ridge in (0.1, 10.0, 1e4):
+        level = win_rate.fit_slope_and_level(covariate, np.full(400, 0.9), ridge)[1]
+        assert 1 / (1 + np.exp(-level)) == pytest.approx(0.9, abs=1e-4)
+
+
+def test_what_the_ridge_may_have_taken_is_in_the_interval():
+    """Few prompts and a strong taste: the ridge lets part of it through, and the interval still holds the half."""
+    held = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        gaps = rng.normal(20, 40, 50)
+        wins = (rng.random(50) < 1 / (1 + np.exp(-np.tanh(gaps / 40)))).astype(float)
+        found = win_rate.length_controlled({f"p{i}": (wins[i : i + 1], gaps[i : i + 1]) for i in range(50)})
+        held += found.low <= 0.5 <= found.high
+    assert held >= 52
 
 
 def test_ties_are_half_and_equal_lengths_leave_the_raw_rate():

@@ -13,13 +13,13 @@ from selfreward.measuring.stats.clustered import (
     cluster_means,
     clustered_mean,
     clustered_share,
-    nested_paired_difference,
     paired_difference,
     robust_variance,
     tau_b,
     trend,
     wilson,
 )
+from selfreward.measuring.stats.nested_difference import nested_paired_difference
 from selfreward.measuring.stats.resampling import _bca_levels, clustered_entropy, clustered_median, clustered_spearman
 
 NUMBERS = st.floats(-1e6, 1e6)
@@ -266,7 +266,10 @@ def test_a_move_that_few_clusters_show_leaves_room_for_one_that_none_shows():
     still = dict.fromkeys(names, 0.5)
     t = reference.t.ppf(0.975, 49)
     nothing = paired_difference(still, still)
-    assert (nothing.value, nothing.low) == (0.0, pytest.approx(-t / math.sqrt(50 * 49)))
+    assert (nothing.value, nothing.low) == (0.0, pytest.approx(-(t**2) / (50 + t**2)))
+    assert nothing.high == pytest.approx(wilson(0, 50, t)[1])
+    alike = paired_difference(still | dict.fromkeys(names, 0.7), still)
+    assert (alike.value, alike.high) == (pytest.approx(0.2), pytest.approx(0.2 + nothing.high))
     # As many as moved, and how far one may: at least by 1, or by what was seen.
     for moved, by in ((3, 0.2), (3, 4.0), (40, 0.2)):
         after = still | dict.fromkeys(names[:moved], 0.5 + by)
@@ -347,6 +350,44 @@ def test_nested_difference_says_what_its_interval_speaks_for():
     assert single.unit == "prompts of one run" and single.estimate.low is not None
     one = nested_paired_difference({("m", "r", "p"): 1.0})
     assert (one.estimate.value, one.estimate.low, one.smallest_effect, one.resolved) == (1.0, None, None, False)
+
+
+def test_a_trend_over_two_rounds_is_a_paired_difference_and_has_room_too():
+    names = [f"p{index:02d}" for index in range(20)]
+    before = dict.fromkeys(names, 0.0)
+    for after in (before, before | {"p03": 1.0}, {name: index / 7 for index, name in enumerate(names)}):
+        two, difference = trend({4: before, 5: after}), paired_difference(after, before)
+        assert (two.value, two.low, two.high) == pytest.approx((difference.value, difference.low, difference.high))
+    # Up and down again is a move although its slope is 0; a step in the middle of four rounds is a slope of .4.
+    there_and_back = {0: before, 1: dict.fromkeys(names, 1.0), 2: before}
+    assert trend(there_and_back).low < 0 == trend(there_and_back).value
+    still = trend(dict.fromkeys(range(4), before))
+    assert still.high == pytest.approx(0.4 * paired_difference(before, before).high)
+
+
+def test_runs_that_agree_on_every_prompt_may_differ_on_the_next_one():
+    cells = [(model, run, f"p{prompt}") for model in "ab" for run in "rs" for prompt in range(16)]
+    for value in (0.0, 1.0):
+        found = nested_paired_difference(dict.fromkeys(cells, value), (-1.0, 1.0))
+        assert found.smallest_effect > 0.2 and found.estimate.low < value - 0.2
+        assert found.estimate.high == (1.0 if value else pytest.approx(-found.estimate.low))
+    # One run against another: Student's interval with room as in a paired difference.
+    one = {("m", "r", f"p{prompt}"): float(prompt == 3) for prompt in range(16)}
+    found = nested_paired_difference(one).estimate
+    unseen = 15 / 16 * math.exp(-0.1) / (16 * 15)
+    half = reference.t.ppf(0.975, 15) * math.sqrt(np.var(list(one.values()), ddof=1) / 16 + unseen)
+    assert (found.low, found.high) == pytest.approx((1 / 16 - half, 1 / 16 + half))
+    # A value that no prompt owns: three runs without a difference.
+    ranks = nested_paired_difference({("m", run, ""): 0.0 for run in "rst"}, (-2.0, 2.0))
+    assert ranks.estimate.high > 0.5 and ranks.unit == "run seeds of one seed model"
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=4), st.integers(1, 6))
+def test_no_interval_leaves_its_scale_and_no_smallest_effect_is_nothing(levels, prompts):
+    table = {("m", str(run), str(p)): level for run, level in enumerate(levels) for p in range(prompts)}
+    found = nested_paired_difference(table, (0.0, 1.0))
+    low, value, high = found.estimate.low, found.estimate.value, found.estimate.high
+    assert 0 <= low <= value <= high <= 1 + 1e-12 and 0 < found.smallest_effect <= 1
 
 
 def test_one_run_gives_the_paired_t_interval():

@@ -242,6 +242,24 @@ def probe(
     typer.echo("\n".join(notes + ([f"written: {out}"] if out else [])))
 
 
+@app.command("win-rate")
+def win_rate(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Annotations, votes or comparisons.")],
+    responses: Annotated[
+        list[Path] | None, typer.Option(help="The answers that a run's comparisons name; may be repeated.")
+    ] = None,
+    people: Annotated[Path | None, typer.Option(help="People's votes about the same models: correlation.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write it to this JSON file.")] = None,
+) -> None:
+    """Raw and length-controlled win rates from a file of preferences: alpaca_eval, pairwise votes, or a run's own."""
+    from selfreward.commands.win_rate.win_rates import win_rate_command
+    from selfreward.report.terminal import console, print_table
+
+    table, said = win_rate_command(files, responses or [], people, out)
+    print_table(table, console())
+    typer.echo("\n".join(said), nl=bool(said))
+
+
 @app.command()
 def export(
     run_name: RunName,

@@ -1,35 +1,36 @@
 """Arms of a grid side by side: what each gained, and the paired differences between them that the grid listed.
 
 Everything is paired by seed model, run seed and prompt (of the report pool; of the frozen pool for the judge's skill),
-with an interval over seed models and prompts (`stats.nested_paired_difference`). Rank correlation has no value per
+with an interval over seed models and prompts (`nested_difference.py`). Rank correlation has no value per
 prompt, so its interval is over seed models alone. Of all listed contrasts and metrics together Holm's correction says
 which differences are resolved; an interval that holds 0 is "not resolved", and the smallest effect that the grid
-would have found in 80 % of the cases stands beside it.
+would have found in 80 % of the cases stands beside it. No interval leaves its metric's scale: over two run seeds it may
+well be all of it, which says that two are too few. Arms whose every run shares the artifacts of a metric are "same by
+construction", which is no comparison and no test.
 """
 
 import dataclasses
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from selfreward.errors import DataError
-from selfreward.measuring.stats.clustered import NestedDifference, cluster_means, nested_paired_difference
+from selfreward.measuring.stats.clustered import cluster_means
 from selfreward.measuring.stats.multiplicity import holm, p_value
+from selfreward.measuring.stats.nested_difference import NestedDifference, nested_paired_difference
 from selfreward.records import Judgment
-from selfreward.report.catalogue import words
+from selfreward.report.ablation_rows import ArmRow, ContrastRow, ablation_notes, ablation_tables
+from selfreward.report.alike import made_of, nothing_to_compare
 from selfreward.report.compare import POOL, require_same_pool
-from selfreward.report.compared import EXACT, PER_PROMPT, PER_RUN, TESTED
+from selfreward.report.compared import EXACT, PER_PROMPT, PER_RUN, SCALES, TESTED, difference_scale
 from selfreward.report.reading import Key, Reading
-from selfreward.report.tables import DASH, Table, number_text
+from selfreward.report.tables import Table
 from selfreward.store.view import RunView
 
 Cell = tuple[str, int]
 """Seed model and run seed."""
-Values = Mapping[tuple[str, str, str], float]
-"""(seed model, run seed, prompt) → value."""
-LEVEL = 0.05
 
 
 class Runs(Protocol):
@@ -39,35 +40,23 @@ class Runs(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ArmRow:
-    """One metric of one arm. `start` and `end` are at round 0 and at the last round, `gain` pairs the two."""
+class Side:
+    """An arm at one round: metric → values, and metric → run → what identifies the artifacts behind them."""
 
-    arm: str
-    metric: str
-    start: NestedDifference
-    end: NestedDifference
-    gain: NestedDifference
+    values: dict[str, dict[tuple[str, str, str], float]] = field(default_factory=lambda: defaultdict(dict))
+    made: dict[str, dict[Cell, tuple[str, ...]]] = field(default_factory=lambda: defaultdict(dict))
 
+    def add(self, cell: Cell, reading: Reading, number: int) -> None:
+        """Take a run in."""
+        model, seed = cell
+        for metric, values in run_values(reading, number).items():
+            self.values[metric].update({(model, str(seed), unit): value for unit, value in values.items()})
+            self.made[metric][cell] = made_of(reading, number, metric)
 
-@dataclass(frozen=True, slots=True)
-class ContrastRow:
-    """`arm` minus `control` at the last round. `adjusted` is Holm's p-value over all rows of the table."""
-
-    arm: str
-    control: str
-    metric: str
-    difference: NestedDifference
-    p: float | None
-    adjusted: float | None
-
-    @property
-    def verdict(self) -> str:
-        value = self.difference.estimate.value
-        if self.adjusted is None or value is None:
-            return "no interval"
-        if self.adjusted < LEVEL:
-            return "higher" if value > 0 else "lower"
-        return "not resolved after Holm" if self.difference.resolved else "not resolved"
+    def shares(self, other: "Side", metric: str) -> bool:
+        """Whether every run of both has the metric from the very same artifacts."""
+        mine, theirs = self.made[metric], other.made[metric]
+        return bool(mine) and all(mine.values()) and mine == theirs
 
 
 @dataclass(frozen=True)
@@ -102,21 +91,18 @@ def ablation_table(store: Runs, grid: Mapping[str, Mapping[Cell, str]], contrast
     Raises DataError when two runs have different report pools, and StoreError when a run is not there.
     """
     first: Reading | None = None
-    starts: dict[str, dict[str, dict[tuple[str, str, str], float]]] = {}
-    ends: dict[str, dict[str, dict[tuple[str, str, str], float]]] = {}
+    starts, ends = {arm: Side() for arm in grid}, {arm: Side() for arm in grid}
     for arm, cells in grid.items():
-        starts[arm], ends[arm] = defaultdict(dict), defaultdict(dict)
-        for (model, seed), name in cells.items():
+        for cell, name in cells.items():
             reading = Reading(store.existing(name))
             first = first or reading
             require_same_pool(first, reading)
             # One run is read at a time and forgotten: a grid has many.
-            for number, table in ((reading.rounds[0], starts[arm]), (reading.rounds[-1], ends[arm])):
-                for metric, values in run_values(reading, number).items():
-                    table[metric].update({(model, str(seed), unit): value for unit, value in values.items()})
-    arms = [_arm_row(arm, metric, starts[arm], ends[arm]) for arm in grid for metric in ends[arm]]
+            for number, side in ((reading.rounds[0], starts[arm]), (reading.rounds[-1], ends[arm])):
+                side.add(cell, reading, number)
+    arms = [_arm_row(arm, metric, starts[arm], ends[arm]) for arm in grid for metric in ends[arm].values]
     rows = _contrast_rows(ends, contrasts)
-    return Ablation(arms, rows, _tables(arms, rows), _notes(rows, grid))
+    return Ablation(arms, rows, ablation_tables(arms, rows), ablation_notes(arms, rows, grid))
 
 
 def run_values(reading: Reading, number: int) -> dict[str, dict[str, float]]:
@@ -135,87 +121,31 @@ def run_values(reading: Reading, number: int) -> dict[str, dict[str, float]]:
     return values
 
 
-def _difference(after: Values, before: Values) -> NestedDifference:
-    common = after.keys() & before.keys()
-    return nested_paired_difference({key: after[key] - before[key] for key in common})
+def _difference(after: Side, before: Side, metric: str) -> NestedDifference:
+    mine, theirs = after.values.get(metric, {}), before.values.get(metric, {})
+    table = {key: mine[key] - theirs[key] for key in mine.keys() & theirs.keys()}
+    found = nested_paired_difference(table, difference_scale(metric))
+    return nothing_to_compare(found.models, found.runs, found.prompts) if after.shares(before, metric) else found
 
 
-def _arm_row(arm: str, metric: str, starts: Mapping[str, Values], ends: Mapping[str, Values]) -> ArmRow:
-    start, end = starts.get(metric, {}), ends[metric]
-    return ArmRow(arm, metric, nested_paired_difference(start), nested_paired_difference(end), _difference(end, start))
+def _arm_row(arm: str, metric: str, start: Side, end: Side) -> ArmRow:
+    levels = [nested_paired_difference(side.values.get(metric, {}), SCALES[metric]) for side in (start, end)]
+    return ArmRow(arm, metric, levels[0], levels[1], _difference(end, start, metric))
 
 
-def _contrast_rows(ends: Mapping[str, Mapping[str, Values]], contrasts: Sequence[Sequence[str]]) -> list[ContrastRow]:
+def _contrast_rows(ends: Mapping[str, Side], contrasts: Sequence[Sequence[str]]) -> list[ContrastRow]:
     found = []
     for arm, control, *wanted in contrasts:
         for name in (arm, control):
             if name not in ends:
                 raise DataError(f"contrast {arm} - {control}: no arm {name!r}; expected one of {', '.join(ends)}")
-        tested = [metric for metric in wanted or TESTED if metric in ends[arm]] or ["judge_mean"]
+        tested = [metric for metric in wanted or TESTED if metric in ends[arm].values] or ["judge_mean"]
         for metric in tested:
-            values = ends[arm].get(metric, {})
-            if metric in ends[control]:
-                difference = _difference(values, ends[control][metric])
+            if metric in ends[control].values:
+                difference = _difference(ends[arm], ends[control], metric)
                 found.append((arm, control, metric, difference, p_value(difference)))
     adjusted = iter(holm([chance for *_, chance in found if chance is not None]))
     return [
         ContrastRow(arm, control, metric, difference, chance, next(adjusted) if chance is not None else None)
         for arm, control, metric, difference, chance in found
     ]
-
-
-def _text(difference: NestedDifference, *, signed: bool = False) -> str:
-    estimate = difference.estimate
-    return number_text(estimate.value, estimate.low, estimate.high, signed=signed)
-
-
-def _scope(metric: str) -> str:
-    return f"{words(metric)}, frozen pool" if metric in (EXACT, *PER_RUN) else words(metric)
-
-
-def _tables(arms: Sequence[ArmRow], contrasts: Sequence[ContrastRow]) -> list[Table]:
-    by_metric: dict[str, list[ArmRow]] = defaultdict(list)
-    for row in arms:
-        by_metric[row.metric].append(row)
-    header = ["arm", "round 0", "last round", "gain", "models x runs"]
-    tables = [
-        Table(
-            _scope(metric),
-            header,
-            [[row.arm, _text(row.start), _text(row.end), _text(row.gain, signed=True), _runs(row.end)] for row in rows],
-        )
-        for metric, rows in by_metric.items()
-    ]
-    body = [
-        [
-            f"{row.arm} - {row.control}",
-            _scope(row.metric),
-            _text(row.difference, signed=True),
-            number_text(row.difference.smallest_effect),
-            DASH if row.adjusted is None else f"{row.adjusted:.2g}",
-            row.verdict,
-        ]
-        for row in contrasts
-    ]
-    wide = ["contrast", "metric", "difference at the last round", "smallest effect", "p (Holm)", ""]
-    return [*tables, *([Table("Paired contrasts between arms", wide, body)] if body else [])]
-
-
-def _runs(difference: NestedDifference) -> str:
-    return f"{difference.models} x {difference.runs // max(1, difference.models)}"
-
-
-def _notes(contrasts: Sequence[ContrastRow], grid: Mapping[str, Mapping[Cell, str]]) -> list[str]:
-    units = sorted({row.difference.unit for row in contrasts if row.metric not in PER_RUN})
-    runs = sum(len(cells) for cells in grid.values())
-    tested = sum(row.p is not None for row in contrasts)
-    notes = [
-        f"{len(grid)} arms, {runs} runs. 95 % intervals over {' or '.join(units) or 'seed models and prompts'}; rank "
-        "correlations over seed models (or run seeds) alone. Smallest effect: found in 80 % of the cases."
-    ]
-    if tested:
-        notes.append(
-            f"{tested} comparisons are listed; p-values are Holm-corrected over all of them, intervals are not. "
-            '"Not resolved" does not mean that there is no difference.'
-        )
-    return notes

@@ -1,4 +1,4 @@
-"""What a reader should worry about, each alarm with the numbers that fired it.
+"""What a reader should worry about, each alarm with the numbers that fired it. First of all: `judge_skill.py`.
 
 Changes fire where the paired 95 % interval against round 0 excludes 0 (report pool; these alarms do not steer, and with
 several of them one in some runs fires by chance). Levels fire where the whole interval is beyond a round number:
@@ -11,11 +11,11 @@ A regression is a cohort of the recipe whose paired change is below 0 with its w
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from selfreward.records import Measurement
 from selfreward.report.catalogue import place, words
 from selfreward.report.compare import compare_rounds
+from selfreward.report.judge_skill import Alarm, judge_skill
 from selfreward.report.reading import Key, Reading
 from selfreward.report.tables import number_text
 
@@ -49,15 +49,16 @@ GIVING_IN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Alarm:
-    name: str
-    evidence: str
-
-
 def alarms(reading: Reading) -> list[Alarm]:
-    """Every alarm of the run, changes first."""
-    return [*_changes(reading), *_regressions(reading), *_levels(reading), *_judges(reading), *_cohorts(reading)]
+    """Every alarm of the run: whether the judge can judge, then changes, then levels."""
+    return [
+        *judge_skill(reading),
+        *_changes(reading),
+        *_regressions(reading),
+        *_levels(reading),
+        *_judges(reading),
+        *_cohorts(reading),
+    ]
 
 
 def _changes(reading: Reading) -> Iterator[Alarm]:

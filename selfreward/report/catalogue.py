@@ -45,8 +45,11 @@ SUMMARY = (
     ("meta_agreement", "train"),
     ("meta_accuracy", "train"),
 )
-# Counts that have a table of their own.
-UNPLOTTED = ("pairs_dropped", "judgment_pairs_dropped", "prompts_dropped")
+# Counts that have a table of their own, and numbers so near 0 that no axis label holds them.
+UNPLOTTED = (
+    *("pairs_dropped", "judgment_pairs_dropped", "prompts_dropped"),
+    *("text_mmd_previous", "text_mmd_initial"),
+)
 STEERING_POOLS = ("gate", "selection")
 
 

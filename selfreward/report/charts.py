@@ -8,6 +8,7 @@ from selfreward.records import Measurement
 from selfreward.report.catalogue import STEERING_POOLS, UNPLOTTED, in_families, place, words
 from selfreward.report.figures import Point, Series, phase_chart, rounds_chart
 from selfreward.report.reading import Key, Reading
+from selfreward.report.reliability_plot import reliability_plot
 from selfreward.report.tables import Table, metric_table, number_text
 
 
@@ -54,6 +55,10 @@ def main_charts(readings: Sequence[Reading]) -> list[Chart]:
         ]
         if all(line.points for line in both):
             charts.append(Chart("Truth (●) and the judge's belief (■)", "report pool", rounds_chart(both, "Scores")))
+    for run in readings:
+        if plot := reliability_plot(run):
+            named = "" if len(readings) == 1 else f", {run.name}"
+            charts.append(Chart(f"Soft labels against the truth, round {plot[0]}{named}", "needs truth", plot[1]))
     wanted = ["true_accuracy", "judge_minus_truth"] if charts else ["judge_mean", "length_tokens"]
     charts += [chart for metric in wanted if (chart := metric_chart(readings, Key(metric, "report")))]
     return charts

@@ -1,19 +1,24 @@
 """Two runs side by side, paired by prompt: the same prompts of the report pool, so what prompts differ in cancels.
 
-Differences are B minus A, with a t-interval over prompts. `smallest_effect` is what such a comparison finds in 80 % of
-the cases; an interval that holds 0 is "not resolved", which is not "no difference". One run each says nothing about
-other run seeds: `ablate` is for that.
+Differences are B minus A, with a t-interval over prompts that has room for moves which no prompt of the pool shows and
+does not leave the metric's scale. `smallest_effect` is what such a comparison finds in 80 % of the cases; an interval
+that holds 0 is "not resolved", which is not "no difference". Rows that come from one and the same artifact are "same by
+construction" and are not compared. Beside the interval of the mean stands the exact sign test of the same prompts. One
+run each says nothing about other run seeds: `ablate` is for that.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfreward.errors import DataError
-from selfreward.measuring.stats.clustered import NestedDifference, nested_paired_difference
+from selfreward.measuring.stats.nested_difference import NestedDifference, nested_paired_difference
+from selfreward.measuring.stats.sign_test import SignTest, sign_test
 from selfreward.recipe import walk
+from selfreward.report.alike import ALIKE, made_of, nothing_to_compare, recipe_differences
 from selfreward.report.catalogue import words
+from selfreward.report.compared import difference_scale
 from selfreward.report.reading import Reading
-from selfreward.report.tables import Table, number_text
+from selfreward.report.tables import DASH, Table, number_text
 
 METRICS = (
     "true_accuracy",
@@ -40,9 +45,12 @@ class Compared:
     before: float
     after: float
     difference: NestedDifference
+    signs: SignTest
 
     @property
     def verdict(self) -> str:
+        if self.difference.unit == ALIKE:
+            return ALIKE
         if not self.difference.resolved:
             return "not resolved"
         return "higher" if (self.difference.estimate.value or 0) > 0 else "lower"
@@ -77,7 +85,12 @@ def compare_rounds(a: Reading, b: Reading, round_a: int, round_b: int) -> list[C
             continue
         table = {("", "", name): after[metric][name] - before[metric][name] for name in common}
         start, end = (sum(side[metric][name] for name in common) / len(common) for side in (before, after))
-        rows.append(Compared(metric, round_a, round_b, start, end, nested_paired_difference(table)))
+        made = made_of(a, round_a, metric)
+        if made and made == made_of(b, round_b, metric):
+            found = nothing_to_compare(1, 1, len(common))
+        else:
+            found = nested_paired_difference(table, difference_scale(metric))
+        rows.append(Compared(metric, round_a, round_b, start, end, found, sign_test(table.values())))
     return rows
 
 
@@ -105,7 +118,7 @@ def require_same_pool(a: Reading, b: Reading) -> None:
 
 def comparison_table(rows: Sequence[Compared], a: str, b: str) -> Table:
     """The rows for people."""
-    header = ["metric", "round", a, b, "difference", "n", "resolvable", ""]
+    header = ["metric", "round", a, b, "difference", "n", "resolvable", "up / down, sign test", ""]
     if a == b:
         header[2:5] = ["before", "after", "difference"]
     body = []
@@ -121,10 +134,15 @@ def comparison_table(rows: Sequence[Compared], a: str, b: str) -> Table:
                 number_text(estimate.value, estimate.low, estimate.high, signed=True),
                 str(row.difference.prompts),
                 number_text(effect),
+                DASH if row.difference.unit == ALIKE else _signs(row.signs),
                 row.verdict,
             ]
         )
     return Table(f"{b} minus {a}, {POOL} pool, paired by prompt", header, body)
+
+
+def _signs(signs: SignTest) -> str:
+    return f"{signs.ups} / {signs.downs}, p {signs.p:.2g}"
 
 
 def compare_with_first(readings: Sequence[Reading]) -> Comparison | None:
@@ -138,5 +156,5 @@ def compare_with_first(readings: Sequence[Reading]) -> Comparison | None:
     for other in readings[1:]:
         require_same_pool(first, other)
         rows = compare_rounds(first, other, first.rounds[-1], other.rounds[-1])
-        tables.append(comparison_table(rows, first.name, other.name))
+        tables += [comparison_table(rows, first.name, other.name), recipe_differences(first, other)]
     return Comparison("Last rounds. One run each: other run seeds may differ by more than these intervals say.", tables)

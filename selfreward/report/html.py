@@ -16,13 +16,14 @@ from selfreward import __version__
 from selfreward.errors import DataError
 from selfreward.recipe import to_yaml
 from selfreward.records import Measurement
-from selfreward.report.alarms import Alarm, alarms
+from selfreward.report.alarms import alarms
 from selfreward.report.browser import MOST_PROMPTS, embedded_prompts, script_safe
 from selfreward.report.charts import family_views, main_charts
 from selfreward.report.compare import Comparison, compare_with_first
 from selfreward.report.cost import cost_tables
 from selfreward.report.figures import COLOURS, COLOURS_ON_DARK, legend_mark
 from selfreward.report.gate_verdicts import GateReport, gate_report
+from selfreward.report.judge_skill import Alarm
 from selfreward.report.lineage import lineage_table
 from selfreward.report.reading import Reading
 from selfreward.report.tables import Table, pairs_table, summary_table

@@ -8,6 +8,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from selfreward.report.alarms import alarms
+from selfreward.report.alike import recipe_differences
 from selfreward.report.compare import compare, compare_with_first, comparison_table
 from selfreward.report.cost import cost_tables
 from selfreward.report.gate_verdicts import gate_report
@@ -61,6 +62,7 @@ def print_comparison(first: RunView, second: RunView, out: Console) -> None:
     """Second minus first at every common round and at the last ones. Raises DataError where the pools differ."""
     a, b = Reading(first), Reading(second)
     print_table(comparison_table(compare(a, b), a.name, b.name), out)
+    print_table(recipe_differences(a, b), out)
     out.print(
         Text(
             "One run each: the intervals speak for prompts, not for other run seeds; `selfreward ablate` is for those. "

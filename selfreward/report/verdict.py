@@ -154,11 +154,9 @@ def _sentence(subject: str, row: Compared, last: int) -> str:
     paired = f"(paired difference {_interval(row)}, {row.difference.prompts} prompts)"
     if moved:
         return f"{subject} {'rose' if moved > 0 else 'fell'} {levels} by round {last} {paired}."
-    smallest = number_text(row.difference.smallest_effect)
-    return (
-        f"{subject} went {levels} by round {last}; a change is not resolved {paired}, one of {smallest} would be "
-        "in 80 % of the cases."
-    )
+    effect = row.difference.smallest_effect
+    seen = "" if effect is None else f", one of {number_text(effect)} would be in 80 % of the cases"
+    return f"{subject} went {levels} by round {last}; a change is not resolved {paired}{seen}."
 
 
 def _gap_sentence(row: Compared, last: int) -> str:

@@ -38,6 +38,7 @@ FIXED = {
     "are_you_sure_excess_flips": 0.0,
 }
 """Beginning of a metric's name → its value where policy and judge are the same; `..._change` and `..._trend` are 0."""
+P_VALUES = ("c2st_p_", "length_psi_p_", "text_mmd_p_")
 GUESSED = {
     "judge_spearman": 0.0,
     "judge_kendall": 0.0,
@@ -81,7 +82,7 @@ def fixed_alarms(now: Rows, values: Mapping[str, float]) -> dict[tuple[str, str]
     for family, rows in now.items():
         for row in rows:
             null = _value(row.metric, values)
-            if row.metric.startswith("c2st_p_") and row.value is not None and values is FIXED:
+            if row.metric.startswith(P_VALUES) and row.value is not None and values is FIXED:
                 found[family, _name(row)] = int(row.value < 0.05)
             elif null is not None and row.low is not None and row.high is not None:
                 found[family, _name(row)] = int(row.low > null + 1e-9) - int(row.high < null - 1e-9)

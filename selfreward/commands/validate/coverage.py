@@ -26,6 +26,8 @@ SIZES = (1, 6, 0)
 CORRELATIONS = (0.0, 0.3, 0.7)
 EVEN_ONLY = ("paired difference", "win rate", "nested difference")
 """Both rounds have the same number of rows of a prompt."""
+ONE_ROW = ("nested difference", "nested difference, few moves", "nested difference, one run", "trend, few moves")
+"""Whose units are prompts: a row in each."""
 REPEATS = 4000
 
 
@@ -58,7 +60,7 @@ def grid() -> Iterator[tuple[str, Layout, float, float]]:
                 alone = size == 1 and correlation > 0
                 uneven = size == 0 and name in EVEN_ONLY
                 elsewhere = name in BOOTSTRAPPED and clusters != MANY and (size, correlation) != (6, 0.3)
-                if not (alone or uneven or elsewhere or (name == "nested difference" and size != 1)):
+                if not (alone or uneven or elsewhere or (name in ONE_ROW and size != 1)):
                     yield name, Layout(clusters, size), correlation, setting
 
 

@@ -18,6 +18,7 @@ from selfreward.commands.validate.coverage_means import (
     win_rate,
     win_rate_at_equal_length,
 )
+from selfreward.commands.validate.coverage_rare import nested_few_moves, one_run_few_moves, trend_few_moves
 from selfreward.commands.validate.coverage_tables import entropy, median, of_agreement, of_ranks, of_two_labels
 
 Case = Callable[[Layout, float, float], tuple[Draw, float]]
@@ -31,9 +32,12 @@ CASES: Mapping[str, tuple[Case, tuple[float, ...]]] = {
     "slope through 0": (ratio_slope, (0.5,)),
     "paired difference": (paired, (0.05, 0.5, 0.95)),
     "trend": (slope_over_rounds, (0.1,)),
+    "trend, few moves": (trend_few_moves, (0.02, 0.1, 0.2)),
     "win rate": (win_rate, (0.0, 0.5)),
-    "win rate, length-controlled": (win_rate_at_equal_length, (1.0,)),
+    "win rate, length-controlled": (win_rate_at_equal_length, (0.3, 1.0)),
     "nested difference": (nested, (3, 6)),
+    "nested difference, few moves": (nested_few_moves, (0.02, 0.1, 0.2)),
+    "nested difference, one run": (one_run_few_moves, (0.02, 0.1, 0.2)),
     "jackknife": (jackknifed, (0.6,)),
     "median": (median, (0.6,)),
     "entropy": (entropy, (0.3, 0.8)),

@@ -17,11 +17,11 @@ from selfreward.measuring.stats.clustered import (
     cluster_means,
     clustered_mean,
     clustered_share,
-    nested_paired_difference,
     paired_difference,
     trend,
 )
 from selfreward.measuring.stats.jackknife import grouped_jackknife
+from selfreward.measuring.stats.nested_difference import nested_paired_difference
 
 Draw = Callable[[np.random.Generator], Estimate]
 

@@ -14,14 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri, stdtrit
 
 Array = NDArray[np.float64]
-TAIL, POWER = 0.975, 0.8
+TAIL = 0.975
 NORMAL = float(ndtri(TAIL))
 MANY = 50
 """From so many clusters on, simulated intervals hold the truth in 93 to 97 %; fewer are called a small sample."""
 SPARSE = 1.5
 """Clusters that must differ from the rest until their design effect is believed by 1 - 1/e (`clustered_share`)."""
 UNSEEN = 10
-"""Clusters that must have moved until a move that none of them shows counts 1/e (`paired_difference`)."""
+"""Clusters that must have moved until a move that none of them shows counts 1/e (`unseen_variance`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,33 +144,48 @@ def cluster_means(values: Iterable[float], clusters: Iterable[str]) -> dict[str,
     return {cluster: math.fsum(rows[cluster]) / len(rows[cluster]) for cluster in sorted(rows)}
 
 
-def paired_difference(after: Mapping[str, float], before: Mapping[str, float]) -> Estimate:
-    """Mean of after minus before over the clusters that both have, with a t-interval over the differences.
+def unseen_variance(values: Sequence[float], moved: int, least: float = 1.0) -> float:
+    """What moves that no cluster showed add to the variance of a mean of `values`, `moved` of which moved at all.
 
     Where hardly any cluster moved, the few that did say nothing of how far one can: none of 50 prompts turned from all
-    wrong to all right, yet one in fifty may. So where D of n clusters moved, exp(-D / 10) of one more counts in the
-    variance, for the share (n - D) / n that did not; it moves by the most that was seen, at least by 1 (the whole range
-    of a share, a point of a score). Where every cluster moved nothing is added, and where none did the interval is
-    ± t / sqrt(n (n - 1)) instead of no width. Found by simulation (`selfreward validate`, "paired difference").
+    wrong to all right, yet one in fifty may. It moves by the most that was seen, at least by `least` (1 is the whole
+    range of a share, a point of a score). Where D of n clusters moved, exp(-D / 10) of one more counts in the variance,
+    for the share (n - D) / n that did not; where every cluster moved nothing is added. Where none did, the interval is
+    as wide as Wilson's for a share of which none was seen, t² / (n + t²); so it is where all are exactly alike, by
+    whatever they moved, since they show no spread at all. Found by simulation (`selfreward validate`, "paired
+    difference" and the cases of few moves: none holds the truth too rarely; where two or three moves are expected at
+    all, 98 to 100 % hold it).
     """
-    common = sorted(after.keys() & before.keys())
-    differences = [after[name] - before[name] for name in common]
-    found = clustered_mean(differences, common)
+    n, reach = len(values), max(least, *(abs(value) for value in values))
+    if not moved or max(values) - min(values) <= 1e-12 * reach:
+        square = t_quantile(TAIL, n - 1) ** 2
+        return reach**2 * square / (n + square) ** 2
+    return reach**2 * (n - moved) / n * math.exp(-moved / UNSEEN) / (n * (n - 1))
+
+
+def _with_unseen(values: Sequence[float], clusters: Sequence[str], moved: int, least: float = 1.0) -> Estimate:
+    """`clustered_mean` of one value a cluster, with room for unseen moves (`unseen_variance`)."""
+    found = clustered_mean(values, clusters)
     if found.value is None or found.low is None or found.high is None:
         return found
-    groups, critical = len(common), t_quantile(TAIL, len(common) - 1)
-    moved = sum(difference != 0 for difference in differences)
-    reach = max(1.0, *(abs(difference) for difference in differences))
-    still = (groups - moved) / groups
-    unseen = critical * reach * math.sqrt(still * math.exp(-moved / UNSEEN) / (groups * (groups - 1)))
+    unseen = t_quantile(TAIL, len(values) - 1) * math.sqrt(unseen_variance(values, moved, least))
     half = math.hypot((found.high - found.low) / 2, unseen)
-    return Estimate(found.value, found.value - half, found.value + half, groups)
+    return Estimate(found.value, found.value - half, found.value + half, found.n)
+
+
+def paired_difference(after: Mapping[str, float], before: Mapping[str, float]) -> Estimate:
+    """Mean of after minus before over the clusters that both have: a t-interval with room for unseen moves."""
+    common = sorted(after.keys() & before.keys())
+    differences = [after[name] - before[name] for name in common]
+    return _with_unseen(differences, common, sum(difference != 0 for difference in differences))
 
 
 def trend(rounds: Mapping[int, Mapping[str, float]]) -> Estimate:
     """Change per round: each prompt's least-squares slope over the rounds, averaged, with a t-interval over prompts.
 
-    Only prompts that every round has count. It needs two rounds; with fewer there is no value.
+    Only prompts that every round has count. It needs two rounds; with fewer there is no value. A prompt has moved where
+    its values differ; an unseen move is a step of 1 between two rounds, where the slope feels it most. Of two rounds a
+    round apart this is `paired_difference`.
     """
     numbers = sorted(rounds)
     if len(numbers) < 2:
@@ -179,69 +194,6 @@ def trend(rounds: Mapping[int, Mapping[str, float]]) -> Estimate:
     centre = sum(numbers) / len(numbers)
     spread = sum((number - centre) ** 2 for number in numbers)
     slopes = [sum((number - centre) * rounds[number][name] for number in numbers) / spread for name in common]
-    return clustered_mean(slopes, common)
-
-
-@dataclass(frozen=True, slots=True)
-class NestedDifference:
-    """A difference between two arms over seed models, run seeds and prompts.
-
-    `unit` says what the interval speaks for. `smallest_effect` is what such an experiment finds in 80 % of the cases
-    at a two-sided 5 % level; a difference whose interval holds 0 is "not resolved", not "none".
-    """
-
-    estimate: Estimate
-    models: int
-    runs: int
-    prompts: int
-    unit: str
-    smallest_effect: float | None
-
-    @property
-    def resolved(self) -> bool:
-        low, high = self.estimate.low, self.estimate.high
-        return low is not None and high is not None and (low > 0 or high < 0)
-
-
-def nested_paired_difference(table: Mapping[tuple[str, str, str], float]) -> NestedDifference:
-    """Mean difference from a table (seed model, run seed, prompt) -> difference, with an interval over seed models.
-
-    Only prompts that every run has count. Differences are averaged over the runs of a seed model, then over models.
-    Half width² = t²(S-1)·s²(model means)/S + t²(P-1)·s²(prompt means)/P. The first term holds the models' and the run
-    seeds' variance, the second the prompts', which all models share and no number of models averages away. Each part
-    keeps its own t quantile: pooled degrees of freedom (Satterthwaite) fall short with three models (92 % of 95 in
-    simulations). Their interaction is in both parts, so the interval is a little too wide rather than too narrow. With
-    one seed model the run seeds take its place, with one run the prompts stand alone; `unit` says so.
-    """
-    runs = sorted({(model, run) for model, run, _ in table})
-    shared = [{prompt for model, run, prompt in table if (model, run) == key} for key in runs]
-    prompts = sorted(set.intersection(*shared)) if shared else []
-    if not prompts:
-        return NestedDifference(NOTHING, 0, 0, 0, "nothing in common", None)
-    cells = np.asarray([[table[model, run, prompt] for prompt in prompts] for model, run in runs])
-    models = sorted({model for model, _ in runs})
-    groups, unit = [model for model, _ in runs], "seed models and prompts"
-    if len(models) == 1:
-        groups, unit = [run for _, run in runs], "run seeds and prompts of one seed model"
-    if len(runs) == 1:
-        unit = "prompts of one run"
-    names, index = positions(groups)
-    means = np.stack([cells[index == position].mean(axis=0) for position in range(len(names))])
-    value = float(means.mean())
-    sides = [side for side in (means.mean(axis=1), means.mean(axis=0)) if len(side) > 1]
-    parts = [(float(side.var(ddof=1)) / len(side), len(side) - 1) for side in sides]
-    half, effect = _resolution(parts)
-    low, high = (None, None) if half is None else (value - half, value + half)
-    estimate = Estimate(value, low, high, len(names))
-    return NestedDifference(estimate, len(models), len(runs), len(prompts), unit, effect)
-
-
-def _resolution(parts: Sequence[tuple[float, int]]) -> tuple[float | None, float | None]:
-    """Half width of the interval and smallest resolvable effect of (variance, degrees of freedom) parts."""
-    if not parts:
-        return None, None
-    half, reach = (
-        math.sqrt(sum(t_quantile(quantile, freedom) ** 2 * variance for variance, freedom in parts))
-        for quantile in (TAIL, POWER)
-    )
-    return half, half + reach
+    moved = sum(any(rounds[number][name] != rounds[numbers[0]][name] for number in numbers) for name in common)
+    step = max(sum(number - centre for number in numbers[first:]) / spread for first in range(1, len(numbers)))
+    return _with_unseen(slopes, common, moved, step)

@@ -1,40 +1,32 @@
 """Several comparisons at once: the p-value behind a paired difference's interval, and Holm's correction (Holm 1979).
 
-A NestedDifference states half width(q)² = Σ t²(q; freedom) · variance over its parts (seed models, prompts) at two
-levels q: the interval's, and, in the smallest effect, the power's. That fixes the parts' variances, hence the level at
-which the interval would just touch 0. So p < .05 exactly where the difference is resolved.
+A NestedDifference has half width(q)² = Σ t²(q; freedom) · variance over its parts (seed models, prompts) at any level,
+and the p-value belongs to the level at which the interval, before its scale cuts it off, would just touch 0. So p < .05
+exactly where the difference is resolved.
 """
 
 from collections.abc import Sequence
 
-import numpy as np
-from scipy.optimize import brentq, nnls
+from scipy.optimize import brentq
 from scipy.special import stdtrit
 
-from selfreward.measuring.stats.clustered import POWER, TAIL, NestedDifference
+from selfreward.measuring.stats.nested_difference import NestedDifference
 
 SMALLEST = 1e-12
 
 
 def p_value(difference: NestedDifference) -> float | None:
-    """Two-sided p-value of "the difference is 0", at least 1e-12; None where there is no interval.
-
-    Without any spread it is 1 for a difference of 0 and the smallest otherwise.
-    """
-    estimate, effect = difference.estimate, difference.smallest_effect
-    if estimate.value is None or estimate.high is None or effect is None:
+    """Two-sided p-value of "the difference is 0", at least 1e-12; None where there is no interval."""
+    value, parts = difference.estimate.value, difference.parts
+    if value is None or not parts:
         return None
-    half = estimate.high - estimate.value
-    if estimate.value == 0 or half <= 0:
-        return 1.0 if estimate.value == 0 else SMALLEST
-    freedoms = [n - 1 for n in (estimate.n, difference.prompts) if n > 1]
-    squares = np.asarray([[stdtrit(freedom, level) ** 2 for freedom in freedoms] for level in (TAIL, POWER)])
-    variances, _ = nnls(squares, np.asarray([half**2, (effect - half) ** 2]))
+    if value == 0:
+        return 1.0
 
     def excess(tail: float) -> float:
         """How far the interval at this level reaches beyond 0."""
-        reach = sum(stdtrit(freedom, tail) ** 2 * part for freedom, part in zip(freedoms, variances, strict=True))
-        return float(reach) - float(estimate.value or 0) ** 2
+        reach = sum(stdtrit(freedom, tail) ** 2 * variance for variance, freedom in parts)
+        return float(reach) - float(value or 0) ** 2
 
     if excess(SMALLEST / 2) <= 0:
         return SMALLEST

@@ -166,6 +166,20 @@ def clustered_median(values: ArrayLike, clusters: Sequence[str]) -> Estimate:
     return clustered_bootstrap(median, cells.reshape(-1), clusters)
 
 
+def clustered_band(values: ArrayLike, clusters: Sequence[str], share: float = 0.9) -> Estimate:
+    """How far apart the quantiles are between which the middle `share` of the rows lies, bootstrapped over clusters."""
+    if not len(clusters):
+        return NOTHING
+    levels, cells = np.unique(np.asarray(values, dtype=np.float64), return_inverse=True)
+
+    def width(tables: Array) -> Array:
+        below = tables.cumsum(axis=1)
+        ends = [(below < below[:, -1:] * level - TIE).sum(axis=1) for level in ((1 - share) / 2, (1 + share) / 2)]
+        return levels[ends[1]] - levels[ends[0]]
+
+    return clustered_bootstrap(width, cells.reshape(-1), clusters)
+
+
 def clustered_kendall(first: ArrayLike, second: ArrayLike, clusters: Sequence[str]) -> Estimate:
     """Kendall's tau-b over all pairs of rows, bootstrapped over clusters. None where a side is constant.
 

@@ -4,6 +4,8 @@
     judge_minus_held_out           mean score by the loop's own judge minus the held-out judge's, on the same answers
     judge_minus_held_out_change    the same minus round 0's, paired by prompt
     judge_minus_held_out_trend     its slope over the rounds
+    judge_held_out_spearman        rho of the two judges' mean scores on the same answers: does the loop's own judge
+                                   know what another one knows? Equal texts of a prompt count once
     judge_minus_label              mean score of the frozen answers minus their labels (oracle, unless people gave them)
     judge_generosity_change        mean score by this round's judge minus by round 0's, of the very same answers: the
                                    frozen ones, and (pool report) some of round 0's. No truth is needed: what this is
@@ -23,6 +25,7 @@ from selfreward.measuring.metrics.judge.belief import scores
 from selfreward.measuring.metrics.judge.held_out import Asked, asked_answers
 from selfreward.measuring.metrics.judge.self_preference import rejudged
 from selfreward.measuring.stats.clustered import cluster_means, clustered_mean, paired_difference, trend
+from selfreward.measuring.stats.resampling import clustered_spearman
 from selfreward.records import Judgment, Measurement
 from selfreward.tasks.verifiers.protocol import Verifier
 
@@ -71,6 +74,7 @@ def _held_out(evidence: Evidence, pool: str, sides: Sequence[Sequence[Asked]]) -
     level = clustered_mean([gap for gap, _ in now], [prompt for _, prompt in now])
     metric, excluded = "judge_minus_held_out", len(rounds[-1]) - len(now)
     rows = [row(evidence, metric, level, pool=pool, excluded=excluded)]
+    rows.append(_ranks(evidence, pool, rounds[-1]))
     known = [_means(_gaps(members)) for members in rounds]
     if len(known) > 1 and known[0]:
         change = paired_difference(known[-1], known[0])
@@ -78,6 +82,16 @@ def _held_out(evidence: Evidence, pool: str, sides: Sequence[Sequence[Asked]]) -
         rows.append(row(evidence, f"{metric}_change", change, pool=pool, excluded=left_out, better="lower"))
     # Every round has scores only where one and the same judge was held out.
     return [*rows, *(_slope(evidence, f"{metric}_trend", pool, known) if all(known) else [])]
+
+
+def _ranks(evidence: Evidence, pool: str, answers: Sequence[Asked]) -> Measurement:
+    distinct = {(one.answer.prompt.id, one.answer.response.text): one for one in reversed(answers)}
+    both = [(distinct[key].answer.score, distinct[key].held_out, key[0]) for key in sorted(distinct)]
+    pairs = [(own, other, prompt) for own, other, prompt in both if own is not None and other is not None]
+    sides = [[pair[side] for pair in pairs] for side in (0, 1)]
+    ranks = clustered_spearman(sides[0], sides[1], [prompt for *_, prompt in pairs])
+    excluded = len(both) - len(pairs)
+    return row(evidence, "judge_held_out_spearman", ranks, pool=pool, excluded=excluded, better="higher")
 
 
 def _gaps(answers: Sequence[Asked]) -> list[tuple[float, str]]:

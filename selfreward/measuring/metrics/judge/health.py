@@ -1,6 +1,8 @@
 """Does the judge still discriminate? Alarms that need no truth, on the frozen pools and on the round's own rows.
 
     score_entropy    bits of the distribution of single readable verdicts; falling towards 0 is saturation
+    score_band       points between the 5 % and the 95 % quantile of the answers' mean scores; near 0 the judge uses
+                     none of its scale, and what it tells apart is noise
     score_at_max     share of readable verdicts at the top of the scale
     tie_rate         share of pairs of different texts of one prompt that have equal mean scores
     unreadable_rate  share of verdicts that could not be read
@@ -16,7 +18,7 @@ from itertools import combinations
 from selfreward.measuring.evidence import Evidence
 from selfreward.measuring.metrics.answers import OWN, Answer, evaluated, join, own_rows, row
 from selfreward.measuring.stats.clustered import NOTHING, clustered_share
-from selfreward.measuring.stats.resampling import clustered_entropy
+from selfreward.measuring.stats.resampling import clustered_band, clustered_entropy
 from selfreward.records import Measurement
 
 TOP_SCORE = 5.0
@@ -52,10 +54,13 @@ def _health(evidence: Evidence, pool: str, answers: list[Answer]) -> list[Measur
     ]
     tied = clustered_share([tie for tie, _ in ties], [prompt for _, prompt in ties]) if ties else NOTHING
     unscored = sum(answer.score is None for answer in answers)
+    scored = [(answer.score, answer.prompt.id) for answer in answers if answer.score is not None]
+    band = clustered_band([score for score, _ in scored], [prompt for _, prompt in scored])
     missing = len(verdicts) - len(readable)
     at_top = clustered_share([float(score >= TOP_SCORE) for score in scores], prompts)
     return [
         row(evidence, "score_entropy", clustered_entropy(scores, prompts), pool=pool, excluded=missing),
+        row(evidence, "score_band", band, pool=pool, excluded=unscored),
         row(evidence, "score_at_max", at_top, pool=pool, excluded=missing),
         row(evidence, "tie_rate", tied, pool=pool, excluded=unscored, better="lower"),
         row(evidence, "unreadable_rate", unread, pool=pool, better="lower"),

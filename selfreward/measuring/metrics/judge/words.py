@@ -21,6 +21,7 @@ JUDGE_FAMILIES = (
             "judge_kendall": "judge τ within a prompt",
             "judge_pairwise_accuracy": "judge pairwise accuracy",
             "judge_exact": "judge exactness",
+            "judge_held_out_spearman": "judge with held-out judge, ρ",
         },
     ),
     Family(
@@ -39,6 +40,7 @@ JUDGE_FAMILIES = (
         "Does the judge still discriminate, and can its verdicts be read?",
         {
             "score_entropy": "score entropy (bits)",
+            "score_band": "scores, 5 % to 95 %, points",
             "score_at_max": "scores at the maximum",
             "tie_rate": "tied answers",
             "unreadable_rate": "unreadable verdicts",

@@ -87,7 +87,7 @@ def _length_features(answers: Sequence[Answer]) -> Array:
 def classify(features: Array, prompts: Sequence[str], now: int) -> tuple[Estimate, float]:
     """AUC within prompts and the permutation p-value; the first `now` rows are this round's, the others earlier."""
     labels = np.where(np.arange(len(prompts)) < now, 1.0, -1.0)
-    signs = np.concatenate([labels[:, None], _exchanged(labels, prompts)], axis=1)
+    signs = np.concatenate([labels[:, None], exchanged(labels, prompts)], axis=1)
     scores = held_out_scores(features, prompts, signs)
     up, down = (np.where(signs * side > 0, 1.0, 0.0) for side in (1, -1))
     statistics = (scores * up).sum(axis=0) / up.sum(axis=0) - (scores * down).sum(axis=0) / down.sum(axis=0)
@@ -123,7 +123,7 @@ def _no_narrower(auc: Estimate, permuted: Array) -> Estimate:
     return Estimate(auc.value, min(auc.low, low), max(auc.high, high), auc.n)
 
 
-def _exchanged(labels: Array, prompts: Sequence[str]) -> Array:
+def exchanged(labels: Array, prompts: Sequence[str]) -> Array:
     """Labels shuffled within each prompt, one column per permutation."""
     generator = np.random.default_rng(seed_for("c2st", sorted(set(prompts))))
     members: dict[str, list[int]] = defaultdict(list)

@@ -7,7 +7,10 @@
                                                         difference in characters and σ its standard deviation
 
 "Length-controlled (minimal)": AlpacaEval LC (Dubois et al. 2404.04475) without its difficulties of the instructions,
-which exist for its own prompts only. A ridge of .1 keeps the fit finite where one side always wins.
+which exist for its own prompts only. A ridge on the slope (a² · 2 / 2) says that tastes for length are moderate:
+without it a slope that stands for substance (where there is more to say, the longer answer is the better one) is taken
+for taste and corrected away. Its strength was chosen on simulated data (benchmarks/win_rate_ridge.py); the level is
+free.
 
 Warning: the training judge is asked about its own training, and each round's answers were scored by that round's judge
 (unless the recipe pins one): a judge that became generous looks like a better policy. Scores are pointwise, so there is
@@ -16,6 +19,7 @@ excluded. Intervals: raw clustered by prompt, length-controlled by the grouped j
 length both are equal.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -25,11 +29,13 @@ from scipy.special import expit
 from selfreward.measuring.evidence import Evidence
 from selfreward.measuring.metrics.answers import Answer, by_pool, evaluated, row
 from selfreward.measuring.metrics.policy.output_drift import earlier_rounds
-from selfreward.measuring.stats.clustered import Array, Estimate, clustered_share
-from selfreward.measuring.stats.jackknife import grouped_jackknife
+from selfreward.measuring.stats.clustered import TAIL, Array, Estimate, clustered_share, t_quantile
+from selfreward.measuring.stats.jackknife import GROUPS, grouped_jackknife
 from selfreward.records import Measurement
 
-RIDGE = 0.1
+RIDGE = 2.0
+ALWAYS = 1e-3
+"""On the level alone, so that it is finite where one side always wins: too little to be seen elsewhere."""
 STEPS = 50
 
 
@@ -76,33 +82,56 @@ def _pairs(now: list[tuple[float, int]], then: list[tuple[float, int]]) -> tuple
 
 
 def length_controlled(pairs: dict[str, tuple[Array, Array]]) -> Estimate:
-    """The win rate at equal length, with its interval kept inside of [0, 1]."""
+    """The win rate at equal length, with its interval kept inside of [0, 1].
+
+    The half width is √(jackknife's² + (t · d)²) with d what the ridge may have pulled the level by: to first order
+    shift · a of the true slope a, for which its deviation under the ridge, 1/√2, or the slope as it would be found
+    without one is taken, whichever is larger.
+    """
     lengths = np.concatenate([difference for _, difference in pairs.values()])
     deviation = float(lengths.std(ddof=1)) if len(lengths) > 1 else 0.0
 
-    def at_equal_length(prompts: Sequence[str]) -> float:
-        wins = np.concatenate([pairs[prompt][0] for prompt in prompts])
-        if deviation == 0.0:
-            return float(wins.mean())
+    def fitted(prompts: Sequence[str]) -> tuple[Array, Array]:
         covariate = np.tanh(np.concatenate([pairs[prompt][1] for prompt in prompts]) / deviation)
+        return covariate, fit_slope_and_level(covariate, np.concatenate([pairs[prompt][0] for prompt in prompts]))
+
+    def at_equal_length(prompts: Sequence[str]) -> float:
+        if deviation == 0.0:
+            return float(np.concatenate([pairs[prompt][0] for prompt in prompts]).mean())
         # Rounded, because the last bits of a matrix product differ between thread counts.
-        return round(float(expit(_fit(covariate, wins)[1])), 9)
+        return round(float(expit(fitted(prompts)[1][1])), 9)
 
     estimate = grouped_jackknife(at_equal_length, list(pairs))
-    low, high = estimate.low, estimate.high
-    if low is None or high is None:
+    value, low, high = estimate.value, estimate.low, estimate.high
+    if value is None or low is None or high is None:
         return estimate
-    return Estimate(estimate.value, max(0.0, low), min(1.0, high), estimate.n)
+    pulled = 0.0
+    if deviation > 0.0:
+        covariate, (slope, level) = fitted(list(pairs))
+        slack = _pull(covariate, float(slope), float(level)) * value * (1 - value)
+        pulled = round(t_quantile(TAIL, min(GROUPS, len(pairs)) - 1) * slack, 9)
+    half = math.hypot((high - low) / 2, pulled)
+    return Estimate(value, max(0.0, value - half), min(1.0, value + half), estimate.n)
 
 
-def _fit(covariate: Array, wins: Array) -> Array:
-    """(a, b) of the ridge-penalised logistic regression on soft targets, by Newton's method."""
+def _pull(covariate: Array, slope: float, level: float) -> float:
+    """How far the ridge may have moved the level: ridge · (curvature⁻¹) of level and slope, for each unit of slope."""
+    chances = expit(slope * covariate + level)
+    spread = chances * (1 - chances)
+    corner, middle, total = (float((spread * covariate**power).sum()) for power in (0, 1, 2))
+    own = total - middle**2 / (corner + ALWAYS)
+    free = abs(slope) * (own + RIDGE) / max(own, 1e-9)
+    return RIDGE * abs(middle) / ((own + RIDGE) * (corner + ALWAYS)) * max(RIDGE**-0.5, free)
+
+
+def fit_slope_and_level(covariate: Array, wins: Array, ridge: float = RIDGE) -> Array:
+    """(a, b) of the logistic regression on soft targets by Newton's method, with a ridge on the slope a."""
     design = np.stack([covariate, np.ones_like(covariate)], axis=1)
-    weights = np.zeros(2)
+    penalty, weights = np.asarray([ridge, ALWAYS]), np.zeros(2)
     for _ in range(STEPS):
         chances = expit(design @ weights)
-        gradient = design.T @ (wins - chances) - RIDGE * weights
-        curvature = design.T @ (design * (chances * (1 - chances))[:, None]) + RIDGE * np.eye(2)
+        gradient = design.T @ (wins - chances) - penalty * weights
+        curvature = design.T @ (design * (chances * (1 - chances))[:, None]) + np.diag(penalty)
         step = np.linalg.solve(curvature, gradient)
         weights = weights + step
         if np.abs(step).max() < 1e-10:

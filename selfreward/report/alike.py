@@ -1,0 +1,44 @@
+"""What two runs have in common, and in which keys of their recipes they differ.
+
+Rows of two runs are the same by construction where one artifact serves both: equal fingerprints (everything that
+determines it is equal) and equal bytes. A fork shares the rounds that it took over, and runs of one seed share their
+start. There is nothing to measure then: no interval, and no test.
+"""
+
+from selfreward.measuring.stats.clustered import Estimate
+from selfreward.measuring.stats.nested_difference import NestedDifference
+from selfreward.recipe import walk
+from selfreward.report.compared import EXACT, PER_RUN
+from selfreward.report.reading import Reading
+from selfreward.report.tables import Table
+
+JUDGED = ("judge_mean", "judge_minus_truth")
+ALIKE = "same by construction"
+"""The unit of such a difference: there is none that it speaks for."""
+
+
+def artifacts_of(metric: str) -> tuple[str, ...]:
+    """What a metric of a comparison is computed from."""
+    if metric in (EXACT, *PER_RUN):
+        return ("frozen", "frozen_judgments")
+    return ("eval_responses", "eval_judgments") if metric in JUDGED else ("eval_responses",)
+
+
+def made_of(run: Reading, number: int, metric: str) -> tuple[str, ...]:
+    """What identifies the artifacts behind a metric of one round; () where one of them is not there."""
+    seals = [run.view.seal(0 if name == "frozen" else number, name) for name in artifacts_of(metric)]
+    known = [seal for seal in seals if seal is not None]
+    return tuple(part for seal in known for part in (seal.fingerprint, seal.digest)) if known == seals else ()
+
+
+def nothing_to_compare(models: int, runs: int, prompts: int) -> NestedDifference:
+    """The difference of artifacts from themselves."""
+    return NestedDifference(Estimate(0.0, None, None, models), models, runs, prompts, ALIKE, None)
+
+
+def recipe_differences(a: Reading, b: Reading) -> Table:
+    """The keys of two recipes that have different values, in the recipe's order; no rows where there are none."""
+    mine, theirs = ({key: value for key, value, _ in walk(run.recipe)} for run in (a, b))
+    keys = [*mine, *(key for key in theirs if key not in mine)]
+    rows = [[key, str(mine.get(key, "")), str(theirs.get(key, ""))] for key in keys if mine.get(key) != theirs.get(key)]
+    return Table("Recipe keys in which they differ", ["key", a.name, b.name], rows)
