@@ -23,7 +23,7 @@ VLLM_STAMP := $(VLLM_VENV)/.installed
 VLLM_PIP := $(VLLM_VENV)/bin/python -m pip $(PIP_OPTIONS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-vllm quickstart smoke test test-slow test-vllm lint types benchmark benchmark-round ci clean
+.PHONY: help install install-vllm docs quickstart smoke test test-slow test-vllm lint types benchmark benchmark-round ci clean
 
 help:
 	@echo "make quickstart  install, run recipes/sandbox.yaml, write its report"
@@ -33,6 +33,7 @@ help:
 	@echo "make lint types  ruff and mypy"
 	@echo "make benchmark   seconds and rows per second of each stage"
 	@echo "make benchmark-round   a steady round beside the loop as people write it; needs make install-vllm"
+	@echo "make docs        the site in docs/_build; a warning is an error"
 	@echo "make ci          what CI runs, in an environment of its own"
 	@echo "make clean       remove the environment and caches; results stay"
 
@@ -84,6 +85,14 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
+$(VENV)/.docs: $(STAMP)
+	@$(PIP) install --editable ".[docs]"
+	@touch $@
+
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx --fresh-env --fail-on-warning --keep-going --quiet docs docs/_build
+	@echo "docs/_build/index.html"
+
 benchmark: $(STAMP)
 	$(BIN)/python benchmarks/stages.py
 
@@ -94,5 +103,5 @@ ci:
 	.ci/run
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(VLLM_VENV) build dist docs/_build docs/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	find selfreward tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

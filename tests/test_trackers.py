@@ -88,7 +88,7 @@ def test_unknown_trackers_and_missing_packages_are_refused_with_what_to_do():
     require_tracker("jsonl")
     for name in set(PACKAGES):
         if find_spec(name) is None:
-            with pytest.raises(RecipeError, match=rf"pip install 'selfreward\[trackers\]', or pip install {name}"):
+            with pytest.raises(RecipeError, match=rf"pip install 'selfreward-loop\[trackers\]', or pip install {name}"):
                 require_tracker(name)
     assert set(PACKAGES) < set(TRACKERS)
 

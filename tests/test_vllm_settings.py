@@ -20,7 +20,7 @@ def test_runs_of_other_engines_are_not_changed_by_it() -> None:
 
 def test_without_vllm_the_recipe_is_refused_with_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vllm_settings, "DISTRIBUTIONS", ("no-such-distribution",))
-    with pytest.raises(RecipeError, match=r"'engine.kind' is 'vllm'.*selfreward\[vllm\]"):
+    with pytest.raises(RecipeError, match=r"'engine.kind' is 'vllm'.*selfreward-loop\[vllm\]"):
         require_vllm()
 
 

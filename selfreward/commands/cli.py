@@ -14,6 +14,7 @@ import typer
 from selfreward import __version__
 from selfreward.commands.anchors.command import app as anchors
 from selfreward.commands.exits import run_command
+from selfreward.commands.shipped import recipe_file
 from selfreward.errors import RecipeError, StoreError
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ def options(
     """Options before the command."""
 
 
+RecipeFile = Annotated[
+    Path, typer.Argument(metavar="RECIPE", help="A YAML file, or the name of a recipe that ships, such as smoke.")
+]
 Results = Annotated[Path, typer.Option("--results", help="The directory that holds the runs.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Recipe keys to set.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name in --results, or its directory.")]
@@ -52,7 +56,7 @@ RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name in --r
 
 @app.command()
 def run(
-    recipe: Annotated[Path, typer.Argument(help="A YAML file; see recipes/.")],
+    recipe: RecipeFile,
     overrides: Overrides = None,
     name: Annotated[str | None, typer.Option(help="The run's name; the recipe's file name unless given.")] = None,
     track: Annotated[
@@ -66,12 +70,13 @@ def run(
     from selfreward.recipe.read import load_recipe
     from selfreward.report.trackers import require_tracker
 
-    loaded = load_recipe(recipe, overrides or [])
+    file = recipe_file(recipe)
+    loaded = load_recipe(file, overrides or [])
     require_tracker(track)
     # After the recipe is read: this import takes seconds, and a wrong key should be told at once.
     from selfreward.commands.run import run as run_loop
 
-    directory = run_loop(loaded, _store(results), name or recipe.stem, Progress(), track, run_clock(loaded))
+    directory = run_loop(loaded, _store(results), name or file.stem, Progress(), track, run_clock(loaded))
     typer.echo(f"done: {directory}\nsee:  selfreward report {directory}")
 
 
@@ -105,7 +110,9 @@ def fork(
 
 @app.command()
 def ablate(
-    grid: Annotated[Path, typer.Argument(help="A YAML file with arms and seeds; see recipes/grids/.")],
+    grid: Annotated[
+        Path, typer.Argument(metavar="GRID", help="A YAML file with arms and seeds, or the name of a grid that ships.")
+    ],
     jobs: Annotated[int, typer.Option(min=1, help="Runs at the same time, each in a process of its own.")] = 1,
     results: Results = RESULTS,
 ) -> None:
@@ -114,7 +121,7 @@ def ablate(
     from selfreward.commands.ablate import load_grid, require_all
     from selfreward.progress import Progress
 
-    loaded = load_grid(grid)
+    loaded = load_grid(recipe_file(grid, "grids"))
     require_all(run_grid(loaded, results, jobs, Progress()))
     from selfreward.report.ablation import ablation_table
     from selfreward.report.terminal import console, print_table
@@ -280,7 +287,7 @@ def export(
 
 @app.command()
 def plan(
-    recipe: Annotated[Path, typer.Argument(help="A YAML file; see recipes/.")],
+    recipe: RecipeFile,
     overrides: Overrides = None,
     device: Annotated[str, typer.Option(help="h100, h200, a100-80, l40s, 4090 or cpu-core.")] = "h100",
     model: Annotated[str | None, typer.Option(help="A known model, such as llama-3-8b, instead of model.path.")] = None,
@@ -295,7 +302,7 @@ def plan(
     from selfreward.commands.plan.text import print_plan
     from selfreward.recipe.read import load_recipe
 
-    loaded = load_recipe(recipe, overrides or [])
+    loaded = load_recipe(recipe_file(recipe), overrides or [])
     view = _store(results).existing(taken) if taken else None
     lengths = {"prompt": prompt_tokens, "rubric": rubric_tokens, "response": response_tokens}
     print_plan(loaded, device, model, {**lengths, "judgment": judgment_tokens}, view, typer.echo)

@@ -74,7 +74,7 @@ def _installed(name: str) -> str | None:
 
 def _library(name: str) -> Finding:
     found = _installed(name)
-    return Finding(name, found) if found else Finding(name, "not installed", "pip install selfreward")
+    return Finding(name, found) if found else Finding(name, "not installed", f"pip install {name}")
 
 
 def _vllm(torch: str | None, vllm: str | None) -> Finding:

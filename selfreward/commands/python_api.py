@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selfreward.commands.shipped import recipe_file
 from selfreward.errors import StoreError
 from selfreward.recipe import Recipe
 from selfreward.recipe.read import build_recipe, load_recipe
@@ -79,7 +80,7 @@ def run(
     results: str | Path = "results",
     quiet: bool = False,
 ) -> OpenedRun:
-    """Run a recipe (a file, a mapping of keys, or one that was read) to its last round, and open what it made.
+    """Run a recipe (a file or one that ships, by name; a mapping of keys; one that was read) to its last round.
 
     `overrides` are `key=value` strings, as on the command line; `name` is the file's name unless given.
     """
@@ -90,8 +91,9 @@ def run(
     elif isinstance(recipe, Mapping):
         built = build_recipe([dict(recipe)], overrides)
     else:
+        recipe = recipe_file(Path(recipe))
         built = load_recipe(recipe, overrides)
-    called = name or (Path(recipe).stem if isinstance(recipe, str | Path) else None)
+    called = name or (recipe.stem if isinstance(recipe, Path) else None)
     if called is None:
         raise StoreError("a recipe that is no file has no name; give the run one: run(recipe, name=...)")
     from selfreward.commands.run import run as run_recipe

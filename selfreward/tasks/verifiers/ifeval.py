@@ -45,7 +45,7 @@ class InstructionVerifier:
             if name == _LANGUAGE and importlib.util.find_spec("langdetect") is None:
                 raise DataError(
                     f"{named(prompt)}: instruction {name} needs langdetect, which is not installed; "
-                    "install it with: pip install 'selfreward[verifiers]'"
+                    "install it with: pip install 'selfreward-loop[verifiers]'"
                 )
 
     def check(self, prompt: Prompt, text: str) -> Truth:

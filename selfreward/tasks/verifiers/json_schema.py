@@ -101,6 +101,6 @@ def _library() -> Any:
     except ImportError as problem:
         raise DataError(
             "measure.verifier=json_schema needs jsonschema, which is not installed; "
-            "install it with: pip install 'selfreward[verifiers]'"
+            "install it with: pip install 'selfreward-loop[verifiers]'"
         ) from problem
     return jsonschema

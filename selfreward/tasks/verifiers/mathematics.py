@@ -167,7 +167,7 @@ def _library() -> Any:
     except ImportError as problem:
         raise DataError(
             "measure.verifier=mathematics needs math-verify, which is not installed; "
-            "install it with: pip install 'selfreward[verifiers]'"
+            "install it with: pip install 'selfreward-loop[verifiers]'"
         ) from problem
     # It warns at every call that time is not limited; here it is, by the process around it.
     logging.getLogger("math_verify").setLevel(logging.ERROR)

@@ -1,0 +1,48 @@
+"""Every metric with its words, and what `selfreward validate` found of it."""
+
+import json
+from typing import Any
+
+from pages import TABLES, module_docstring, page, table
+
+
+def _silence(rate: dict[str, Any]) -> str:
+    return f"{rate['rate']:.1%} [{rate['low']:.1%}, {rate['high']:.1%}]"
+
+
+def _finds(curve: dict[str, Any]) -> str:
+    size = curve["size_at_80"]
+    return f"{curve['dial']}: " + (f"{size:.2f}" if size is not None else f"not at {max(curve['sizes']):g}")
+
+
+def _proof(power: dict[str, Any], metric: str) -> tuple[str, str]:
+    """How often the metric alarms where nothing happened, and the size of each planted effect found in 80 %."""
+    silent = [rate for rate in power["nulls"] if rate["metric"].split(" ")[0] == metric]
+    found = [curve for curve in power["planted"] if curve["metric"].split(" ")[0] == metric]
+    loudest = max(silent, key=lambda rate: rate["rate"], default=None)
+    return _silence(loudest) if loudest else "–", "; ".join(map(_finds, found)) or "–"
+
+
+def metrics_page() -> str:
+    from selfreward.measuring.metrics import METRICS
+    from selfreward.report.catalogue import FAMILIES
+
+    power = json.loads((TABLES / "power.json").read_text(encoding="utf-8"))
+    repeats = max(rate["repeats"] for rate in power["nulls"])
+    planted = power["planted"][0]
+    parts = [
+        "Families and names are the report's; the proof is `selfreward validate`'s, whose tables are "
+        "[power.md](results/tables/power.md) and [coverage.md](results/tables/coverage.md).",
+        f"*Silent*: share of {repeats:,} rounds in which nothing happened where the metric alarms all the same, the "
+        "loudest of its pools and cohorts; 5 % is what an exact interval does. *Finds*: what was planted, and the "
+        f"share of rows that it has to touch to be found in 80 % of {planted['repeats']} rounds of "
+        f"{planted['prompts']} prompts. A dash means: not put to the test, to be read with more care.",
+    ]
+    for family in FAMILIES:
+        rows = [(f"`{metric}`", words, *_proof(power, metric)) for metric, words in family.metrics.items()]
+        parts += [f"## {family.name}", family.question, table(["metric", "called", "silent", "finds"], rows)]
+    parts += ["## Definitions", "What each file of metrics says of itself, as it stands there."]
+    for name, address in METRICS.items():
+        module = address.partition(":")[0]
+        parts.append(f"### {name}\n\n`{module}`\n\n```text\n{module_docstring(module)}\n```")
+    return page("Metrics, and how each was proved", *parts)
