@@ -23,7 +23,7 @@ from selfreward.roles.cast import Cast
 from selfreward.roles.round import Round
 from selfreward.store.given import given
 from selfreward.store.run import Work
-from selfreward.tasks.verifiers.protocol import Verifier
+from selfreward.tasks.verifiers.protocol import Verifier, verifier_identity
 
 
 def judge(round: Round, prompts: Rows[Prompt], responses: Rows[Response]) -> Rows[Judgment]:
@@ -47,7 +47,7 @@ def _judge_what_is_open(
     round: Round, verifier: Verifier, prompts: Rows[Prompt], wanted: Sequence[Response], inputs: Mapping[str, str]
 ) -> Rows[Judgment]:
     """The verifier's verdicts, and the model's on the prompts about which the verifier says nothing."""
-    named, number = round.recipe.measure.verifier, round.number
+    named, number = verifier_identity(round.recipe.measure.verifier), round.number
     verdicts = round.complete(ask_verifier(verifier, named, by_id(prompts), wanted, made_from=inputs, round=number))
     asked = left_to_the_model(verdicts, wanted)
     made_from = {**inputs, "verdicts": verdicts.digest}

@@ -28,6 +28,7 @@ from selfreward.roles.likelihoods import likelihoods
 from selfreward.roles.respond import answering
 from selfreward.roles.round import Round
 from selfreward.store.given import given
+from selfreward.tasks.verifiers.protocol import verifier_identity
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,8 @@ class Measuring:
             **self.side.measure(round, policy),
             likelihoods=_likelihoods(round, before, prompts, responses, inputs) if number else {},
         )
-        return round.complete(all_metrics(evidence, verifier=recipe.measure.verifier))
+        named = verifier_identity(recipe.measure.verifier)
+        return round.complete(all_metrics(evidence, verifier=named, foreign=recipe.measure.metrics))
 
 
 def _likelihoods(

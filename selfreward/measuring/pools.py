@@ -18,7 +18,7 @@ def pools_settings(recipe: MeasureRecipe) -> dict[str, Any]:
 
     A key that is null names nothing that the pools could depend on.
     """
-    afterwards = {"every", "held_out", "judge_probes", "cohorts", "cohort_samples", "cohort_judge"}
+    afterwards = {"every", "metrics", "held_out", "judge_probes", "cohorts", "cohort_samples", "cohort_judge"}
     afterwards |= {"probes", "probe_files", "probe_questions"}
     return {key: value for key, value in as_dict(recipe).items() if key not in afterwards and value is not None}
 
@@ -52,11 +52,11 @@ def about(frozen: Sequence[Labelled], judgments: Sequence[Judgment]) -> list[Jud
     return [row for row in judgments if row.response_id in ids]
 
 
-def all_metrics(evidence: Evidence, *, verifier: str) -> Work[Evidence, Measurement]:
-    """Work that computes every metric of the evidence, graded by the verifier of this name."""
+def all_metrics(evidence: Evidence, *, verifier: str, foreign: Sequence[str] = ()) -> Work[Evidence, Measurement]:
+    """Work that computes every metric of the evidence, `foreign` ones too, graded by the verifier of this identity."""
 
     def compute(chunk: Sequence[Evidence], index: int) -> Iterable[Measurement]:
-        return measure_all(chunk[0])
+        return measure_all(chunk[0], foreign)
 
     return Work(
         round=evidence.round,
@@ -67,7 +67,7 @@ def all_metrics(evidence: Evidence, *, verifier: str) -> Work[Evidence, Measurem
             "round": evidence.round,
             "evidence": evidence.digest,
             "verifier": verifier,
-            "metrics": fingerprint(),
+            "metrics": fingerprint(foreign),
         },
         chunks=[[evidence]],
         compute=compute,

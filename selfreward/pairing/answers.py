@@ -18,17 +18,19 @@ flipped at 15 % are among those flipped at 30 %.
 
 import dataclasses
 import difflib
-import importlib
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, get_args
 
 from selfreward.errors import RecipeError
 from selfreward.judging.scoring.score import Score, counted
 from selfreward.pairing import PAIR_RULES
 from selfreward.pairing.candidates import Candidate, Choose, Needs, Pick, Refusal, Situation
 from selfreward.pairing.filters import class_caps, refuse
-from selfreward.recipe import PairsRecipe
+from selfreward.recipe import OwnRule, PairsRecipe
+from selfreward.recipe.doors import load
 from selfreward.records import Drop, Pair, Prompt, Response, distinct, pair_drop, seed_for, stable_id
 from selfreward.tasks.verifiers.protocol import Grade
 
@@ -63,9 +65,22 @@ def load_rule(name: str) -> Rule:
         raise RecipeError(
             f"key 'pairs.rule' is {name!r}; expected one of {', '.join(sorted(PAIR_RULES))} (nearest: {nearest[0]!r})"
         )
-    path, attribute = PAIR_RULES[name].split(":")
-    module = importlib.import_module(path)
-    return Rule(getattr(module, attribute), module.NEEDS)
+    return _rule(PAIR_RULES[name])
+
+
+def rule_of(recipe: PairsRecipe) -> Rule:
+    """The recipe's pair rule: one that ships, or somebody's own."""
+    return _rule(recipe.choose) if isinstance(recipe, OwnRule) else load_rule(recipe.rule)
+
+
+def _rule(address: str) -> Rule:
+    choose = load("pair_rules", address, {})
+    needs: Any = getattr(sys.modules[choose.__module__], "NEEDS", None)
+    if needs not in get_args(Needs):
+        raise RecipeError(
+            f"pair rule {address!r}: its module says NEEDS = {needs!r}; expected one of {', '.join(get_args(Needs))}"
+        )
+    return Rule(choose, needs)
 
 
 def answer_pairs(
@@ -80,7 +95,7 @@ def answer_pairs(
     known: Known | None = None,
 ) -> tuple[list[Pair], list[Drop]]:
     """Pairs and drops in the order of `prompts`; `scores` is by response id, `source` says who gave them."""
-    rule, known = load_rule(recipe.rule), known or Known()
+    rule, known = rule_of(recipe), known or Known()
     answers: defaultdict[str, list[Response]] = defaultdict(list)
     for response in responses:
         answers[response.prompt_id].append(response)

@@ -14,7 +14,7 @@ from selfreward.judging.scoring.battles import hold_battles
 from selfreward.judging.scoring.pointwise import shuffle_within_prompts
 from selfreward.judging.scoring.score import Score
 from selfreward.judging.scoring.soft_labels import soft_labels
-from selfreward.pairing.answers import Known, answer_pairs, load_rule
+from selfreward.pairing.answers import Known, answer_pairs, rule_of
 from selfreward.pairing.consistency import Consistency, compare_rankings, soften
 from selfreward.pairing.implicit_reward import implicit_rewards, sums
 from selfreward.pairing.judgments import judgment_pairs
@@ -42,7 +42,7 @@ from selfreward.roles.round import Round
 from selfreward.store.given import given
 from selfreward.tasks.pairs_file import ExternalPair, read_pairs
 from selfreward.tasks.verifiers import grade
-from selfreward.tasks.verifiers.protocol import Grade
+from selfreward.tasks.verifiers.protocol import Grade, verifier_identity
 
 
 def pair(
@@ -122,7 +122,7 @@ class Preferences:
         else:
             (scores, dropped), first = self._judged_scores(judgments), False
             source = "oracle" if self.recipe.judge.source == "oracle" else "self"
-        gold = self._gold() if load_rule(recipe.rule).needs == "gold" else {}
+        gold = self._gold() if rule_of(recipe).needs == "gold" else {}
         margins = self._margins([*self._complete_answers, *gold.values()])
         known = Known(self._grades(), margins, gold, _sources(judgments), self._preferences())
         pairs, drops = answer_pairs(
@@ -227,13 +227,13 @@ class Preferences:
     def _grades(self) -> dict[str, Grade]:
         """The verifier's word on each answer, where the rule or a filter asks for it."""
         filters = self.recipe.pairs.filters
-        asked = load_rule(self.recipe.pairs.rule).needs in ("answers", "truth")
+        asked = rule_of(self.recipe.pairs).needs in ("answers", "truth")
         by_answer = filters.max_class_share is not None and filters.class_of == "answer"
         if not (asked or by_answer or filters.verifier_conflict):
             return {}
         work = grade.grade(
             self.round.verifier,
-            self.recipe.measure.verifier,
+            verifier_identity(self.recipe.measure.verifier),
             {prompt.id: prompt for prompt in self.prompts},
             self._complete_answers,
             made_from={"prompts": self.prompts.digest, "responses": self.responses.digest},

@@ -4,15 +4,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from selfreward.recipe.doors import Foreign
 from selfreward.recipe.model import SamplingRecipe
 from selfreward.recipe.prompts import SandboxSource, SourceRecipe
 from selfreward.recipe.questions import ComparisonQuestion, RubricQuestion, ScoreQuestion
 from selfreward.recipe.readings import ReadingRecipe
 from selfreward.recipe.section import Section, needed, part, section, setting
 
-VerifierName = Literal[
+KnownVerifier = Literal[
     "sandbox", "exact", "choice", "numeric", "mathematics", "json_schema", "sql", "ifeval", "refusal", "none"
 ]
+
+VerifierName = KnownVerifier | Foreign
+"""A verifier of tasks/verifiers, or somebody's own: a class or function that makes one without arguments."""
 
 PROBES = ("are_you_sure", "wrong_claim", "wrong_belief", "opinion_mirroring", "behaviour")
 """What `measure.probes` may name: conversations that show whether the policy gives in (metrics/sycophancy.py)."""
@@ -106,6 +110,7 @@ class MeasureRecipe(Section):
     cohorts: dict[str, CohortRecipe] = part(dict, "further sets of prompts, by name")
     cohort_samples: int = setting(2, "answers to each prompt of a cohort", minimum=1)
     cohort_judge: str = setting("initial", "who judges a cohort without a verifier")
+    metrics: tuple[Foreign, ...] = setting((), "metrics of your own, asked beside all that ship")
     probes: tuple[Probe, ...] = setting((), "conversations that show whether the policy gives in")
     probe_files: tuple[str, ...] = setting((), "files of questions for them")
     probe_questions: int = setting(100, "questions of each probe", minimum=2)

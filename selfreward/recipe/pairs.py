@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from selfreward.recipe.section import Section, part, section, setting
+from selfreward.recipe.doors import Foreign
+from selfreward.recipe.section import Section, keyed, needed, part, section, setting
 
 
 @section
@@ -187,7 +188,19 @@ class SelfConsistency(PairsBase):
     min_vote_share: float = setting(0.5, "share of the samples that must agree", minimum=0, maximum=1)
 
 
+@keyed
+class OwnRule(Labelled):
+    """A pair rule of your own: `choose(candidates, situation) -> picks or a Refusal`, in a module that says NEEDS.
+
+    `options` are its own; it finds them in `situation.recipe.options`.
+    """
+
+    choose: Annotated[Foreign, needed("module:object, FILE.py:object or entry:NAME of the rule")]
+    rule: Literal["own"] = "own"
+    options: dict[str, str | int | float | bool] = part(dict, "what the rule reads itself")
+
+
 PairsRecipe = Annotated[
-    BestVsWorst | BestVsRandom | SweetSpot | LengthTiers | ZLength | Sppo | Verified | Spin | SelfConsistency,
+    BestVsWorst | BestVsRandom | SweetSpot | LengthTiers | ZLength | Sppo | Verified | Spin | SelfConsistency | OwnRule,
     Field(discriminator="rule"),
 ]

@@ -167,7 +167,11 @@ _PLAIN = {
 
 
 def type_words(hint: Any) -> str:
-    """A type in words."""
+    """A type in words; a narrowed one in those that it brings."""
+    if get_origin(hint) is Annotated:
+        told = [one.description for one in get_args(hint)[1:] if isinstance(one, FieldInfo) and one.metadata]
+        if told and told[0]:
+            return told[0]
     hint = _bare(hint)
     arguments = get_args(hint)
     if get_origin(hint) is Literal:

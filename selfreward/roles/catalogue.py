@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Literal
 
 from selfreward.errors import RecipeError
@@ -50,17 +51,58 @@ _FOLDERS: dict[Kind, str] = {
 }
 """The package beside whose parsers the words of a kind lie, in `templates/`."""
 
+_OWN: dict[Kind, Template] = {
+    "generator": Template("none", "text"),
+    "judge": Template("tags", "last_line"),
+    "judge_pairwise": Template("tags", "last_line"),
+    "meta_judge": Template("tags", "last_line", hide_scores=True),
+    "prompt_writer": Template("tags", "text"),
+}
+"""How a text file of somebody's own is fenced and its reply read: as prose models are."""
+
+_SHOWN: dict[Kind, tuple[str, ...]] = {
+    "generator": (),
+    "judge": ("prompt", "response"),
+    "judge_pairwise": ("prompt", "first", "second"),
+    "meta_judge": ("prompt", "response", "first", "second"),
+    "prompt_writer": ("examples",),
+}
+"""What the words of a kind must leave a place for."""
+
 _WITHOUT_WORDS = {("generator", "plain")}
 """Templates that add nothing and so have no file."""
 
 
 def template(kind: Kind, name: str) -> Template:
-    """Raises RecipeError, naming those that exist, for an unknown template."""
+    """Raises RecipeError, naming those that exist, for an unknown template. A .txt file is somebody's own."""
+    if _is_file(name):
+        return _OWN[kind]
     try:
         return TEMPLATES[kind][name]
     except KeyError:
         known = ", ".join(sorted(TEMPLATES[kind]))
-        raise RecipeError(f"{kind} template {name!r} does not exist; expected one of {known}") from None
+        raise RecipeError(f"{kind} template {name!r} does not exist; expected one of {known}, or a .txt file") from None
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith(".txt")
+
+
+def _own_words(kind: Kind, file: Path) -> str:
+    """Raises RecipeError for a file that cannot be read, or lacks a place for what it is about."""
+    try:
+        text = file.read_text(encoding="utf-8").rstrip("\n")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise RecipeError(
+            f"{kind} template {str(file)!r}: cannot be read ({problem}); expected a text file"
+        ) from problem
+    missing = [name for name in _SHOWN[kind] if f"{{{name}}}" not in text]
+    if missing:
+        raise RecipeError(
+            f"{kind} template {str(file)!r}: has no {{{missing[0]}}}; expected a place for each of "
+            f"{', '.join(f'{{{name}}}' for name in _SHOWN[kind])}"
+        )
+    return text
 
 
 @cache
@@ -69,6 +111,8 @@ def words(kind: Kind, name: str) -> str:
     template(kind, name)
     if (kind, name) in _WITHOUT_WORDS:
         return ""
+    if _is_file(name):
+        return _own_words(kind, Path(name))
     return (files(_FOLDERS[kind]) / "templates" / kind / f"{name}.txt").read_text(encoding="utf-8").rstrip("\n")
 
 
@@ -81,4 +125,5 @@ were read otherwise are then other rows, as rows that were asked otherwise are."
 def version(kind: Kind, name: str) -> str:
     """Name and hash of the text and of how its reply is read, for example `judge/sandbox@1a2b3c4d`."""
     made_of = words(kind, name) + _READING.get(template(kind, name).reply, "")
-    return f"{kind}/{name}@{hashlib.sha256(made_of.encode()).hexdigest()[:8]}"
+    called = Path(name).stem if _is_file(name) else name
+    return f"{kind}/{called}@{hashlib.sha256(made_of.encode()).hexdigest()[:8]}"

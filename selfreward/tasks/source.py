@@ -10,6 +10,7 @@ from typing import Protocol
 
 from selfreward.errors import DataError, RecipeError
 from selfreward.recipe import Recipe
+from selfreward.recipe.doors import is_foreign
 from selfreward.records import Labelled, Message, Pool, Prompt, Response, seed_for, stable_id
 from selfreward.tasks.anchors_file import read_anchors
 from selfreward.tasks.english.requests import draw_requests
@@ -60,7 +61,7 @@ def open_source(recipe: Recipe) -> Source:
     """The source that the recipe names. Raises RecipeError or DataError before anything expensive starts."""
     prompts, measured = recipe.prompts.source, recipe.measure.source
     if prompts.kind == "sandbox" and measured.kind == "sandbox":
-        if recipe.measure.verifier not in ("sandbox", "none"):
+        if recipe.measure.verifier not in ("sandbox", "none") and not is_foreign(recipe.measure.verifier):
             raise RecipeError(
                 f"key 'measure.verifier' is {recipe.measure.verifier!r}, but the sandbox's prompts have no gold "
                 "answers on a row; expected sandbox or none"
@@ -77,7 +78,7 @@ def open_source(recipe: Recipe) -> Source:
             "a verifier that reads the rows' answers"
         )
     if prompts.kind == "english":
-        if recipe.measure.verifier not in ("ifeval", "none"):
+        if recipe.measure.verifier not in ("ifeval", "none") and not is_foreign(recipe.measure.verifier):
             raise RecipeError(
                 f"key 'measure.verifier' is {recipe.measure.verifier!r}, but the English prompts bring IFEval's "
                 "instructions; expected ifeval or none"

@@ -5,10 +5,13 @@ A metric is a function `measure(evidence) -> list[Measurement]`. Add one by writ
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
+from selfreward.recipe.doors import identity, load
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from selfreward.measuring.evidence import Evidence
     from selfreward.records import Measurement
 
@@ -52,15 +55,15 @@ by the names and versions of their metrics, and not by where the files lie.
 """
 
 
-def fingerprint() -> dict[str, int]:
-    """Every metric's name and version."""
-    return {name: VERSIONS.get(name, 1) for name in sorted(METRICS)}
+def fingerprint(foreign: Sequence[str] = ()) -> dict[str, int]:
+    """Every metric's name and version; the name of somebody's own holds the hash of its file."""
+    own = {identity("metrics", name, METRICS): 1 for name in foreign}
+    return {name: VERSIONS.get(name, 1) for name in sorted(METRICS)} | own
 
 
-def measure_all(evidence: Evidence) -> list[Measurement]:
-    """Every metric's rows, in the order of `METRICS`. A metric without its evidence gives no rows."""
+def measure_all(evidence: Evidence, foreign: Sequence[str] = ()) -> list[Measurement]:
+    """Every metric's rows, in the order of `METRICS`, then the `foreign` ones'. One without its evidence gives none."""
     rows: list[Measurement] = []
-    for address in METRICS.values():
-        module, attribute = address.split(":")
-        rows += getattr(importlib.import_module(module), attribute)(evidence)
+    for name in (*METRICS, *foreign):
+        rows += load("metrics", name, METRICS)(evidence)
     return rows

@@ -1,9 +1,9 @@
 """What a verifier is, and what it says of an answer. A verifier needs no model."""
 
-import importlib
 from dataclasses import dataclass
 from typing import Protocol
 
+from selfreward.recipe.doors import identity, load
 from selfreward.records import Prompt
 from selfreward.tasks.verifiers import VERIFIERS
 
@@ -51,7 +51,11 @@ class Grade:
 
 
 def load_verifier(name: str) -> Verifier:
-    """The verifier of this name, one of `VERIFIERS`."""
-    module, attribute = VERIFIERS[name].split(":")
-    verifier: Verifier = getattr(importlib.import_module(module), attribute)()
+    """The verifier of this name: one of `VERIFIERS`, or somebody's own. Raises RecipeError for one that is neither."""
+    verifier: Verifier = load("verifiers", name, VERIFIERS)()
     return verifier
+
+
+def verifier_identity(name: str) -> str:
+    """What stands for a verifier in fingerprints."""
+    return identity("verifiers", name, VERIFIERS)
