@@ -21,6 +21,7 @@ from selfreward.recipe import JudgeRecipe
 from selfreward.records import Judgment, Prompt, Response, Rows, by_id, distinct
 from selfreward.roles.cast import Cast
 from selfreward.roles.round import Round
+from selfreward.store.artifacts import COMPARISONS, FIRST, FURTHER, MODEL_JUDGMENTS, part_of
 from selfreward.store.given import given
 from selfreward.store.run import Work
 from selfreward.tasks.verifiers.protocol import Verifier, verifier_identity
@@ -52,7 +53,7 @@ def _judge_what_is_open(
     asked = left_to_the_model(verdicts, wanted)
     made_from = {**inputs, "verdicts": verdicts.digest}
     judging = Judging(round.recipe.judge, round.cast, round.complete, number, number)
-    opinions = judging.judge(by_id(prompts), asked, made_from, "model_judgments")
+    opinions = judging.judge(by_id(prompts), asked, made_from, MODEL_JUDGMENTS)
     if opinions:
         require_readable(opinions, round.recipe.gates.min_readable, number)
     merged = merge(verdicts, opinions)
@@ -81,7 +82,7 @@ class Judging:
         if not recipe.members:
             return self._alone(recipe, prompts, responses, made_from, artifact)
         parts = [
-            self._alone(recipe.member(member), prompts, responses, made_from, f"{artifact}_{number}")
+            self._alone(recipe.member(member), prompts, responses, made_from, part_of(artifact, number))
             for number, member in enumerate(recipe.members)
         ]
         return self._together(parts, artifact, {"ensemble": "@".join(recipe.members)})
@@ -97,7 +98,7 @@ class Judging:
         player = self.cast.role(recipe.model, self.playing)
         asked: dict[str, Any] = {"made_from": made_from, "round": self.round}
         if recipe.protocol == "pairwise":
-            work = compare_answers(player, prompts, responses, recipe, **asked, artifact=f"{artifact}_comparisons")
+            work = compare_answers(player, prompts, responses, recipe, **asked, artifact=part_of(artifact, COMPARISONS))
             comparisons = self.complete(work)
             rows = rated(comparisons, responses, recipe, round=self.round, artifact=artifact)
             positions = as_facts(position_statistics(comparisons))
@@ -108,10 +109,12 @@ class Judging:
         if recipe.adaptive is None:
             return self.complete(judge_pointwise(player, prompts, responses, recipe, **asked, artifact=artifact))
         first = self.complete(
-            judge_pointwise(player, prompts, responses, first_pass(recipe), **asked, artifact=f"{artifact}_first")
+            judge_pointwise(player, prompts, responses, first_pass(recipe), **asked, artifact=part_of(artifact, FIRST))
         )
         further = self.complete(
-            judge_further(player, prompts, responses, first, recipe, round=self.round, artifact=f"{artifact}_further")
+            judge_further(
+                player, prompts, responses, first, recipe, round=self.round, artifact=part_of(artifact, FURTHER)
+            )
         )
         return self._together([first, further], artifact, {"adaptive": "first and further"})
 

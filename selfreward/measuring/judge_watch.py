@@ -21,6 +21,7 @@ from selfreward.recipe.check_judge import judges
 from selfreward.records import Comparison, Judgment, Labelled, Likelihood, Prompt, Response, Rows, stable_id, to_line
 from selfreward.roles.likelihoods import likelihoods
 from selfreward.roles.round import Round
+from selfreward.store.artifacts import COMPARISONS, held_out_artifact, part_of
 from selfreward.store.given import given
 
 
@@ -153,7 +154,7 @@ class JudgeWatch:
     def _scored(self, round: Round, side: int, pool: str, held_out: HeldOutRecipe) -> Rows[Judgment]:
         asked, number = self._answers(side, pool, held_out.answers), round.number
         judging = Judging(held_out_judge(round.recipe, held_out), round.cast, round.complete, number, number + 1)
-        artifact = f"held_out_{pool}" + ("" if side == number else f"_of_round_{side}")
+        artifact = held_out_artifact(pool, None if side == number else side)
         prompts = {prompt.id: prompt for prompt, _ in asked}
         responses = distinct([response for _, response in asked])
         return judging.judge(prompts, responses, {"asked": _digest(asked)}, artifact)
@@ -177,7 +178,7 @@ class JudgeWatch:
             held_out_judge(round.recipe, held_out),
             made_from=made_from,
             round=number,
-            artifact=f"held_out_{pool}_comparisons",
+            artifact=part_of(held_out_artifact(pool), COMPARISONS),
             asked=asked,
         )
         found: Rows[Comparison] = round.complete(work)

@@ -39,6 +39,7 @@ from selfreward.records import (
 from selfreward.roles import likelihoods
 from selfreward.roles.cast import Cast, Policy
 from selfreward.roles.round import Round
+from selfreward.store.artifacts import COMPARISONS, JUDGMENTS, MODEL_JUDGMENTS, part_of
 from selfreward.store.given import given
 from selfreward.tasks.pairs_file import ExternalPair, read_pairs
 from selfreward.tasks.verifiers import grade
@@ -166,8 +167,8 @@ class Preferences:
         comparing = self.recipe.judge.comparing
         if not self.recipe.pairs.soft or comparing is None:
             return None
-        asked = "model_judgments" if self.recipe.judge.source == "verifier_then_model" else "judgments"
-        comparisons = self.round.artifacts.read(self.round.number, f"{asked}_comparisons", Comparison)
+        asked = MODEL_JUDGMENTS if self.recipe.judge.source == "verifier_then_model" else JUDGMENTS
+        comparisons = self.round.artifacts.read(self.round.number, part_of(asked, COMPARISONS), Comparison)
         return soft_labels(comparisons, comparing.clamp)
 
     def _judged_scores(self, judgments: Sequence[Judgment]) -> tuple[dict[str, Score], list[Drop]]:

@@ -20,6 +20,7 @@ from selfreward.commands.plan.workload import (
     training,
 )
 from selfreward.recipe import LoraRecipe, Recipe, Steps, measured_rounds
+from selfreward.store.artifacts import whole_of
 from selfreward.store.view import RunView
 
 WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -263,4 +264,5 @@ def compare(made: Plan, view: RunView) -> list[Taken]:
 
 def _belongs(artifact: str, name: str) -> bool:
     """`judgments_first`, `judgments_0`, `judgments_comparisons` belong to `judgments`; `meta_judgments` does not."""
-    return artifact == name or artifact.startswith((f"{name}_", f"model_{name}"))
+    whole = whole_of(name)
+    return whole_of(artifact) in (whole, f"model_{whole}") or artifact.startswith(f"{whole}_of_round_")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from selfreward.recipe import SERVED, Recipe, held_out_judge, held_out_pools, measured_rounds
 from selfreward.recipe.check_judge import judges
+from selfreward.store.artifacts import COMPARISONS, held_out_artifact, part_of
 from selfreward.store.run_clock import RunClock
 from selfreward.tasks.anchors_file import read_anchors
 from selfreward.tasks.cohorts import read_cohorts
@@ -186,9 +187,9 @@ def _held_out(recipe: Recipe, lengths: Lengths) -> list[Asking]:
     judgment = dataclasses.replace(lengths, judgment=asked.judge.sampling.max_tokens)
     found = []
     for pool in held_out_pools(recipe):
-        prompts, artifact = getattr(recipe.measure, pool), f"held_out_{pool}"
+        prompts, artifact = getattr(recipe.measure, pool), held_out_artifact(pool)
         if asked.judge.comparing:
-            units, draws, artifact = (2 * prompts * held_out.answers, 2.0), 1.0, f"{artifact}_comparisons"
+            units, draws, artifact = (2 * prompts * held_out.answers, 2.0), 1.0, part_of(artifact, COMPARISONS)
         else:
             units, draws = (prompts, held_out.answers), asked.judge.samples
         found += _judge(asked, judgment, "measure: held out", artifact, units, draws)

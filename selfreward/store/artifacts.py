@@ -1,0 +1,31 @@
+"""How artifacts are named: the one place where a name is put together and taken apart.
+
+    judgments                           a judge's rows, and what they were made of:
+    judgments_first, judgments_further  adaptive N's first pass and what was still open after it
+    judgments_0, judgments_1 ...        an ensemble's members
+    judgments_comparisons               a pairwise judge's verdicts
+    held_out_<pool>                     the held-out judge's rows, `..._of_round_<K>` where it scores earlier answers again
+
+Any judge's rows are named so: judgments, model_judgments, eval_judgments, frozen_judgments, held_out_report ...
+"""
+
+import re
+
+JUDGMENTS, MODEL_JUDGMENTS = "judgments", "model_judgments"
+"""The judgments that a round trains on, and the model's own where a verifier judges first."""
+FIRST, FURTHER, COMPARISONS = "first", "further", "comparisons"
+_PART = re.compile(rf"_({FIRST}|{FURTHER}|{COMPARISONS}|\d+)$")
+
+
+def part_of(artifact: str, part: str | int) -> str:
+    """The name of what a judge's artifact is made of."""
+    return f"{artifact}_{part}"
+
+
+def whole_of(artifact: str) -> str:
+    """The judge's artifact that a part belongs to; itself where it is whole."""
+    return _PART.sub("", artifact)
+
+
+def held_out_artifact(pool: str, of_round: int | None = None) -> str:
+    return f"held_out_{pool}" + ("" if of_round is None else f"_of_round_{of_round}")
