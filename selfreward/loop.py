@@ -1,9 +1,9 @@
 """The iteration controller: read this first.
 
-In every round one model answers prompts, scores its own answers, compares its own judgments, becomes preference pairs
-and is trained into the next policy; then everything is measured. What is sealed on disk is read back and what is owed
-is computed, so running the same command again is how a run resumes. Each verb is a function of the folder that it is
-named after; it takes the round and sealed rows, and returns sealed rows.
+In every round one model answers prompts, scores its own answers, compares its own judgments, and is trained into the
+next policy on the preference pairs that this gives, or on samples with rewards; then everything is measured. What is
+sealed on disk is read back and what is owed is computed, so running the same command again is how a run resumes. Each
+verb is a function of the folder that it is named after; it takes the round and sealed rows, and returns sealed rows.
 """
 
 from dataclasses import dataclass, field
@@ -15,8 +15,8 @@ from selfreward.measuring.measure import Measuring, RoundRows, is_measured
 from selfreward.measuring.verdicts import Verdict, discard_unneeded_checkpoints, verdict
 from selfreward.pairing.pair import pair
 from selfreward.progress import Progress
-from selfreward.recipe import Recipe
-from selfreward.records import Measurement
+from selfreward.recipe import GrpoRecipe, Recipe, RlooRecipe
+from selfreward.records import Measurement, Rows
 from selfreward.report.trackers import Tracking
 from selfreward.roles.cast import Cast, Policy
 from selfreward.roles.respond import respond
@@ -27,6 +27,7 @@ from selfreward.store.run_clock import RunClock
 from selfreward.tasks.source import Source
 from selfreward.tasks.verifiers.protocol import Verifier
 from selfreward.training.train import adopt, train
+from selfreward.training.weighing.weigh import weigh
 
 
 @dataclass
@@ -65,12 +66,17 @@ def iterate(course: Course, number: int) -> Verdict:
     responses = respond(round, prompts)
     judgments = judge(round, prompts, responses)
     metas = compare(round, prompts, responses, judgments)
-    pairs, drops = pair(round, prompts, responses, judgments, metas, refused)
-    train(round, pairs, course.told.step)
+    if isinstance(method := course.recipe.train, GrpoRecipe | RlooRecipe):
+        samples, rewards, drops = weigh(round, method, prompts, responses, judgments, refused)
+        rows = RoundRows(prompts, responses, judgments, metas, Rows([]), drops, rewards, samples)
+    else:
+        pairs, drops = pair(round, prompts, responses, judgments, metas, refused)
+        rows = RoundRows(prompts, responses, judgments, metas, pairs, drops)
+    train(round, rows.learned, course.told.step)
     if not is_measured(round):
         round.say(f"round {number}: not measured (measure.every={course.recipe.measure.every}), no gate is asked")
         return "go on"
-    measure(course, round, RoundRows(prompts, responses, judgments, metas, pairs, drops))
+    measure(course, round, rows)
     return verdict(round, course.measurements, course.rejected)
 
 

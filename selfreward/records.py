@@ -212,11 +212,47 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Drop:
-    """Something that did not become a prompt or a pair, and why. `subject` is the id of what was dropped."""
+class Reward:
+    """What an answer is worth to a policy gradient, from -1 to 1 before penalties. `source` says who said so."""
 
     id: str
-    stage: Literal["prompts", "pairs"]
+    prompt_id: str
+    response_id: str
+    value: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """An answer that a policy gradient is taken at. `advantage` is how much better than its siblings it was.
+
+    The token ids are the sampled ones. `old_logprobs` (nats, one for each token) are those under `policy`, which
+    sampled it, and `reference_logprobs` those under `reference`, where the loss has one: both at the temperature of the
+    sampling, in the arithmetic of the trainer.
+    """
+
+    id: str
+    prompt_id: str
+    response_id: str
+    prompt_token_ids: tuple[int, ...]
+    token_ids: tuple[int, ...]
+    finish_reason: FinishReason
+    reward: float
+    advantage: float
+    source: str
+    policy: str
+    temperature: float
+    old_logprobs: tuple[float, ...]
+    reference: str = ""
+    reference_logprobs: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Something that did not become a prompt, a pair or a sample, and why. `subject` is the id of what was dropped."""
+
+    id: str
+    stage: Literal["prompts", "pairs", "samples"]
     kind: str
     subject: str
     reason: str
@@ -225,7 +261,10 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A policy on disk. `digest` is of its weights; `parent` is the policy training started from."""
+    """A policy on disk. `digest` is of its weights; `parent` is the policy training started from.
+
+    `pairs` counts the rows that it was trained on: pairs, or samples of a policy gradient.
+    """
 
     round: int
     digest: str
@@ -261,7 +300,10 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Likelihood:
-    """Per-token log-probabilities (nats, temperature 1) of a stored response under a policy other than its author."""
+    """Per-token log-probabilities (nats) of a stored response under a policy, at temperature 1.
+
+    Those that become samples of a policy gradient are at the temperature of the sampling.
+    """
 
     id: str
     response_id: str
@@ -287,7 +329,20 @@ class Labelled:
         return self.response.id
 
 
-Record = Prompt | Response | Judgment | Comparison | MetaJudgment | Pair | Drop | Checkpoint | Measurement | Likelihood
+Record = (
+    Prompt
+    | Response
+    | Judgment
+    | Comparison
+    | MetaJudgment
+    | Pair
+    | Reward
+    | Sample
+    | Drop
+    | Checkpoint
+    | Measurement
+    | Likelihood
+)
 
 
 class Rows(list[T]):

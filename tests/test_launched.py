@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from training_factory import random_pairs, tiny_policy, with_reference
+from training_factory import random_pairs, random_samples, tiny_policy, with_reference
 
 from selfreward.commands.run import run
 from selfreward.errors import HandOffError, StoreError, TrainingError
@@ -183,3 +183,11 @@ def test_nothing_is_left_of_a_run_that_was_killed_or_stopped(tmp_path: Path) -> 
         while any(Path(f"/proc/{pid}/exe").exists() for pid in found) and time.monotonic() < deadline:
             time.sleep(0.1)
         assert not any(Path(f"/proc/{pid}/exe").exists() for pid in found)
+
+
+def test_a_policy_gradient_too(start: Path, tmp_path: Path) -> None:
+    samples = random_samples(start, 16, temperature=0.9, reference=start)
+    settings = {"seed": 3, "threads": 1, "probes": 4, "loss": {"kl": 0.1, "clip_high": None}}
+    here, there = both(recipe("train.method=grpo"), Job("policy_gradient", start, samples, settings), tmp_path)
+    ours, theirs = files(here), files(there)
+    assert ours == theirs and "model.safetensors" in ours

@@ -88,6 +88,7 @@ LIGHT = [
 ]
 PURE = [name for name in MODULES if name.startswith(("roles.", "judging.prompts", "judging.scoring", "pairing"))]
 PURE += [name for name in MODULES if name.startswith("measuring.metrics")]
+PURE += ["training.weighing.advantages", "training.weighing.rewards"]
 
 
 @pytest.mark.parametrize("module", LIGHT)

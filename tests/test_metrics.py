@@ -31,7 +31,7 @@ from selfreward.errors import DataError
 from selfreward.measuring.evidence import CohortRows, PoolRows
 from selfreward.measuring.metrics import METRICS, measure_all
 from selfreward.measuring.probes.asked import values
-from selfreward.records import Drop, Labelled, Likelihood, to_line
+from selfreward.records import Drop, Labelled, Likelihood, Reward, to_line
 
 
 def whole(seed=0, count=12):
@@ -114,6 +114,10 @@ def test_every_metric_has_rows_and_no_row_comes_twice():
             # It asks about soft labels alone.
             soft = [dataclasses.replace(pair, label=0.75) for pair in given.round_pairs]
             given = dataclasses.replace(given, round_pairs=soft)
+        if name == "policy_gradient":
+            # A round has pairs or rewards.
+            rewards = [Reward(one.id, one.prompt_id, one.id, 1.0, "score") for one in given.round_responses]
+            given = dataclasses.replace(given, round_rewards=rewards)
         assert getattr(__import__(module, fromlist=[attribute]), attribute)(given), name
     keys = [(row.metric, row.cohort, row.pool) for row in measure_all(whole())]
     assert len(keys) == len(set(keys))

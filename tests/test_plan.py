@@ -10,7 +10,7 @@ from selfreward.commands.plan.plan import Assumptions, Plan, compare, plan
 from selfreward.commands.plan.roofline import DEVICES, FLOOR, Efficiency, Roofline
 from selfreward.commands.plan.shapes import NAMED, read_shape
 from selfreward.commands.plan.text import aligned, duration, fits, lines, taken_lines
-from selfreward.commands.plan.workload import Lengths, judging, recipe_lengths
+from selfreward.commands.plan.workload import Lengths, judging, recipe_lengths, training
 from selfreward.errors import DataError, RecipeError
 from selfreward.recipe import Recipe
 from selfreward.recipe.read import build_recipe, load_recipe
@@ -264,3 +264,19 @@ def test_the_command_prints_the_plan_and_what_a_run_took(tmp_path: Path) -> None
 def test_columns_and_durations() -> None:
     assert aligned([["a", "bb"], ["ccc", "d"]]) == ["a    bb", "ccc   d"]
     assert (duration(12), duration(600), duration(7200)) == ("12.0 s", "10.0 min", "2.00 h")
+
+
+def test_a_policy_gradient_trains_on_every_answer_once_and_on_no_second_side() -> None:
+    """K answers of a prompt where a pair has two, one teacher-forced pass more each; a KL costs another."""
+    lengths = Lengths()
+    pairs, samples, held = (
+        training(build_recipe([PAPER, {"meta": {"enabled": False}, "train": keys}]), lengths)
+        for keys in (
+            {},
+            {"method": "grpo", "batch_size": 32, "epochs": 1.0},
+            {"method": "rloo", "batch_size": 32, "kl": 0.1, "reference": "initial"},
+        )
+    )
+    assert samples.tokens == pytest.approx(7 / 2 * pairs.tokens) and pairs.reference == pairs.tokens
+    assert samples.reference == samples.tokens and held.reference == 2 * samples.reference
+    assert samples.steps == pytest.approx(7 * pairs.steps) and samples.row == pytest.approx(pairs.row / 2)

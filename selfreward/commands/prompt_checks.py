@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from selfreward.errors import DataError, RecipeError
 from selfreward.measuring.probes.questions import questions_of
 from selfreward.pairing.answers import rule_of
-from selfreward.recipe import Recipe
+from selfreward.recipe import PolicyGradient, Recipe
 from selfreward.records import Prompt
 from selfreward.tasks.cohorts import read_cohorts, refuse_overlap
 from selfreward.tasks.filters import assert_disjoint
@@ -53,6 +53,8 @@ def check_truth(recipe: Recipe, source: Source, verifier: Verifier | None, train
         for prompt in [*source.pools(), *training]:
             if not (lenient and prompt.answer is None and not prompt.meta):
                 verifier.require(prompt)
+    if isinstance(recipe.train, PolicyGradient):
+        return  # rewards instead of pairs
     needs = rule_of(recipe.pairs).needs
     if needs == "scores" and recipe.judge.source == "none" and recipe.pairs.implicit is None:
         raise RecipeError(f"judge.source=none leaves pairs.rule={recipe.pairs.rule} without the scores that it needs")

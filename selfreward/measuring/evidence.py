@@ -16,7 +16,9 @@ from selfreward.records import (
     Pool,
     Prompt,
     Response,
+    Reward,
     Rows,
+    Sample,
     stable_id,
     to_line,
 )
@@ -138,6 +140,8 @@ class Evidence:
     asked: Sequence[AskedValue] = ()
     asked_initial: Sequence[AskedValue] = ()
     cohorts: Sequence[CohortRows] = ()
+    round_rewards: Sequence[Reward] = ()
+    round_samples: Sequence[Sample] = ()
 
     @property
     def digest(self) -> str:

@@ -20,7 +20,9 @@ from selfreward.records import (
     Pair,
     Prompt,
     Response,
+    Reward,
     Rows,
+    Sample,
     by_id,
     distinct,
 )
@@ -41,6 +43,13 @@ class RoundRows:
     metas: Rows[MetaJudgment]
     pairs: Rows[Pair]
     drops: Rows[Drop]
+    rewards: Rows[Reward] = field(default_factory=lambda: Rows([]))
+    samples: Rows[Sample] = field(default_factory=lambda: Rows([]))
+
+    @property
+    def learned(self) -> Rows[Pair] | Rows[Sample]:
+        """What the policy is trained on."""
+        return self.samples if self.rewards else self.pairs
 
     @classmethod
     def none(cls) -> Self:
@@ -115,6 +124,8 @@ class Measuring:
             round_meta=rows.metas,
             round_pairs=rows.pairs,
             round_drops=rows.drops,
+            round_rewards=rows.rewards,
+            round_samples=rows.samples,
             training=round.facts()["metrics"],
             verifier=round.verifier,
             previous=self.pool_rows[before] if number else None,

@@ -66,9 +66,28 @@ from selfreward.recipe.recipe import (
     measured_rounds,
     to_yaml,
 )
+from selfreward.recipe.reward import (
+    LengthPenalty,
+    RewardRecipe,
+    ScoreReward,
+    VerifierAndJudgeReward,
+    VerifierReward,
+    VotesReward,
+)
 from selfreward.recipe.section import as_dict, walk
 from selfreward.recipe.shape import Key, keys
-from selfreward.recipe.train import DpoRecipe, LoraRecipe, NoTraining, SftChosenRecipe, SftRecipe, Steps, TrainRecipe
+from selfreward.recipe.train import (
+    DpoRecipe,
+    GrpoRecipe,
+    LoraRecipe,
+    NoTraining,
+    PolicyGradient,
+    RlooRecipe,
+    SftChosenRecipe,
+    SftRecipe,
+    Steps,
+    TrainRecipe,
+)
 
 __all__ = [
     "HELD_OUT_METRICS",
@@ -90,6 +109,7 @@ __all__ = [
     "GateRule",
     "GatesRecipe",
     "GenerateRecipe",
+    "GrpoRecipe",
     "HandOffRecipe",
     "HeldOutRecipe",
     "ImplicitReward",
@@ -98,6 +118,7 @@ __all__ = [
     "JudgedScore",
     "KeepRecipe",
     "Key",
+    "LengthPenalty",
     "LengthTiers",
     "LoraRecipe",
     "LossBase",
@@ -114,15 +135,19 @@ __all__ = [
     "OwnRule",
     "PairsBase",
     "PairsRecipe",
+    "PolicyGradient",
     "PrincipleQuestion",
     "ProbabilityReading",
     "PromptsRecipe",
     "RationaleReading",
     "Recipe",
+    "RewardRecipe",
+    "RlooRecipe",
     "RubricQuestion",
     "SamplingRecipe",
     "SandboxSource",
     "ScoreQuestion",
+    "ScoreReward",
     "ScriptedRecipe",
     "SelfConsistency",
     "ServedRecipe",
@@ -139,7 +164,10 @@ __all__ = [
     "TransformersRecipe",
     "VerdictReading",
     "Verified",
+    "VerifierAndJudgeReward",
+    "VerifierReward",
     "VllmRecipe",
+    "VotesReward",
     "WriterRecipe",
     "ZLength",
     "as_dict",

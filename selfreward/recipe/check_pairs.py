@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from selfreward.recipe.judge import JudgeRecipe
 from selfreward.recipe.pairs import FiltersRecipe, LengthTiers, MixRecipe, OwnRule, PairsBase, Scored, Verified, ZLength
 from selfreward.recipe.recipe import Recipe
-from selfreward.recipe.train import DpoRecipe
+from selfreward.recipe.train import DpoRecipe, PolicyGradient
 
 Found = Iterator[tuple[bool, str]]
 
@@ -75,7 +75,11 @@ def _scores(recipe: Recipe, pairs: PairsBase, judge: JudgeRecipe) -> Found:
         "judge.control shuffles the judge's scores, but judge.source=none gives none",
     )
     yield (
-        judge.source == "none" and isinstance(pairs, Scored) and not isinstance(pairs, OwnRule) and implicit is None,
+        judge.source == "none"
+        and isinstance(pairs, Scored)
+        and not isinstance(pairs, OwnRule)
+        and implicit is None
+        and not isinstance(train, PolicyGradient),
         f"judge.source=none leaves pairs.rule={recipe.pairs.rule} without scores; set pairs.score=implicit_reward",
     )
 

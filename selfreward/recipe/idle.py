@@ -18,6 +18,7 @@ from selfreward.errors import RecipeError
 from selfreward.recipe.recipe import Recipe
 from selfreward.recipe.section import as_dict
 from selfreward.recipe.text import SHORT
+from selfreward.recipe.train import PolicyGradient
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,10 @@ def idle(recipe: Recipe) -> list[Idle]:
     once = f"judge.question={judge.question.kind} with judge.reading={judge.reading.kind} asks each question once"
     no_harm = "no rule of gates.rules has proof: harm"
     harmless = not any(rule.proof == "harm" for rule in recipe.gates.rules)
+    weighed = isinstance(recipe.train, PolicyGradient)
+    rewards = f"train.method={recipe.train.method} learns from rewards"
     return [
+        Idle(weighed, "pairs", rewards, "set train.method=dpo"),
         Idle(unasked and judge.draws, "judge.aggregate", nobody, model),
         Idle(unasked and judge.draws, "judge.reading.ask_again", nobody, model),
         Idle(not judge.draws, "judge.aggregate", once, "set judge.question=score and a judge.reading that samples"),

@@ -1,10 +1,11 @@
 """How the next policy comes about: one variant of `train` for each method, with the keys that it reads."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from selfreward.recipe.loss import LossRecipe, MarginLoss
+from selfreward.recipe.reward import RewardRecipe, ScoreReward
 from selfreward.recipe.section import Section, part, section, setting
 
 
@@ -22,7 +23,7 @@ class LoraRecipe(Section):
 
 @section
 class TrainBase(Section):
-    """What every method reads. Pairs that are longer than `max_length` are dropped, trained on or not."""
+    """What every method reads. Rows that are longer than `max_length` are dropped, trained on or not."""
 
     max_length: int = setting(256, "tokens of prompt and answer at most", minimum=8)
 
@@ -98,4 +99,69 @@ class NoTraining(TrainBase):
     method: Literal["none"] = "none"
 
 
-TrainRecipe = Annotated[DpoRecipe | SftRecipe | SftChosenRecipe | NoTraining, Field(discriminator="method")]
+@section
+class PolicyGradient(Steps):
+    """Rewards instead of pairs: every answer is trained on, by how much better than its siblings it was.
+
+    `clip` is how far a ratio may move the way its advantage points, `clip_high` upwards where that differs. Prompts
+    whose rewards are all equal teach nothing; `keep_uniform` lets them count in the mean all the same. `reference`:
+    previous | initial | round:K | a path, the policy of the KL term, where `kl` is above 0.
+
+    Several steps a round: with one the optimiser, which starts anew, would see the signs of the gradient alone.
+    """
+
+    reward: RewardRecipe = part(ScoreReward, "what an answer is worth")
+    batch_size: int = setting(96, "answers of one step", minimum=1)
+    epochs: float = setting(1.0, "passes over the round's answers", above=0)
+    warmup_steps: int = setting(0, "steps until the highest learning rate", minimum=0)
+    clip: float = setting(0.2, "how far a ratio may move from 1", above=0, below=1)
+    clip_high: float | None = setting(None, "how far above 1, where that differs", above=0)
+    keep_uniform: bool = setting(False, "prompts whose rewards are all equal count in the mean")
+    reference: str = setting("previous", "the policy of the KL term: previous, initial, round:K or a path")
+    kl: float = setting(0.0, "weight of the KL to the reference", minimum=0)
+
+    KL_IN_REWARD: ClassVar[bool] = False
+
+
+@section
+class RlooRecipe(PolicyGradient):
+    """RLOO (2402.14740): an answer against the mean of the others, one ratio for each answer, the KL in the reward."""
+
+    method: Literal["rloo"] = "rloo"
+
+    KL_IN_REWARD: ClassVar[bool] = True
+
+    @property
+    def advantage(self) -> Literal["leave_one_out"]:
+        return "leave_one_out"
+
+    @property
+    def ratio(self) -> Literal["sequence"]:
+        return "sequence"
+
+    @property
+    def aggregate(self) -> Literal["tokens_of_answer"]:
+        return "tokens_of_answer"
+
+
+@section
+class GrpoRecipe(PolicyGradient):
+    """GRPO (2402.03300) and its kin, the KL in the loss.
+
+    The defaults are DAPO's mean over tokens with GRPO's advantage. Dr. GRPO: `group_centred` and `constant`; GSPO:
+    `ratio: sequence_mean` and `tokens_of_answer`.
+    """
+
+    method: Literal["grpo"] = "grpo"
+    advantage: Literal["group_normalised", "group_centred", "batch_normalised", "leave_one_out"] = setting(
+        "group_normalised", "rewards of one prompt's answers to advantages"
+    )
+    ratio: Literal["token", "sequence_mean"] = setting("token", "one ratio for each token or each answer")
+    aggregate: Literal["tokens_of_batch", "tokens_of_answer", "constant"] = setting(
+        "tokens_of_batch", "what the loss is a mean over"
+    )
+
+
+TrainRecipe = Annotated[
+    DpoRecipe | RlooRecipe | GrpoRecipe | SftRecipe | SftChosenRecipe | NoTraining, Field(discriminator="method")
+]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from selfreward.measuring.evidence import PoolRows
 from selfreward.measuring.metrics.answers import Answer, join
 from selfreward.measuring.stats.clustered import cluster_means
-from selfreward.records import Drop, Pair, Prompt
+from selfreward.records import Drop, Pair, Prompt, Sample
 from selfreward.tasks.verifiers.protocol import Verifier
 
 
@@ -15,8 +15,8 @@ from selfreward.tasks.verifiers.protocol import Verifier
 class PromptRound:
     """All answers to one prompt in one round.
 
-    `fate` maps a response id to chosen or rejected; `notes` says in words what became of the prompt and its answers.
-    Both are empty for a pool prompt, which is never trained on.
+    `fate` maps a response id to chosen, rejected or its advantage; `notes` says in words what became of the prompt
+    and its answers. Both are empty for a pool prompt, which is never trained on.
     """
 
     prompt: Prompt
@@ -27,13 +27,19 @@ class PromptRound:
 
 
 def by_prompt(
-    rows: PoolRows, where: str, *, number: int, pairs: Sequence[Pair] = (), drops: Sequence[Drop] = ()
+    rows: PoolRows,
+    where: str,
+    *,
+    number: int,
+    pairs: Sequence[Pair] = (),
+    samples: Sequence[Sample] = (),
+    drops: Sequence[Drop] = (),
 ) -> dict[str, PromptRound]:
     """Prompt id → its round, ordered by prompt id; answers are ordered by sample."""
     grouped: dict[str, list[Answer]] = defaultdict(list)
     for answer in join(rows, where):
         grouped[answer.prompt.id].append(answer)
-    fate: dict[str, str] = {}
+    fate = {one.response_id: f"advantage {one.advantage:+.2f}" for one in samples}
     kinds: dict[str, list[str]] = defaultdict(list)
     for pair in pairs:
         kinds[pair.prompt_id].append(pair.kind + ("" if pair.label == 1 else f", label {pair.label:.2f}"))
@@ -42,7 +48,8 @@ def by_prompt(
     reasons: dict[str, list[str]] = defaultdict(list)
     for drop in drops:
         detail = f" ({drop.detail})" if drop.detail else ""
-        reasons[drop.subject].append(f"no {drop.kind} pair: {drop.reason}{detail}")
+        nothing = "no sample" if drop.stage == "samples" else f"no {drop.kind} pair"
+        reasons[drop.subject].append(f"{nothing}: {drop.reason}{detail}")
     found = {}
     for prompt_id, answers in grouped.items():
         ids = [answer.response.id for answer in answers]

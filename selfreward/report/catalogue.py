@@ -42,12 +42,17 @@ SUMMARY = (
     ("pair_correct", "train"),
     ("chosen_logprob_shift", "train"),
     ("rejected_logprob_shift", "train"),
+    ("reward_mean", "train"),
+    ("uniform_groups", "train"),
+    ("advantage_right", "train"),
+    ("clip_fraction", "train"),
+    ("effective_samples", "train"),
     ("meta_agreement", "train"),
     ("meta_accuracy", "train"),
 )
 # Counts that have a table of their own, and numbers so near 0 that no axis label holds them.
 UNPLOTTED = (
-    *("pairs_dropped", "judgment_pairs_dropped", "prompts_dropped"),
+    *("pairs_dropped", "judgment_pairs_dropped", "samples_dropped", "groups_dropped", "prompts_dropped"),
     *("text_mmd_previous", "text_mmd_initial"),
 )
 STEERING_POOLS = ("gate", "selection")

@@ -9,7 +9,7 @@ from typing import TypeVar
 from selfreward.errors import StoreError
 from selfreward.measuring.evidence import PoolRows
 from selfreward.recipe import Recipe
-from selfreward.records import Drop, Judgment, Labelled, Measurement, Pair, Prompt, Response
+from selfreward.records import Drop, Judgment, Labelled, Measurement, Pair, Prompt, Response, Sample
 from selfreward.report.answers import PromptRound, by_prompt, per_prompt
 from selfreward.store.seals import Seal
 from selfreward.store.view import RunView
@@ -92,7 +92,8 @@ class Reading:
             self.rows(number, "judgments", Judgment),
         )
         where = f"run {self.name!r}, round {number}"
-        return by_prompt(rows, where, number=number, pairs=self.pairs(number), drops=self.drops(number))
+        pairs, samples, drops = self.pairs(number), self.samples(number), self.drops(number)
+        return by_prompt(rows, where, number=number, pairs=pairs, samples=samples, drops=drops)
 
     def _per_prompt(self, number: int, pool: str = "report") -> dict[str, dict[str, float]]:
         """Metric → prompt id → value of round `number` on one pool."""
@@ -106,12 +107,17 @@ class Reading:
     def pairs(self, number: int) -> Sequence[Pair]:
         return self.rows(number, "pairs", Pair)
 
+    def samples(self, number: int) -> Sequence[Sample]:
+        """Of a round of a policy gradient, which has no pairs."""
+        return self.rows(number, "samples", Sample)
+
     def drops(self, number: int) -> Sequence[Drop]:
         return self.rows(number, "dropped", Drop)
 
     def fates(self, number: int) -> Counter[str]:
         """How many pairs of each kind were kept and how many subjects were dropped, by reason, in round `number`."""
         counted: Counter[str] = Counter(f"kept: {pair.kind}" for pair in self.pairs(number))
+        counted.update("kept: sample" for _ in self.samples(number))
         counted.update(f"dropped {drop.kind}: {drop.reason}" for drop in self.drops(number))
         return counted
 

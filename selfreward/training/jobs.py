@@ -10,19 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from selfreward.errors import TrainingError
-from selfreward.recipe import DpoRecipe, Recipe, Steps
+from selfreward.recipe import DpoRecipe, PolicyGradient, Recipe, Steps
 
 if TYPE_CHECKING:
     from selfreward.training.output import TrainingReport
 
 
+Method = Literal["preferences", "policy_gradient", "supervised"]
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`rows` are pairs, or (prompt, completion) token ids for `supervised`. `settings` are the trainer's further
-    arguments: plain numbers and flags.
+    """`rows` are pairs, samples, or (prompt, completion) token ids for `supervised`. `settings` are the trainer's
+    further arguments: what JSON can say.
     """
 
-    method: Literal["preferences", "supervised"]
+    method: Method
     start: Path
     rows: Sequence[Any]
     settings: Mapping[str, Any]
@@ -44,6 +47,10 @@ def carry_out(
         from selfreward.training.preference import train_preferences
 
         report = train_preferences(job.start, job.rows, recipe.train, progress=progress, say=say, **where)
+    elif isinstance(recipe.train, PolicyGradient):
+        from selfreward.training.policy_gradient import train_policy_gradient
+
+        report = train_policy_gradient(job.start, job.rows, recipe.train, progress=progress, **where)
     elif isinstance(recipe.train, Steps):
         from selfreward.training.supervised import train_supervised
 

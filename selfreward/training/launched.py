@@ -26,7 +26,7 @@ from typing import Any
 from selfreward import errors
 from selfreward.errors import SelfRewardError, TrainingError
 from selfreward.recipe import Recipe, as_dict
-from selfreward.records import Pair, to_line
+from selfreward.records import to_line
 from selfreward.store.files import on_disk
 from selfreward.training.jobs import Job
 from selfreward.training.output import TrainingReport
@@ -83,7 +83,8 @@ def _written(recipe: Recipe, job: Job, out: Path, scratch: Path) -> Path:
         "scratch": str(scratch),
         "settings": dict(job.settings),
     }
-    lines = [to_line(row) if isinstance(row, Pair) else json.dumps([list(side) for side in row]) for row in job.rows]
+    records = job.method != "supervised"
+    lines = [to_line(row) if records else json.dumps([list(side) for side in row]) for row in job.rows]
     with on_disk(scratch):
         (scratch / "rows.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         path.write_text(json.dumps(content), encoding="utf-8")

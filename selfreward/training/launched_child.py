@@ -15,7 +15,7 @@ from typing import Any
 
 from selfreward.errors import SelfRewardError, StoreError
 from selfreward.recipe.read import build_recipe
-from selfreward.records import Pair, from_line
+from selfreward.records import Pair, Sample, from_line
 from selfreward.store.files import ADVICE, disk_error
 from selfreward.training.jobs import Job, carry_out
 from selfreward.training.output import TrainingReport
@@ -41,9 +41,10 @@ def main() -> None:
 def _train(path: Path, tell: Callable[[dict[str, Any]], None]) -> TrainingReport:
     told = json.loads(path.read_text(encoding="utf-8"))
     lines = path.with_name("rows.jsonl").read_text(encoding="utf-8").splitlines()
+    kind: Any = {"preferences": Pair, "policy_gradient": Sample}.get(told["method"])
     rows: list[Any] = (
-        [from_line(Pair, line, f"{path}, pair {number}") for number, line in enumerate(lines)]
-        if told["method"] == "preferences"
+        [from_line(kind, line, f"{path}, row {number}") for number, line in enumerate(lines)]
+        if kind
         else [(tuple(prompt), tuple(completion)) for prompt, completion in map(json.loads, lines)]
     )
     return carry_out(

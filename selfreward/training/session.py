@@ -99,7 +99,7 @@ def end_tokens(start: Path, model: ModelRecipe) -> set[int]:
 
 
 def arguments(recipe: Steps, model: ModelRecipe, scratch: Path, seed: int, threads: int) -> dict[str, Any]:
-    """Keyword arguments that DPOConfig and SFTConfig share."""
+    """Keyword arguments that DPOConfig and SFTConfig share; TrainingArguments know all but `max_length`."""
     torch.set_num_threads(threads)
     micro = recipe.micro_batch_size or default_micro_batch(recipe.batch_size)
     return {
@@ -223,6 +223,14 @@ def refuse_not_finite(loss: torch.Tensor, step: int, rows: str) -> None:
         )
 
 
+def lift(policy: Any, start: Path, recipe: Steps, model: ModelRecipe) -> None:
+    """Give the `policy` that was loaded from `start` the weights that steps are added to."""
+    if not recipe.lora:
+        policy.float()
+        if full_precision.kept(recipe, model):
+            full_precision.restore(policy, start, getattr(torch, model.dtype))
+
+
 def run(
     trainer: Any, start: Path, scratch: Path, recipe: Steps, model: ModelRecipe
 ) -> tuple[Any, list[dict[str, float]]]:
@@ -233,10 +241,7 @@ def run(
     """
     dtype = getattr(torch, model.dtype)
     keeps = full_precision.kept(recipe, model)
-    if not recipe.lora:
-        trainer.model.float()
-        if keeps:
-            full_precision.restore(trainer.model, start, dtype)
+    lift(trainer.model, start, recipe, model)
     trainer.remove_callback(PrinterCallback)
     step = last_whole_step(scratch)
     with writing(scratch):

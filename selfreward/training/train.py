@@ -1,4 +1,4 @@
-"""Stage: the round's pairs train the next policy. A checkpoint path is never overwritten.
+"""Stage: the round's pairs, or its samples, train the next policy. A checkpoint path is never overwritten.
 
 Controls: `none` hands the same weights on, `sft` trains on more seed demonstrations instead of pairs, `sft_chosen` on
 the chosen answers alone, which is best-of-K distillation.
@@ -15,24 +15,38 @@ from typing import Any
 from selfreward.engines.chat import load_renderer
 from selfreward.engines.checkpoints import FULL_PRECISION, weights_digest
 from selfreward.errors import HandOffError, TrainingError
-from selfreward.recipe import DpoRecipe, NoTraining, Recipe, SftRecipe, as_dict
-from selfreward.records import Checkpoint, Drop, Pair, Rows, seed_for
+from selfreward.recipe import (
+    DpoRecipe,
+    GrpoRecipe,
+    NoTraining,
+    PolicyGradient,
+    Recipe,
+    RlooRecipe,
+    SftRecipe,
+    Steps,
+    as_dict,
+)
+from selfreward.records import Checkpoint, Drop, Pair, Rows, Sample, seed_for
 from selfreward.roles import generator
 from selfreward.roles.cast import Player, Policy
 from selfreward.roles.round import Round
 from selfreward.store.directories import Build
 from selfreward.store.files import relative_files
 from selfreward.tasks.source import Source
-from selfreward.training.jobs import Job
+from selfreward.training.jobs import Job, Method
+from selfreward.training.sample_job import loss_of, refuse_other_policy
 
 VERSION = 1
+
+Learned = Rows[Pair] | Rows[Sample]
+"""What a policy is trained on."""
 
 Told = Callable[[int, int, float], None]
 """Called with (round, step, loss) at every step of a training."""
 
 
-def train(round: Round, pairs: Rows[Pair], told: Told) -> None:
-    """The next policy, from this round's start against the recipe's reference. Raises TrainingError without pairs."""
+def train(round: Round, learned: Learned, told: Told) -> None:
+    """The next policy, from this round's start against the recipe's reference. Raises TrainingError without rows."""
     start = round.role("policy")
     reference = round.cast.resolve(round.recipe.train.reference, round.number)
     with round.stage(f"round {round.number}: train", None, 0, "checkpoint") as stage:
@@ -45,12 +59,12 @@ def train(round: Round, pairs: Rows[Pair], told: Told) -> None:
             round.recipe,
             start,
             reference,
-            pairs,
+            learned,
             round.source,
             round=round.number,
             progress=show,
             say=round.say,
-            drops=() if pairs else round.artifacts.read(round.number, "dropped", Drop),
+            drops=() if learned else round.artifacts.read(round.number, "dropped", Drop),
             note=partial(round.artifacts.note, "training memory", round.number, "checkpoint"),
         )
 
@@ -59,7 +73,7 @@ def train(round: Round, pairs: Rows[Pair], told: Told) -> None:
             round.cast.rest()
             return build(out, scratch)
 
-        round.checkpoint(made_from(round.recipe, start, reference, pairs.digest, round.number), build_alone)
+        round.checkpoint(made_from(round.recipe, start, reference, learned.digest, round.number), build_alone)
 
 
 def adopt(round: Round, start: Policy) -> None:
@@ -78,7 +92,7 @@ def building(
     recipe: Recipe,
     start: Player,
     reference: Policy,
-    pairs: Sequence[Pair],
+    learned: Sequence[Pair] | Sequence[Sample],
     source: Source,
     *,
     round: int,
@@ -89,7 +103,7 @@ def building(
 ) -> Build:
     """What writes the round's checkpoint into a directory and returns the Checkpoint's facts.
 
-    `note` is told how much memory the training gave back. Raises TrainingError when no pair is left; `drops` says why.
+    `note` is told how much memory the training gave back. Raises TrainingError when no row is left; `drops` says why.
     """
 
     def build(out: Path, scratch: Path) -> Mapping[str, Any]:
@@ -97,25 +111,27 @@ def building(
         if isinstance(method, NoTraining):
             _copy_model(start.policy.directory, out)
             return facts(out, steps=0, metrics={})
-        if not isinstance(method, SftRecipe) and not pairs:
+        if not isinstance(method, SftRecipe) and not learned:
+            what, less = ("sample", "") if isinstance(method, PolicyGradient) else ("pair", ", or lower pairs.min_gap")
             raise TrainingError(
-                f"round {round}: no pair is left to train on. Dropped: {why_dropped(drops)}; dropped.jsonl names each. "
-                "Raise generate.samples or prompts.per_round, or lower pairs.min_gap"
+                f"round {round}: no {what} is left to train on. Dropped: {why_dropped(drops)}; dropped.jsonl names "
+                f"each. Raise generate.samples or prompts.per_round{less}"
             )
         settings: dict[str, Any] = {
             "seed": seed_for(recipe.seed, "train", round),
             "threads": recipe.engine.threads,
             "probes": recipe.handoff.probes,
         }
-        rows: Sequence[Any] = pairs
+        rows: Sequence[Any] = learned
         if isinstance(method, DpoRecipe):
-            _refuse_other_reference(pairs, reference, round)
+            _refuse_other_reference(rows, reference, round)
             settings["reference_is_start"] = reference.digest == start.policy.digest
+        elif isinstance(method, GrpoRecipe | RlooRecipe):
+            refuse_other_policy(rows, start.policy, round)
+            settings["loss"] = loss_of(method, recipe.generate.sampling.max_tokens)
         else:
             rows = demonstrations(method.sft_examples) if isinstance(method, SftRecipe) else chosen()
-        job = Job(
-            "preferences" if isinstance(method, DpoRecipe) else "supervised", start.policy.directory, rows, settings
-        )
+        job = Job(_kind(method), start.policy.directory, rows, settings)
         where: dict[str, Any] = {"out": out, "scratch": scratch, "progress": progress, "say": say, "note": note}
         if method.launch == "accelerate":
             from selfreward.training.launched import train_launched as carry_out
@@ -126,7 +142,7 @@ def building(
         return {**done, "notes": list(report.notes)} if report.notes else done
 
     def chosen() -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-        return [(pair.prompt_token_ids, pair.chosen_token_ids) for pair in pairs]
+        return [(one.prompt_token_ids, one.chosen_token_ids) for one in learned if isinstance(one, Pair)]
 
     def demonstrations(count: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
         renderer = load_renderer(start.policy.directory, recipe.model.trust_remote_code)
@@ -145,7 +161,7 @@ def building(
                 reference=reference.digest,
                 method=recipe.train.method,
                 steps=steps,
-                pairs=len(pairs),
+                pairs=len(learned),
                 metrics=dict(metrics),
             )
         )
@@ -154,8 +170,8 @@ def building(
 
 
 def why_dropped(drops: Sequence[Drop]) -> str:
-    """The reasons why there is no pair with their counts, the most frequent first."""
-    counted = Counter(drop.reason for drop in drops if drop.stage == "pairs")
+    """The reasons why there is no row with their counts, the most frequent first."""
+    counted = Counter(drop.reason for drop in drops if drop.stage in ("pairs", "samples"))
     reasons = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{reason} {count}" for reason, count in reasons) or "nothing"
 
@@ -170,14 +186,20 @@ def _refuse_other_reference(pairs: Sequence[Pair], reference: Policy, round: int
             )
 
 
-def made_from(recipe: Recipe, start: Player, reference: Policy, pairs: str, round: int) -> dict[str, Any]:
-    """Everything that determines the round's checkpoint; `pairs` is the digest of the round's pairs."""
+def _kind(method: Steps) -> Method:
+    if isinstance(method, PolicyGradient):
+        return "policy_gradient"
+    return "preferences" if isinstance(method, DpoRecipe) else "supervised"
+
+
+def made_from(recipe: Recipe, start: Player, reference: Policy, rows: str, round: int) -> dict[str, Any]:
+    """Everything that determines the round's checkpoint; `rows` is the digest of what it is trained on."""
     settings = as_dict(recipe.train)
     settings.pop("launch", None)  # the weights are the same wherever they are computed
     facts = {
         "version": VERSION,
         "round": round,
-        "pairs": pairs,
+        "pairs": rows,
         "train": settings,
         "reference": reference.digest,
         "handoff": as_dict(recipe.handoff),

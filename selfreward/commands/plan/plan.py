@@ -19,7 +19,7 @@ from selfreward.commands.plan.workload import (
     measuring,
     training,
 )
-from selfreward.recipe import LoraRecipe, Recipe, Steps, measured_rounds
+from selfreward.recipe import LoraRecipe, PolicyGradient, Recipe, Steps, measured_rounds
 from selfreward.store.artifacts import whole_of
 from selfreward.store.view import RunView
 
@@ -150,8 +150,9 @@ def _training_costs(recipe: Recipe, line: Roofline, trained: Training) -> list[C
     tokens = trained.tokens * trained.epochs
     seconds = line.train(tokens, frozen=_adapter(recipe) is not None)
     seconds += line.optimize(trained.steps, trained_parameters(recipe, line.shape))
+    made = "sample_likelihoods_policy" if isinstance(recipe.train, PolicyGradient) else "pairs"
     return [
-        Cost("reference", "pairs", 0, trained.reference, trained.reference, 0, reference, reference),
+        Cost("reference", made, 0, trained.reference, trained.reference, 0, reference, reference),
         Cost("train", "checkpoint", 0, tokens, tokens, 0, seconds, seconds),
     ]
 

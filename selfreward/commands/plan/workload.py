@@ -4,7 +4,7 @@ import dataclasses
 from collections import defaultdict
 from dataclasses import dataclass
 
-from selfreward.recipe import SERVED, Recipe, held_out_judge, held_out_pools, measured_rounds
+from selfreward.recipe import SERVED, PolicyGradient, Recipe, held_out_judge, held_out_pools, measured_rounds
 from selfreward.recipe.check_judge import judges
 from selfreward.store.artifacts import COMPARISONS, held_out_artifact, part_of
 from selfreward.store.run_clock import RunClock
@@ -250,7 +250,11 @@ def _server(reference: str) -> str:
 
 
 def training(recipe: Recipe, lengths: Lengths) -> Training:
-    """Every prompt gives a pair; judgment pairs up to the recipe's cap."""
+    """Every prompt gives a pair, judgment pairs up to the recipe's cap; a policy gradient takes every answer.
+
+    `reference` counts what is teacher-forced before: both sides of every pair, or every answer under the policy that
+    sampled it, and under the reference where there is a KL to another one.
+    """
     train, prompts = recipe.train, float(recipe.prompts.per_round)
     answer, judgment = (lengths.prompt, lengths.response), (0.0, 0.0)
     about = 0.0
@@ -260,6 +264,11 @@ def training(recipe: Recipe, lengths: Lengths) -> Training:
         judgment = (lengths.rubric + lengths.prompt + lengths.response, lengths.judgment)
     if train.method == "none":
         return Training(0.0, 0.0, 0.0, 0.0, 0.0)
+    if isinstance(train, PolicyGradient):
+        rows = prompts * recipe.generate.samples
+        passes = 2 if train.kl > 0 and train.reference != "previous" else 1
+        steps = rows / train.batch_size * train.epochs
+        return Training(rows * sum(answer), steps, train.epochs, sum(answer), passes * rows * sum(answer))
     if train.method != "dpo":
         rows = float(train.sft_examples) if train.method == "sft" else prompts
         return Training(rows * sum(answer), rows / train.batch_size * train.epochs, train.epochs, sum(answer), 0.0)

@@ -54,6 +54,7 @@ GUESSED = {
     "meta_prefers_higher": 0.5,
     "meta_agreement": 0.5,
     "pair_correct": 0.5,
+    "advantage_right": 0.5,
     "judgment_pair_correct": 0.5,
     "chosen_minus_rejected_tokens": 0.0,
 }

@@ -1,4 +1,4 @@
-"""Evidence of a round in which scores, meta-verdicts and pairs are drawn without a look at the answers.
+"""Evidence of a round in which scores, meta-verdicts, pairs and rewards are drawn without a look at the answers.
 
 So agreement with the truth is 0 beyond chance, and no slot, length, claim or author is preferred.
 """
@@ -6,11 +6,13 @@ So agreement with the truth is 0 beyond chance, and no slot, length, claim or au
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import fmean
 
 from selfreward.commands.validate.population import SCORES, Population, Said, judgments_of, pool_rows, response_of
 from selfreward.commands.validate.worlds import Rounds, nothing
 from selfreward.measuring.evidence import PoolRows
-from selfreward.records import Judgment, MetaJudgment, Pair
+from selfreward.records import Judgment, MetaJudgment, Pair, Response, Reward, Sample
+from selfreward.training.weighing.advantages import advantages
 
 
 def coin_flips(population: Population, prompts: int, generator: random.Random, slot: float = 0.0) -> Rounds:
@@ -38,6 +40,7 @@ def coin_flips(population: Population, prompts: int, generator: random.Random, s
     ]
     own = guess(population.draw(0, population.some_prompts(prompts, generator, "train"), generator), generator)
     trained = pool_rows(own, generator, "train")
+    rewards, samples = _weighed(trained.responses, own)
     now = replace(
         nothing(rows, 1),
         frozen=frozen,
@@ -49,6 +52,8 @@ def coin_flips(population: Population, prompts: int, generator: random.Random, s
         round_judgments=trained.judgments,
         round_meta=_meta(trained, generator, (1 + slot) / 2),
         round_pairs=_pairs(own, generator),
+        round_rewards=rewards,
+        round_samples=samples,
     )
     return Rounds(nothing(rows, 0), now)
 
@@ -78,6 +83,38 @@ def _meta(rows: PoolRows, generator: random.Random, first: float) -> list[MetaJu
                 )
             )
     return found
+
+
+def _weighed(answers: Sequence[Response], said: Sequence[Said]) -> tuple[list[Reward], list[Sample]]:
+    """Every answer with its guessed score as its reward, and the samples that this makes."""
+    worth = {
+        answer.id: fmean(score for score in one.scores if score is not None)
+        for answer, one in zip(answers, said, strict=True)
+    }
+    groups: dict[str, dict[str, float]] = {}
+    for answer in answers:
+        groups.setdefault(answer.prompt_id, {})[answer.id] = worth[answer.id]
+    gained, _ = advantages(groups, "group_centred")
+    rewards = [Reward(answer.id, answer.prompt_id, answer.id, worth[answer.id], "score") for answer in answers]
+    samples = [
+        Sample(
+            id=answer.id,
+            prompt_id=answer.prompt_id,
+            response_id=answer.id,
+            prompt_token_ids=(1,),
+            token_ids=answer.token_ids,
+            finish_reason="stop",
+            reward=worth[answer.id],
+            advantage=gained[answer.id],
+            source="score",
+            policy="policy",
+            temperature=1.0,
+            old_logprobs=(),
+        )
+        for answer in answers
+        if answer.id in gained
+    ]
+    return rewards, samples
 
 
 def _pairs(said: Sequence[Said], generator: random.Random) -> list[Pair]:

@@ -61,7 +61,10 @@ def null_rates(
     return [_rate(family, metric, kind, ways) for (kind, family, metric), ways in sorted(seen.items())]
 
 
-JUDGED = ("judge", "judge_agreement", "judge_stability", "judge_length", "judge_sycophancy", "meta", "pairs")
+JUDGED = (
+    *("judge", "judge_agreement", "judge_stability", "judge_length", "judge_sycophancy", "meta", "pairs"),
+    "policy_gradient",
+)
 """The families whose value is known where the judge guesses."""
 
 

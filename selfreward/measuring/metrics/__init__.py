@@ -31,6 +31,7 @@ METRICS: dict[str, str] = {
     "length": "selfreward.measuring.metrics.policy.length:measure",
     "form": "selfreward.measuring.metrics.policy.form:measure",
     "pairs": "selfreward.measuring.metrics.policy.pairs:measure",
+    "policy_gradient": "selfreward.measuring.metrics.policy.policy_gradient:measure",
     "label_calibration": "selfreward.measuring.metrics.judge.label_calibration:measure",
     "drift": "selfreward.measuring.metrics.policy.drift:measure",
     "text_drift": "selfreward.measuring.metrics.policy.text_drift:measure",

@@ -1,5 +1,7 @@
 """What was trained on? The round's pairs and what was dropped (pool "train"); nothing at round 0.
 
+In a round of a policy gradient, which has samples instead, only `prompts_dropped` (`policy_gradient.py` has the rest).
+
     pairs_kept, judgment_pairs_kept        counts; `excluded` is the number dropped, `n` the round's prompts
     pairs_dropped, judgment_pairs_dropped  counts per reason (the cohort); likewise `prompts_dropped`
     chosen_logprob_shift                   mean change in training of log p(chosen), nats per answer; `n` counts pairs
@@ -38,13 +40,15 @@ def measure(evidence: Evidence) -> list[Measurement]:
 
 def _counts(evidence: Evidence) -> list[Measurement]:
     prompts = len(evidence.round_prompts)
+    weighed = bool(evidence.round_rewards)
     kept = Counter(str(pair.kind) for pair in evidence.round_pairs)
-    drops = [("prompts" if drop.stage == "prompts" else drop.kind, drop.reason) for drop in evidence.round_drops]
+    of_pairs = [drop for drop in evidence.round_drops if drop.stage != "samples"]
+    drops = [("prompts" if drop.stage == "prompts" else drop.kind, drop.reason) for drop in of_pairs]
     dropped = Counter(kind for kind, _ in drops)
     metrics = {"answer": "pairs", "judgment": "judgment_pairs"}
     rows = []
     for kind, name in metrics.items():
-        if kind == "answer" or kept[kind] or dropped[kind] or evidence.round_meta:
+        if (kind == "answer" and not weighed) or kept[kind] or dropped[kind] or evidence.round_meta:
             count = Estimate(float(kept[kind]), None, None, prompts)
             rows.append(row(evidence, f"{name}_kept", count, pool=OWN, excluded=dropped[kind]))
     for (kind, reason), number in sorted(Counter(drops).items()):

@@ -111,6 +111,21 @@ POLICY_FAMILIES = (
         },
     ),
     Family(
+        "Rewards and training",
+        "What were the answers worth, did their advantages point the right way, and how far did training go?",
+        {
+            "reward_mean": "mean reward",
+            "uniform_groups": "prompts whose rewards are all equal",
+            "advantage_right": "advantage right by truth",
+            "samples_kept": "samples kept",
+            "clip_fraction": "clipped ratios",
+            "ratio_max": "largest ratio",
+            "effective_samples": "effective share of samples",
+            "better_logprob_shift": "shift of log p, better answers",
+            "worse_logprob_shift": "shift of log p, worse answers",
+        },
+    ),
+    Family(
         "Policy drift",
         "How far has the policy moved? KL in nats from its own samples; k3 is never negative, k1 unbiased and noisier.",
         {
