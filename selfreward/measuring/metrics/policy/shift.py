@@ -18,10 +18,9 @@ Excluded: answers to prompts that one of the rounds has none for. Fewer than ten
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from selfreward.measuring.evidence import Evidence
-from selfreward.measuring.metrics.answers import by_pool, evaluated, row
+from selfreward.measuring.metrics.answers import Answer, by_pool, evaluated, row
 from selfreward.measuring.metrics.policy.output_drift import earlier_rounds
 from selfreward.measuring.metrics.policy.two_sample import FEWEST_PROMPTS, PERMUTATIONS, exchanged, word_features
 from selfreward.measuring.stats.clustered import Array, Estimate
@@ -29,6 +28,8 @@ from selfreward.measuring.stats.jackknife import grouped_jackknife
 from selfreward.records import Measurement
 
 BINS = 10
+MOST_TEXTS = 600
+"""Answers of a round that MMD looks at, the first to each prompt: its kernel grows with their square."""
 
 
 def measure(evidence: Evidence) -> list[Measurement]:
@@ -43,17 +44,24 @@ def measure(evidence: Evidence) -> list[Measurement]:
                 continue
             sides = [[a for a in side if a.prompt.id in common] for side in (answers, before[pool])]
             prompts = [answer.prompt.id for side in sides for answer in side]
-            texts = [answer.response.text for side in sides for answer in side]
-            lengths = np.asarray([len(text) for text in texts], dtype=np.float64)
+            lengths = np.asarray([len(a.response.text) for side in sides for a in side], dtype=np.float64)
             excluded = len(answers) - len(sides[0])
+            few = [_first(side, max(1, MOST_TEXTS // len(common))) for side in sides]
+            names = [answer.prompt.id for side in few for answer in side]
+            words = word_features([answer.response.text for side in few for answer in side])
             for metric, (found, p_value) in (
                 ("length_psi", stability(lengths, prompts, len(sides[0]))),
-                ("text_mmd", discrepancy(word_features(texts), prompts, len(sides[0]))),
+                ("text_mmd", discrepancy(words, names, len(few[0]))),
             ):
                 chance = Estimate(p_value, None, None, found.n)
                 rows.append(row(evidence, f"{metric}_{name}", found, pool=pool, excluded=excluded))
                 rows.append(row(evidence, f"{metric}_p_{name}", chance, pool=pool, excluded=excluded))
     return rows
+
+
+def _first(answers: Sequence[Answer], count: int) -> list[Answer]:
+    """The first `count` answers to each prompt, by sample."""
+    return [answer for answer in answers if answer.response.sample < count]
 
 
 def psi(now: Array, then: Array) -> float:
@@ -70,28 +78,30 @@ def stability(values: Array, prompts: Sequence[str], now: int) -> tuple[Estimate
     """PSI and its permutation p-value; the first `now` rows are this round's."""
     labels = np.where(np.arange(len(values)) < now, 1.0, -1.0)
 
-    def statistic(rows: NDArray[np.intp], signs: Array) -> float:
-        return psi(values[rows][signs > 0], values[rows][signs < 0])
+    def statistic(signs: Array) -> Array:
+        return np.asarray([psi(values[column > 0], values[column < 0]) for column in signs.T])
 
-    return _tested(statistic, labels, prompts, exchanged(labels, prompts))
+    return _tested(statistic, labels, prompts)
 
 
 def discrepancy(features: Array, prompts: Sequence[str], now: int) -> tuple[Estimate, float]:
     """Unbiased squared MMD and its permutation p-value; the first `now` rows are this round's."""
     labels = np.where(np.arange(len(prompts)) < now, 1.0, -1.0)
-    kernel, apart = gaussian_kernel(features), np.not_equal.outer(np.asarray(prompts), np.asarray(prompts))
-    kernel = np.where(apart, kernel, 0.0)
+    names = np.unique(np.asarray(prompts), return_inverse=True)[1]
+    apart = np.not_equal.outer(names, names).astype(np.float64)
+    kernel = gaussian_kernel(features) * apart
 
-    def statistic(rows: NDArray[np.intp], signs: Array) -> float:
-        up = np.flatnonzero(signs > 0), np.flatnonzero(signs < 0)
-        inner, pairs = kernel[np.ix_(rows, rows)], apart[np.ix_(rows, rows)]
-        one, other, cross = (
-            float(inner[np.ix_(a, b)].sum()) / max(1, int(pairs[np.ix_(a, b)].sum()))
-            for a, b in ((up[0], up[0]), (up[1], up[1]), (up[0], up[1]))
-        )
-        return one + other - 2 * cross
+    def statistic(signs: Array) -> Array:
+        """Of every column: mean kernel within the two sides less twice that between them."""
+        up, down = (signs > 0).astype(np.float64), (signs < 0).astype(np.float64)
+        means = []
+        for one, other in ((up, up), (down, down), (up, down)):
+            total, pairs = ((one * (matrix @ other)).sum(axis=0) for matrix in (kernel, apart))
+            means.append(total / np.maximum(1.0, pairs))
+        found: Array = means[0] + means[1] - 2 * means[2]
+        return found
 
-    return _tested(statistic, labels, prompts, exchanged(labels, prompts))
+    return _tested(statistic, labels, prompts)
 
 
 def gaussian_kernel(features: Array) -> Array:
@@ -105,17 +115,14 @@ def gaussian_kernel(features: Array) -> Array:
     return kernel
 
 
-def _tested(
-    statistic: Callable[[NDArray[np.intp], Array], float], labels: Array, prompts: Sequence[str], permuted: Array
-) -> tuple[Estimate, float]:
-    rows = np.arange(len(labels))
-    value = round(statistic(rows, labels), 9)
-    larger = sum(round(statistic(rows, permuted[:, column]), 9) >= value for column in range(PERMUTATIONS))
+def _tested(statistic: Callable[[Array], Array], labels: Array, prompts: Sequence[str]) -> tuple[Estimate, float]:
+    """The statistic of the labels, its interval and its p-value. It reads columns of signs; 0 leaves a row out."""
+    value = np.round(statistic(labels[:, None]), 9)[0]
+    larger = int((np.round(statistic(exchanged(labels, prompts)), 9) >= value).sum())
     names = np.asarray(prompts)
 
     def kept(stay: Sequence[str]) -> float:
-        inside = np.flatnonzero(np.isin(names, stay))
-        return statistic(inside, labels[inside])
+        return float(statistic(np.where(np.isin(names, stay), labels, 0.0)[:, None])[0])
 
     found = grouped_jackknife(kept, prompts)
     return Estimate(value, found.low, found.high, found.n), (1 + larger) / (1 + PERMUTATIONS)
