@@ -11,10 +11,10 @@ from selfreward.measuring.metrics import measure_all
 from selfreward.recipe import Recipe
 from selfreward.recipe.read import build_recipe
 from selfreward.records import Checkpoint, Drop, Judgment, Labelled, Measurement, Pair, Prompt, Response, stable_id
-from selfreward.report.reading import load_verifier
 from selfreward.store.given import given
 from selfreward.store.results import Run, Store
 from selfreward.store.view import RunView
+from selfreward.tasks.verifiers.protocol import load_verifier
 
 SAMPLES = 4
 POOLS = {"gate": 20, "selection": 60, "report": 60}
@@ -88,7 +88,7 @@ def _write(run: Run, story: Story) -> None:
             round_pairs=pairs,
             round_drops=drops,
             training={"chosen_logprob_shift": -0.5, "rejected_logprob_shift": -1.5} if number else {},
-            verifier=load_verifier(story.verifier),
+            verifier=None if story.verifier == "none" else load_verifier(story.verifier),
             frozen_judgments_initial=scored_first if number else (),
         )
         run.complete(given(number, "measurements", Measurement, measure_all(evidence), {}))

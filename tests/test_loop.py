@@ -18,7 +18,7 @@ from selfreward.roles.cast import Player, Policy
 from selfreward.store.results import Store
 from selfreward.store.run import RunView
 from selfreward.tasks.source import open_source
-from selfreward.training.train import train
+from selfreward.training.train import building
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 
@@ -206,7 +206,7 @@ def test_pairs_under_another_reference_are_not_trained_on(smoke: RunView, tmp_pa
 
     start = Player(policies[1], hold=nobody, facts={}, chunk=1, seed=0)
     quiet = {"progress": lambda *_: None, "say": lambda _: None}
-    build = train(recipe, start, policies[0], smoke.read(2, "pairs", Pair), open_source(recipe), round=2, **quiet)
+    build = building(recipe, start, policies[0], smoke.read(2, "pairs", Pair), open_source(recipe), round=2, **quiet)
     with pytest.raises(HandOffError, match="reference log-probabilities are those of policy"):
         build(tmp_path / "out", tmp_path / "scratch")
     assert list(tmp_path.iterdir()) == []

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from selfreward.loop_steps import Steps
 from test_measuring import row
 
 from selfreward.commands.environment import environment
 from selfreward.commands.run import run
+from selfreward.loop import Course, end
 from selfreward.progress import Progress
 from selfreward.recipe.read import load_recipe
 from selfreward.records import Judgment
@@ -16,6 +16,7 @@ from selfreward.store.results import Store
 from selfreward.tasks.source import open_source
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
+ENSEMBLE = ("judge.aggregate=ensemble", "judge.aggregate.members=[sandbox,'sandbox@round:1']")
 IMPLICIT = ("pairs.score=implicit_reward", "judge.source=none", "meta.enabled=false")
 
 
@@ -24,7 +25,7 @@ IMPLICIT = ("pairs.score=implicit_reward", "judge.source=none", "meta.enabled=fa
     [
         ((), set()),
         (("judge.model=round:1",), {1}),
-        (("judge.ensemble=[sandbox,'@round:2']",), {2}),
+        (("judge.aggregate=ensemble", "judge.aggregate.members=[sandbox,'@round:2']"), {2}),
         (("train.reference=round:3",), {3}),
         (IMPLICIT, {3}),
     ],
@@ -35,20 +36,21 @@ def test_the_weights_that_a_role_names_stay(
     """Five policies, of which the last is the best: 1, 2 and 3 go, but for what is named."""
     recipe = load_recipe(SMOKE, ["keep.checkpoints=needed", "rounds=4", "meta.enabled=false", *keys])
     with Store(tmp_path).open_run("r", recipe, environment=environment(recipe)) as artifacts:
-        steps = Steps(
-            recipe, open_source(recipe), None, artifacts, Cast(recipe, lambda *_: None), Progress(style="silent")
-        )
+        cast = Cast(recipe, lambda *_: None)
+        course = Course(recipe, open_source(recipe), None, artifacts, cast, Progress(style="silent"))
         for number in range(5):
-            steps.cast.policies.append(Policy(number, str(number), tmp_path))
-            steps.measurements.append(row(number, "judge_mean_change", float(number), "selection"))
+            cast.policies.append(Policy(number, str(number), tmp_path))
+            course.measurements.append(row(number, "judge_mean_change", float(number), "selection"))
         discarded: set[int] = set()
         monkeypatch.setattr(artifacts, "discard_weights", discarded.add)
-        steps.discard_unneeded_checkpoints()
+        end(course, 4)
     assert discarded == {1, 2, 3} - kept
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("keys", [("judge.ensemble=[sandbox,'sandbox@round:1']",), IMPLICIT])
+@pytest.mark.parametrize(
+    "keys", [("judge.aggregate=ensemble", "judge.aggregate.members=[sandbox,'sandbox@round:1']"), IMPLICIT]
+)
 def test_a_run_that_was_pruned_is_extended(keys: tuple[str, ...], tmp_path: Path) -> None:
     store = Store(tmp_path / "results")
     small = ["keep.checkpoints=needed", "meta.enabled=false", "prompts.writer.share=0", "prompts.per_round=12", *keys]
