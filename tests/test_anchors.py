@@ -428,7 +428,7 @@ def test_anchors_steer_a_run_and_locked_ones_only_report(steered):
 
 def test_a_judge_is_not_chosen_by_the_locked_rows(steered):
     _, key, views = steered
-    told = judge_diff(views[0], 0, ["samples=1"], ["samples=2"], again=False)
+    told = judge_diff(views[0], 0, ["aggregate.samples=1"], ["aggregate.samples=2"], again=False)
     free = sum(not row.locked for row in key.rows)
     assert told.difference.answers + told.first.unread + told.second.unread >= free >= told.difference.answers
 

@@ -34,8 +34,8 @@ from selfreward.training.output import save_policy
 
 SANDBOX = Path(__file__).parent.parent / "recipes" / "sandbox.yaml"
 ROUND = """
-rounds=1 generate.samples=4 generate.sampling.max_tokens=24 prompts.per_round=8 judge.min_mass=1e-9
-judge.protocol=expected judge.samples=1 judge.template=additive generate.template=helpful train.max_length=512
+rounds=1 generate.samples=4 generate.sampling.max_tokens=24 prompts.per_round=8 judge.reading=probability
+judge.reading.min_mass=1e-9 judge.question.template=additive generate.template=helpful train.max_length=512
 train.learning_rate=1e-3 train.warmup_steps=1 train.batch_size=8 train.micro_batch_size=4 train.epochs=1
 measure.gate=4 measure.selection=4 measure.report=4 measure.samples=2 measure.sampling.max_tokens=16
 measure.verifier=none measure.frozen=0 measure.judge_probes.padded=0 measure.judge_probes.claims=0
@@ -322,7 +322,7 @@ def test_a_run_keeps_its_day(tmp_path: Path) -> None:
     [
         ("train.reference={empty}", "no config.json"),
         ("judge.model={empty}", "no config.json"),
-        ("judge.ensemble=['@{empty}',additive]", "no config.json"),
+        ("judge.aggregate=ensemble && judge.aggregate.members=['@{empty}',additive]", "no config.json"),
         ("model.device=meta", "meta"),
         ("engine.max_length=8", "at most"),
         ("prompts.writer.oversample=1e300", "oversample"),
@@ -334,7 +334,7 @@ def test_what_can_be_known_is_said_before_anything_is_sampled(override: str, wor
     directory = save_random_model("qwen25", tmp_path / "model")
     (tmp_path / "empty").mkdir()
     with pytest.raises(SelfRewardError, match=words):
-        tried(directory, tmp_path, override.format(empty=tmp_path / "empty"))
+        tried(directory, tmp_path, *override.format(empty=tmp_path / "empty").split(" && "))
     assert not (tmp_path / "results").exists()
 
 

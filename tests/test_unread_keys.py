@@ -219,3 +219,8 @@ def test_reasons_are_counted_most_frequent_first_without_what_never_was_a_prompt
     rows = [drop(0, "tie"), drop(1, "unreadable"), drop(2, "unreadable"), drop(3, "too similar", "prompts")]
     assert why_dropped(rows) == "unreadable 2, tie 1"
     assert why_dropped([]) == "nothing"
+
+
+def test_an_ensemble_of_judges_that_read_probabilities_is_read() -> None:
+    keys = ["judge.reading=probability", "judge.aggregate=ensemble", "judge.aggregate.members=[sandbox,'@initial']"]
+    assert load_recipe(SMOKE, [*keys, "meta.enabled=false"]).judge.members == ("sandbox", "@initial")

@@ -63,7 +63,7 @@ def idle(recipe: Recipe) -> list[Idle]:
         Idle(weighed, "pairs", rewards, "set train.method=dpo"),
         Idle(unasked and judge.draws, "judge.aggregate", nobody, model),
         Idle(unasked and judge.draws, "judge.reading.ask_again", nobody, model),
-        Idle(not judge.draws, "judge.aggregate", once, "set judge.question=score and a judge.reading that samples"),
+        Idle(not judge.draws and not judge.members, "judge.aggregate", once, "set judge.question=score and a judge.reading that samples"),
         Idle(not recipe.meta.enabled, "meta", "meta.enabled is false", "set meta.enabled=true", "enabled"),
         Idle(
             recipe.prompts.writer.share == 0,
