@@ -55,6 +55,7 @@ def idle(recipe: Recipe) -> list[Idle]:
     nobody = f"judge.source={judge.source} asks no model about the answers of training"
     model = "set judge.source=model (measure.judge_samples is for the judge that is measured)"
     once = f"judge.question={judge.question.kind} with judge.reading={judge.reading.kind} asks each question once"
+    samples = "set judge.question=score and a judge.reading that samples"
     no_harm = "no rule of gates.rules has proof: harm"
     harmless = not any(rule.proof == "harm" for rule in recipe.gates.rules)
     weighed = isinstance(recipe.train, PolicyGradient)
@@ -63,7 +64,7 @@ def idle(recipe: Recipe) -> list[Idle]:
         Idle(weighed, "pairs", rewards, "set train.method=dpo"),
         Idle(unasked and judge.draws, "judge.aggregate", nobody, model),
         Idle(unasked and judge.draws, "judge.reading.ask_again", nobody, model),
-        Idle(not judge.draws and not judge.members, "judge.aggregate", once, "set judge.question=score and a judge.reading that samples"),
+        Idle(not judge.draws and not judge.members, "judge.aggregate", once, samples),
         Idle(not recipe.meta.enabled, "meta", "meta.enabled is false", "set meta.enabled=true", "enabled"),
         Idle(
             recipe.prompts.writer.share == 0,
