@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from selfreward.judging.judge import judge
 from selfreward.judging.meta import compare
+from selfreward.measuring.canary.evidence import RoundAnswers
+from selfreward.measuring.canary.heed import heed_canary
 from selfreward.measuring.gates import refuse_oracle_rules
 from selfreward.measuring.measure import Measuring, RoundRows, is_measured
 from selfreward.measuring.verdicts import Verdict, discard_unneeded_checkpoints, verdict
@@ -71,6 +73,7 @@ def iterate(course: Course, number: int) -> Verdict:
         rows = RoundRows(prompts, responses, judgments, metas, Rows([]), drops, rewards, samples)
     else:
         pairs, drops = pair(round, prompts, responses, judgments, metas, refused)
+        heed_canary(round, RoundAnswers(prompts, responses, judgments, pairs, drops))
         rows = RoundRows(prompts, responses, judgments, metas, pairs, drops)
     train(round, rows.learned, course.told.step)
     if not is_measured(round):

@@ -19,6 +19,7 @@ from selfreward.errors import RecipeError, StoreError
 
 if TYPE_CHECKING:
     from selfreward.store.results import Store
+    from selfreward.store.view import RunView
 
 app = typer.Typer(
     help="Self-rewarding iterative DPO on one device, with the measurements that say whether it helped.",
@@ -205,6 +206,63 @@ def judge_diff(
     typer.echo("\n".join(lines(found)))
     if out:
         out.write_text(found.as_json(), encoding="utf-8")
+
+
+@app.command("judge-bench")
+def judge_bench(
+    pools: Annotated[
+        list[str], typer.Argument(metavar="POOL...", help="sandbox, RUN@ROUND, sampled:SET, anchors:PATH, [KIND:]PATH.")
+    ],
+    judge: Annotated[
+        list[str], typer.Option(metavar="SPEC", help="Keys of a recipe's judge, key=value,..., or a YAML file of some.")
+    ],
+    model: Annotated[str, typer.Option(help="Who judge.model=policy is, as in `probe`.")] = "sandbox:seed-0",
+    change: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Other keys of the recipe, engine.threads=2.")
+    ] = None,
+    count: Annotated[int | None, typer.Option(min=2, help="At most so many prompts (rows of a file) a pool.")] = None,
+    again: Annotated[bool, typer.Option(help="Ask each judge that samples twice, to know its noise.")] = True,
+    out: Annotated[list[Path] | None, typer.Option(help="Also write it: .html, .md or .json; may be repeated.")] = None,
+    results: Results = RESULTS,
+) -> None:
+    """Any judges over labelled pools: quality, biases and noise with intervals, and what a judgment costs."""
+    from selfreward.commands.judge_bench.bench import bench
+    from selfreward.commands.judge_bench.output import NOTES, require_endings, tables, write
+    from selfreward.commands.probe.models import subject
+    from selfreward.progress import Progress
+    from selfreward.report.terminal import console, print_table
+
+    require_endings(out or [])
+    progress = Progress()
+
+    def existing(name: str) -> "RunView":
+        return _store(results).existing(name)
+
+    about = subject(model, change or [], existing, progress.say)
+    found = bench(pools, judge, about, existing, progress, count=count, again=again)
+    write(found, out or [])
+    for table in tables(found):
+        print_table(table, console())
+    typer.echo("\n".join([*NOTES, *(f"written: {path}" for path in out or [])]))
+
+
+@app.command()
+def canary(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    prompts: Annotated[int, typer.Option(min=2, help="How many prompts are asked, of the gate pool first.")] = 60,
+) -> None:
+    """Before any training: are the pairs that this recipe's judge would make better than chance?"""
+    from selfreward.progress import Progress
+    from selfreward.recipe.read import load_recipe
+
+    loaded = load_recipe(recipe_file(recipe), overrides or [])
+    from selfreward.commands.canary.command import canary_command
+    from selfreward.report.terminal import console, print_table
+
+    verdict, table = canary_command(loaded, Progress(), prompts)
+    typer.echo(verdict.sentence)
+    print_table(table, console())
 
 
 @app.command()

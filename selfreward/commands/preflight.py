@@ -13,6 +13,7 @@ from selfreward.engines.served.engine import key_of
 from selfreward.engines.vllm.settings import require_vllm
 from selfreward.judging.prompts import pairwise as judge_pairwise
 from selfreward.judging.prompts.prompt import judge_prompt
+from selfreward.measuring.canary.evidence import check_canary
 from selfreward.measuring.probes.judge_replies import check_probes
 from selfreward.progress import Progress
 from selfreward.recipe import SERVED, Recipe, Steps, constitution_of, held_out_judge
@@ -54,6 +55,8 @@ def preflight(
         version(kind, template)
     check_judge(recipe)
     check_probes(recipe)
+    if recipe.gates.canary != "off":
+        check_canary(recipe)
     for name, server in recipe.served.items():
         key_of(name, server)
     if recipe.engine.kind == "vllm":

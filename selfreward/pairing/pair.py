@@ -121,7 +121,7 @@ class Preferences:
             consistency = compare_rankings(self.responses, scores, previous, implicit)
             first, source = previous is None, "implicit"
         else:
-            (scores, dropped), first = self._judged_scores(judgments), False
+            (scores, dropped), first = self.judged_scores(judgments), False
             source = "oracle" if self.recipe.judge.source == "oracle" else "self"
         gold = self._gold() if rule_of(recipe).needs == "gold" else {}
         margins = self._margins([*self._complete_answers, *gold.values()])
@@ -171,7 +171,8 @@ class Preferences:
         comparisons = self.round.artifacts.read(self.round.number, part_of(asked, COMPARISONS), Comparison)
         return soft_labels(comparisons, comparing.clamp)
 
-    def _judged_scores(self, judgments: Sequence[Judgment]) -> tuple[dict[str, Score], list[Drop]]:
+    def judged_scores(self, judgments: Sequence[Judgment]) -> tuple[dict[str, Score], list[Drop]]:
+        """What the judge says of the answers, under its controls, and the answers that lost their score."""
         scores, dropped = score_answers(judgments, self.recipe.judge)
         if self.recipe.judge.control == "shuffled":
             scores = shuffle_within_prompts(scores, self.responses, self.seed)

@@ -32,7 +32,8 @@ class GatesRecipe(Section):
     `rules` are judged after every round; none by default. `error` is the chance that one run without any harm sees a
     rule with `proof: harm` fire, split evenly over the `planned_rounds` (all of the run's where null) and these rules.
     `select_by`: whose word on the selection pool chooses the best round, the loop's own judge's or the held-out one's
-    (`measure.held_out`), as `gates.best_round` says.
+    (`measure.held_out`), as `gates.best_round` says. `canary`: before round 1 trains, are its pairs better than chance
+    by the truth that stands beside the judge (measuring/canary/)? `require` stops the run unless it says "train".
     """
 
     min_readable: float = setting(0.5, "share of readable verdicts, at least", minimum=0, maximum=1, horizon=True)
@@ -40,3 +41,4 @@ class GatesRecipe(Section):
     error: float = setting(0.05, "chance that a run without harm sees a gate fire", above=0, below=0.5, horizon=True)
     planned_rounds: int | None = setting(None, "rounds over which that is split; null: all", minimum=1, horizon=True)
     select_by: Literal["judge", "held_out"] = setting("judge", "whose word chooses the best round")
+    canary: Literal["off", "warn", "require"] = setting("off", "are round 1's pairs better than chance?", horizon=True)

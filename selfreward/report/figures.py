@@ -184,3 +184,16 @@ def phase_chart(series: Sequence[Series], x_label: str, title: str) -> str:
                 )
     said = "; ".join(p.label for p in points)
     return _svg(body, f"{title}. {said}")
+
+
+def scatter_chart(series: Sequence[Series], x_label: str, title: str) -> str:
+    """`y` against `x` from 0, each on its own scale; bars are intervals of `y`. Returns "" when there is no point."""
+    series = [line for line in series if line.points]
+    points = [point for line in series for point in line.points]
+    if not points:
+        return ""
+    bounds = [v for p in points for v in (p.y, p.low, p.high) if v is not None]
+    x_ticks, y_ticks = nice_ticks(0.0, max(p.x for p in points) or 1.0), nice_ticks(min(bounds), max(bounds))
+    axes = Axes((x_ticks[0], x_ticks[-1]), (y_ticks[0], y_ticks[-1]), x_ticks, y_ticks)
+    body = _frame(axes, x_label) + "".join(_line(line, axes, x_label, band=False) for line in series)
+    return _svg(body, f"{title}. " + "; ".join(p.label for p in points))

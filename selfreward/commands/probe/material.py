@@ -72,10 +72,10 @@ def material(
         named = model.recipe.measure.verifier if found.verifier == "none" else found.verifier
         asked.append(_checked(PromptSet(found.name, some(found.prompts, count), named)))
         if model.sandbox:
-            _require_words(model, asked[-1].prompts)
+            require_words(model.name, asked[-1].prompts)
     elif not files:
         asked = _without_files(model, pool, count)
-    labels = [label for one in sets if one.kind in JUDGED for label in _labels(one, count)]
+    labels = [label for one in sets if one.kind in JUDGED for label in label_sets(one, count)]
     if model.sandbox:
         rows = SandboxSource(model.recipe).frozen()
         labels = [LabelSet("frozen", rows[:count])] if rows else []
@@ -110,17 +110,18 @@ def _checked(asked: PromptSet) -> PromptSet:
     return dataclasses.replace(asked, prompts=prompts)
 
 
-def _require_words(model: Subject, prompts: Sequence[Prompt]) -> None:
+def require_words(name: str, prompts: Sequence[Prompt]) -> None:
+    """Raise DataError for a prompt with a word that a sandbox model, `name`, does not know."""
     for prompt in prompts:
         unknown = [word for word in prompt.text.split() if word not in WORD_IDS]
         if unknown:
             raise DataError(
-                f"prompt {prompt.id} ({prompt.text[:40]!r}...) has the word {unknown[0]!r}, which {model.name!r} does "
-                "not know: it is a model of the sandbox; expected tasks of the sandbox"
+                f"prompt {prompt.id} ({prompt.text[:40]!r}...) has the word {unknown[0]!r}, which {name!r} does not "
+                "know: it is a model of the sandbox; expected tasks of the sandbox"
             )
 
 
-def _labels(found: ProbeSet, count: int | None) -> list[LabelSet]:
+def label_sets(found: ProbeSet, count: int | None) -> list[LabelSet]:
     """Truths as good and bad answers; pairs as a better and a worse answer to one prompt, each source apart."""
     rows = some(list(found.rows), count)
     if found.kind == "truth_judge":

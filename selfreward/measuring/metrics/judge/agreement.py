@@ -48,15 +48,11 @@ def measure(evidence: Evidence) -> list[Measurement]:
         name: construct(points[:, 0], points[:, 1], prompts) if scored else NOTHING
         for name, construct in ESTIMATES.items()
     }
-    levels, ranks = np.unique([score for score, _, _ in scored], return_inverse=True)
     good = np.asarray([label > MIDDLE for _, label, _ in scored], dtype=np.intp)
     positive = np.asarray([score > MIDDLE for score, _, _ in scored], dtype=np.intp)
     two_sided = 0 < good.sum() < len(good)
     estimates["judge_youden"] = clustered_bootstrap(youden, 2 * positive + good, prompts) if two_sided else NOTHING
-    by_rank = partial(auc, levels=len(levels))
-    estimates["judge_auc"] = (
-        clustered_bootstrap(by_rank, 2 * ranks.reshape(-1) + good, prompts) if two_sided else NOTHING
-    )
+    estimates["judge_auc"] = auc_estimate([score for score, _, _ in scored], good.tolist(), prompts)
     excluded = len(cases) - len(scored)
     return [
         row(
@@ -152,6 +148,15 @@ def auc(tables: Array, levels: int) -> Array:
     bad, good = _two_by(tables, levels)
     below = bad.cumsum(axis=1) - bad / 2
     return _ratio((good * below).sum(axis=1), good.sum(axis=1) * bad.sum(axis=1))
+
+
+def auc_estimate(scores: Sequence[float], good: Sequence[int], clusters: Sequence[str]) -> Estimate:
+    """`good` is 1 or 0 of each row; no value where all rows are one of them."""
+    if not 0 < sum(good) < len(good):
+        return NOTHING
+    levels, ranks = np.unique(scores, return_inverse=True)
+    cells = 2 * ranks.reshape(-1) + np.asarray(good, dtype=np.intp)
+    return clustered_bootstrap(partial(auc, levels=len(levels)), cells, clusters)
 
 
 Construct = Callable[[NDArray[np.intp], NDArray[np.intp], Sequence[str]], Estimate]

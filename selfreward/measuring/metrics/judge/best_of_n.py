@@ -62,12 +62,12 @@ def measure(evidence: Evidence) -> list[Measurement]:
         excluded = len(answers) - sum(map(len, samples.values()))
         rows += [
             row(evidence, name, estimate, pool=pool, excluded=excluded, better="higher", oracle=True)
-            for name, estimate in _estimates(samples).items()
+            for name, estimate in estimates(samples).items()
         ]
     return rows
 
 
-def _estimates(samples: dict[str, list[Sample]]) -> dict[str, Estimate]:
+def estimates(samples: dict[str, list[Sample]]) -> dict[str, Estimate]:
     """Every metric of one pool by name; `samples` are by prompt."""
     prompts, most = list(samples), min(map(len, samples.values()))
     found: dict[str, Estimate] = {}

@@ -166,14 +166,20 @@ def _rows(evidence: Evidence, pool: str, name: str, fought: Sequence[Duel], excl
     ]
 
 
-def _flips(evidence: Evidence, comparisons: Sequence[Comparison]) -> Measurement:
-    said = {(row.first_id, row.second_id): row for row in comparisons}
-    pairs = [(one, said[two, first]) for (first, two), one in said.items() if first < two and (two, first) in said]
+def flip_share(comparisons: Sequence[Comparison]) -> tuple[Estimate, int]:
+    """Of the comparisons read in both orders, the share whose verdict changes with the order; how many were not."""
+    said = {(row.first_id, row.second_id, row.principle): row for row in comparisons}
+    turned = ((one, said.get((two, first, named))) for (first, two, named), one in said.items() if first < two)
+    pairs = [(one, other) for one, other in turned if other is not None]
     read = [
         (float(np.sign(one.preference - 0.5) != np.sign(0.5 - other.preference)), one.prompt_id)
         for one, other in pairs
         if one.preference is not None and other.preference is not None
     ]
     rate = clustered_share([flip for flip, _ in read], [prompt for _, prompt in read])
-    excluded = len(pairs) - len(read)
+    return rate, len(pairs) - len(read)
+
+
+def _flips(evidence: Evidence, comparisons: Sequence[Comparison]) -> Measurement:
+    rate, excluded = flip_share(comparisons)
     return row(evidence, "held_out_flip_rate", rate, pool="report", excluded=excluded, better="lower")

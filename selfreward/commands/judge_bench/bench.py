@@ -1,0 +1,157 @@
+"""Every judge is asked about every pool, once for its scores and once more to know its noise."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from selfreward.commands.judge_bench.meter import Meter, MeteredCast
+from selfreward.commands.judge_bench.pools import LabelledPool, Sampled, read_pools
+from selfreward.commands.judge_bench.scores import distinct_answers, estimates_of
+from selfreward.commands.judge_bench.specs import NamedJudge, read_judges
+from selfreward.commands.preflight import check_judge
+from selfreward.commands.probe.material import require_words
+from selfreward.commands.probe.models import Subject
+from selfreward.errors import RecipeError
+from selfreward.judging.judge import Judging
+from selfreward.judging.scoring.answers import score_answers
+from selfreward.judging.scoring.pointwise import shuffle_within_prompts
+from selfreward.judging.scoring.score import Score
+from selfreward.measuring.stats.clustered import Estimate
+from selfreward.progress import Progress
+from selfreward.recipe import as_dict
+from selfreward.recipe.check_judge import judges as models_of
+from selfreward.records import Comparison, Judgment, Rows, seed_for, stable_id
+from selfreward.store.run import Work
+from selfreward.store.view import RunView
+from selfreward.tasks.sandbox.seeds.names import is_seed_name
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One judge on one pool. `verdicts` and what is unread are of the first reading, as are tokens and seconds."""
+
+    judge: str
+    pool: str
+    recipe: dict[str, Any]
+    prompts: int
+    answers: int
+    unscored: int
+    verdicts: int
+    unreadable: int
+    question_tokens: int
+    reply_tokens: int
+    seconds: float
+    estimates: dict[str, Estimate]
+
+    @property
+    def tokens_each(self) -> float:
+        """Tokens for each answer, of questions and replies: what a judgment costs."""
+        return (self.question_tokens + self.reply_tokens) / max(1, self.answers)
+
+
+@dataclass
+class _Reading:
+    scores: dict[str, Score]
+    judgments: Sequence[Judgment]
+    comparisons: Sequence[Comparison]
+
+
+def bench(
+    names: Sequence[str],
+    specs: Sequence[str],
+    model: Subject,
+    existing: Callable[[str], RunView],
+    progress: Progress,
+    *,
+    count: int | None = None,
+    again: bool = True,
+) -> list[Result]:
+    """Every judge on every pool, pool by pool. Raises RecipeError or DataError before anything is asked."""
+    judges = read_judges(specs, model.recipe)
+    for judge in judges:
+        _require_model(judge)
+    pools = read_pools(names, model, existing, count)
+    _require_words(judges, pools, model)
+    rows: list[Any] = []
+
+    def complete(work: Work[Any, Any]) -> Rows[Any]:
+        with progress.stage(work.artifact, len(work.chunks)) as stage:
+            made: list[Any] = []
+            for index, chunk in enumerate(work.chunks):
+                made += work.compute(chunk, index)
+                stage.advance()
+        rows.extend(made)
+        return Rows(made, stable_id(work.artifact, len(made)))
+
+    found: list[Result] = []
+    with closing(MeteredCast(model.recipe, lambda policy, report: None, [model.policy])) as cast:
+        for asked in pools:
+            pool = asked.pool(cast.player(model.policy), model, complete) if isinstance(asked, Sampled) else asked
+            for judge in judges:
+                found.append(_result(judge, pool, cast, complete, rows, again))
+    return found
+
+
+def _require_model(judge: NamedJudge) -> None:
+    if judge.recipe.judge.source != "model":
+        raise RecipeError(f"--judge {judge.name!r}: source={judge.recipe.judge.source} asks no judge; leave it out")
+    check_judge(judge.recipe)
+
+
+def _require_words(judges: Sequence[NamedJudge], pools: Sequence[LabelledPool | Sampled], model: Subject) -> None:
+    """A sandbox model is asked about the sandbox only."""
+    asked = {model.name if name in ("policy", "initial") else name for one in judges for name in models_of(one.recipe)}
+    tiny = sorted(name for name in asked if is_seed_name(name) or (name == model.name and model.sandbox))
+    for pool in pools:
+        for name in tiny or ([model.name] if model.sandbox and isinstance(pool, Sampled) else []):
+            require_words(name, pool.prompts)
+
+
+def _result(
+    judge: NamedJudge,
+    pool: LabelledPool,
+    cast: MeteredCast,
+    complete: Callable[[Work[Any, Any]], Rows[Any]],
+    rows: list[Any],
+    again: bool,
+) -> Result:
+    recipe, meter = judge.recipe.judge, Meter()
+    pool = LabelledPool(pool.name, distinct_answers(pool.rows), pool.graded)
+
+    def read(artifact: str) -> _Reading:
+        rows.clear()
+        judging = Judging(recipe, cast, complete, 0, 1)
+        prompts = {row.prompt.id: row.prompt for row in pool.rows}
+        judgments = judging.judge(prompts, [row.response for row in pool.rows], {}, artifact)
+        scores = score_answers(judgments, recipe)[0]
+        if recipe.control == "shuffled":
+            seed = seed_for(judge.recipe.seed, artifact)
+            scores = shuffle_within_prompts(scores, [row.response for row in pool.rows], seed)
+        return _Reading(scores, judgments, [row for row in rows if isinstance(row, Comparison)])
+
+    for reference in models_of(judge.recipe):
+        # Loading weights is nobody's judging.
+        cast.role(reference, 1).hold()
+    cast.meter = meter
+    with meter.running():
+        first = read("judge_bench")
+    # Another artifact name gives other seeds, so that this is a fresh reading; its cost is not the judge's.
+    cast.meter = None
+    sampled = recipe.reading.kind != "probability"
+    second = read("judge_bench_again").scores if again and sampled else None
+    replies: Sequence[Judgment | Comparison] = first.comparisons or first.judgments
+    return Result(
+        judge=judge.name,
+        pool=pool.name,
+        recipe=as_dict(recipe),
+        prompts=len(pool.prompts),
+        answers=len(pool.rows),
+        unscored=sum(row.id not in first.scores for row in pool.rows),
+        verdicts=len(replies),
+        unreadable=sum(row.unreadable is not None for row in replies),
+        question_tokens=meter.questions,
+        reply_tokens=meter.replies,
+        seconds=meter.seconds,
+        estimates=estimates_of(pool, recipe, first.scores, first.comparisons, second),
+    )

@@ -1,0 +1,89 @@
+"""The bench as tables, Markdown, JSON and HTML."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from selfreward.commands.judge_bench.bench import Result
+from selfreward.errors import RecipeError
+from selfreward.measuring.stats.clustered import Estimate
+from selfreward.report.html import markdown_table
+from selfreward.report.judge_bench import Priced, as_html
+from selfreward.report.tables import DASH, Table, number_text
+from selfreward.store.files import on_disk, write_durably
+
+ENDINGS = (".html", ".md", ".json")
+WORDS = {
+    "accuracy": "pairwise accuracy",
+    "auc": "AUC",
+    "spearman": "Spearman",
+    "kappa": "kappa, quadratic",
+    "brier": "Brier",
+    "ece": "ECE",
+    "ece_noise": "ECE by noise",
+    "first_slot": "first slot",
+    "order_flips": "order flips",
+    "longer": "prefers longer",
+    "retest_flips": "retest flips",
+    "best_of_n_gain": "best-of-N gain",
+}
+NOTES = (
+    "Values with 95 % intervals, clustered by prompt; n counts prompts. A dash is a number that cannot be.",
+    "Pairwise accuracy: ties half, .5 is chance. First slot: .5 is fair. Prefers longer: beyond what the labels do. "
+    "Tokens: for each answer, questions and replies. Seconds are this machine's, as busy as it was.",
+)
+
+
+def tables(found: Sequence[Result]) -> list[Table]:
+    """One table for each pool, a row for each judge; columns that nobody fills are left out."""
+    made = []
+    for pool in dict.fromkeys(one.pool for one in found):
+        here = [one for one in found if one.pool == pool]
+        shown = [name for name in WORDS if any(one.estimates[name].value is not None for one in here)]
+        header = ["judge", *(WORDS[name] for name in shown), "unreadable", "tokens", "seconds"]
+        rows = [
+            [
+                one.judge,
+                *(_text(one.estimates[name]) for name in shown),
+                f"{one.unreadable} of {one.verdicts}",
+                f"{one.tokens_each:,.0f}",
+                f"{one.seconds:.1f}",
+            ]
+            for one in here
+        ]
+        caption = f"{pool}: {here[0].answers} answers to {here[0].prompts} prompts"
+        made.append(Table(caption, header, rows))
+    return made
+
+
+def _text(found: Estimate) -> str:
+    return DASH if found.value is None else f"{number_text(found.value, found.low, found.high)} n {found.n}"
+
+
+def require_endings(outs: Sequence[Path]) -> None:
+    for out in outs:
+        if out.suffix not in ENDINGS:
+            raise RecipeError(f"--out {out}: the ending is {out.suffix!r}; expected {', '.join(ENDINGS)}")
+
+
+def write(found: Sequence[Result], outs: Sequence[Path]) -> None:
+    """Each file in the form of its ending."""
+    made = tables(found)
+    for out in outs:
+        if out.suffix == ".json":
+            text = as_json(found)
+        elif out.suffix == ".md":
+            lines = ["# Judges", "", *NOTES, ""]
+            text = "\n".join([*lines, *(line for table in made for line in (*markdown_table(table), ""))])
+        else:
+            priced = [Priced(one.judge, one.pool, one.tokens_each, one.estimates["accuracy"]) for one in found]
+            text = as_html(priced, made, NOTES)
+        with on_disk(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            write_durably(out, text.encode())
+
+
+def as_json(found: Sequence[Result]) -> str:
+    rows = [{**asdict(one), "tokens_each": one.tokens_each} for one in found]
+    return json.dumps({"results": rows}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

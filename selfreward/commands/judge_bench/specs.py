@@ -1,0 +1,70 @@
+"""Which judges: fragments of a recipe's `judge` section, `key=value,...`, or a YAML file with several of them by name.
+
+A fragment is read by the recipe itself. A key that the judge has in one place only may stand by its last name:
+`template` is `question.template`, `samples` is `aggregate.samples`. `name=` is what the tables call the judge.
+
+    model=policy,question=score,template=additive,reading=probability
+    name=both orders,question=comparison,reading=probability
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from selfreward.errors import RecipeError
+from selfreward.recipe import JudgeRecipe, Recipe, as_dict
+from selfreward.recipe.read import build_recipe
+from selfreward.recipe.shape import paths
+from selfreward.recipe.text import read_yaml
+
+FILES = (".yaml", ".yml")
+_NEXT = re.compile(r",(?=\s*[A-Za-z_.]+=)")
+"""A comma before another key; those inside a value stay."""
+
+
+class NamedJudge(NamedTuple):
+    name: str
+    recipe: Recipe
+    """The base with this judge; the policy's model is the base's."""
+
+
+def read_judges(specs: Sequence[str], base: Recipe) -> list[NamedJudge]:
+    """Every judge that the specs name, in their order. Raises RecipeError for an unknown key or two of one name."""
+    found: list[NamedJudge] = []
+    for spec in specs:
+        found += _file(Path(spec), base) if Path(spec).suffix in FILES else [_fragment(spec, base)]
+    names = [judge.name for judge in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise RecipeError(f"--judge: two judges are called {name!r}; give each its own name=...")
+    if not found:
+        raise RecipeError("--judge: no judge is named; expected one, such as question=score,reading=probability")
+    return found
+
+
+def _file(path: Path, base: Recipe) -> list[NamedJudge]:
+    sections = read_yaml(path, "judges")
+    if not isinstance(sections, dict) or not all(isinstance(one, dict) for one in sections.values()):
+        raise RecipeError(f"judges {path}: expected a name for each judge and below it keys of a recipe's judge")
+    where = f"judges {path}"
+    return [
+        NamedJudge(str(name), build_recipe([as_dict(base), {"judge": one}], where=f"{where}, {name!r}"))
+        for name, one in sections.items()
+    ]
+
+
+def _fragment(spec: str, base: Recipe) -> NamedJudge:
+    given = [part.strip() for part in _NEXT.split(spec) if part.strip()]
+    names = [part.removeprefix("name=") for part in given if part.startswith("name=")]
+    changes = [f"judge.{_full(part)}" for part in given if not part.startswith("name=")]
+    recipe = build_recipe([as_dict(base)], changes, where=f"--judge {spec!r}")
+    return NamedJudge(names[-1] if names else spec, recipe)
+
+
+def _full(change: str) -> str:
+    """The change with its key in full, where its last name stands for one key of the judge alone."""
+    key, equals, value = change.partition("=")
+    known = paths(JudgeRecipe)
+    places = [path for path in known if path.rpartition(".")[2] == key]
+    return change if key in known or len(places) != 1 else f"{places[0]}{equals}{value}"
