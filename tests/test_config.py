@@ -8,7 +8,7 @@ from selfreward.engines import ENGINES
 from selfreward.errors import RecipeError
 from selfreward.pairing import PAIR_RULES
 from selfreward.pairing.answers import load_rule
-from selfreward.recipe import LOSS_READS, Recipe, identity, keys, to_yaml, walk
+from selfreward.recipe import LOSS_READS, OwnRule, Recipe, identity, keys, to_yaml, walk
 from selfreward.recipe.former_keys import MOVED
 from selfreward.recipe.pairs import Scored
 from selfreward.recipe.read import build_recipe, load_recipe
@@ -155,10 +155,10 @@ def test_every_key_has_its_meaning_its_default_and_its_place() -> None:
 
 def test_the_variants_are_those_that_the_code_can_carry_out() -> None:
     sections = fields(Recipe)
-    assert set(sections["pairs"].variants) == set(PAIR_RULES)
+    assert set(sections["pairs"].variants) == {*PAIR_RULES, "own"}
     assert set(sections["engine"].variants) == set(ENGINES)
     assert set(LOSS_READS) == set(LOSSES)
-    for name, kind in sections["pairs"].variants.items():
+    for name, kind in sections["pairs"].variants.items() - {("own", OwnRule)}:
         assert issubclass(kind, Scored) == (load_rule(name).needs == "scores"), name
-    verifiers = {key.name: key.type for key in keys(Recipe)}["measure.verifier"].split(" | ")
-    assert set(verifiers) == {*VERIFIERS, "none"}
+    known, _, own = {key.name: key.type for key in keys(Recipe)}["measure.verifier"].partition(" or ")
+    assert set(known.split(" | ")) == {*VERIFIERS, "none"} and "module:object" in own
