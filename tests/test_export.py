@@ -9,7 +9,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from selfreward.commands.export import export, model_card, resolve_round
+from selfreward.commands.export import export, resolve_round
+from selfreward.commands.model_card import model_card
 from selfreward.engines.checkpoints import weights_digest
 from selfreward.engines.handoff import HANDOFF_FILE
 from selfreward.errors import StoreError
@@ -124,7 +125,7 @@ def test_the_card_states_lineage_numbers_intervals_and_recipe(run: Run, tmp_path
     card = (out / "README.md").read_text()
     assert card.startswith("---\nlibrary_name: transformers\n")
     assert "# tiny, round 1" in card
-    assert "| true_accuracy | report | 0.410 | [0.312, 0.660] | 48 | higher | oracle |" in card
+    assert "| report pool | 0.410 | [0.312, 0.660] | 48 | higher | oracle |" in card
     digests = [str(run.seal(number, "checkpoint").facts["digest"])[:16] for number in (0, 1, 2)]  # type: ignore[union-attr]
     assert f"| 1 | dpo | 11 | 7 | `{digests[1]}` | `{digests[0]}` | `{digests[0]}` |" in card
     assert digests[2] not in card, "later rounds are no part of this policy's lineage"

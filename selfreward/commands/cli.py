@@ -14,6 +14,7 @@ import typer
 from selfreward import __version__
 from selfreward.commands.anchors.command import app as anchors
 from selfreward.commands.exits import run_command
+from selfreward.commands.imports import imports
 from selfreward.commands.shipped import recipe_file
 from selfreward.errors import RecipeError, StoreError
 
@@ -30,6 +31,7 @@ app = typer.Typer(
 sandbox = typer.Typer(help="The small world whose truth is known, and the models that live in it.")
 app.add_typer(sandbox, name="sandbox")
 app.add_typer(anchors, name="anchors")
+app.add_typer(imports, name="import")
 
 RESULTS = Path("results")
 
@@ -330,17 +332,28 @@ def export(
     run_name: RunName,
     round_wanted: Annotated[str, typer.Option("--round", metavar="best|last|K", help="Which policy.")] = "best",
     out: Annotated[Path | None, typer.Option(help="An empty or new directory; exports/RUN-round-K otherwise.")] = None,
+    pairs: Annotated[Path | None, typer.Option(help="Instead: the run's preference pairs, in this directory.")] = None,
+    to_hub: Annotated[
+        str | None, typer.Option(metavar="ORG/NAME", help="Also upload it; without --yes a dry run.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Really upload.")] = False,
     results: Results = RESULTS,
 ) -> None:
-    """Copy a round's policy to a directory that model servers load, with a model card."""
+    """Copy a round's policy to a directory that model servers load, or its pairs to a data set, with a card."""
     from selfreward.commands.export import export as export_round
     from selfreward.commands.export import resolve_round
+    from selfreward.commands.export_pairs import export_pairs
+    from selfreward.commands.to_hub import publish
 
     view = _store(results).existing(run_name)
+    if pairs is not None:
+        if out is not None or round_wanted != "best":
+            raise RecipeError("--pairs exports the pairs of all rounds; remove --round and --out")
+        publish(partial(export_pairs, view), pairs, "dataset", to_hub, really=yes, say=typer.echo)
+        return
     number = resolve_round(view, round_wanted)
     directory = out or Path("exports") / f"{view.name}-round-{number}"
-    export_round(view, number, directory)
-    typer.echo(f"round {number}: {directory}")
+    publish(partial(export_round, view, number), directory, "model", to_hub, really=yes, say=typer.echo)
 
 
 @app.command()

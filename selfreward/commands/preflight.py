@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Timer
 
 from selfreward.commands.magnitudes import refuse_absurd, refuse_unknown_metrics
+from selfreward.commands.model_source import local_model
 from selfreward.commands.prompt_checks import check_pools, check_side, check_truth
 from selfreward.engines.checkpoints import chat_digest, validate_model_directory, weights_digest
 from selfreward.engines.hugging_face.weights import choose_device
@@ -16,7 +17,7 @@ from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.measuring.canary.evidence import check_canary
 from selfreward.measuring.probes.judge_replies import check_probes
 from selfreward.progress import Progress
-from selfreward.recipe import SERVED, Recipe, Steps, constitution_of, held_out_judge
+from selfreward.recipe import SERVED, Recipe, Steps, asked_per_round, constitution_of, held_out_judge
 from selfreward.recipe.references import role_references
 from selfreward.records import Prompt
 from selfreward.roles import generator, version
@@ -66,7 +67,7 @@ def preflight(
     refuse_absurd(recipe)
     refuse_unknown_metrics(recipe)
     source = open_source(recipe)
-    training = source.training(1, recipe.rounds * recipe.prompts.per_round)
+    training = source.training(1, recipe.rounds * asked_per_round(recipe))
     with said_when_slow(say, f"preflight compares {len(training)} training prompts with the pools for overlap"):
         check_pools(recipe, source, training)
         check_side(recipe, source, training)
@@ -122,9 +123,9 @@ def start_policy(recipe: Recipe, say: Say | None = None) -> Policy:
 
 
 def model_directory(path: str, say: Say | None = None) -> Path:
-    """The directory that `model.path` names: a sandbox model, trained first if it is not there, or one on disk."""
+    """The directory that `model.path` names: a sandbox model, trained if it is not there, or model_source.py's."""
     if not is_seed_name(path):
-        return Path(path)
+        return local_model(path, say or Progress().say)
     return seed_directory(parse_seed_name(path), say or Progress().say)
 
 

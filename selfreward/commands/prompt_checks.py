@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from selfreward.errors import DataError, RecipeError
 from selfreward.measuring.probes.questions import questions_of
 from selfreward.pairing.answers import rule_of
-from selfreward.recipe import PolicyGradient, Recipe
+from selfreward.recipe import PolicyGradient, Recipe, SftRecipe, asked_per_round
 from selfreward.records import Prompt
 from selfreward.tasks.cohorts import read_cohorts, refuse_overlap
+from selfreward.tasks.examples_file import draw_examples
 from selfreward.tasks.filters import assert_disjoint
 from selfreward.tasks.pairs_file import read_pairs
 from selfreward.tasks.source import Source, by_pool
@@ -56,7 +57,8 @@ def check_truth(recipe: Recipe, source: Source, verifier: Verifier | None, train
     if isinstance(recipe.train, PolicyGradient):
         return  # rewards instead of pairs
     needs = rule_of(recipe.pairs).needs
-    if needs == "scores" and recipe.judge.source == "none" and recipe.pairs.implicit is None:
+    unscored = recipe.judge.source == "none" and recipe.pairs.implicit is None
+    if needs == "scores" and unscored and asked_per_round(recipe):
         raise RecipeError(f"judge.source=none leaves pairs.rule={recipe.pairs.rule} without the scores that it needs")
     if needs == "gold":
         gold = source.gold(training)
@@ -66,6 +68,18 @@ def check_truth(recipe: Recipe, source: Source, verifier: Verifier | None, train
                 f"prompt {missing[0].id} ({missing[0].text[:40]!r}...) and {len(missing) - 1} more have no 'answer'; "
                 f"pairs.rule={recipe.pairs.rule} needs the gold answer of every training prompt on its row"
             )
+    if isinstance(recipe.train, SftRecipe) and recipe.train.examples:
+        shown = [
+            prompt for prompt, _ in draw_examples(recipe.train.examples, recipe.seed, 1, recipe.train.sft_examples)
+        ]
+        assert_disjoint(shown, by_pool(source.pools()), run=source.overlap_words)
     if recipe.pairs.mix.external:
-        external = {pair.prompt.id: pair.prompt for pair in read_pairs(recipe.pairs.mix.external)}
+        pairs = read_pairs(recipe.pairs.mix.external)
+        need = recipe.rounds * recipe.prompts.per_round
+        if recipe.pairs.mix.alone and len(pairs) < need:
+            raise DataError(
+                f"{recipe.pairs.mix.external}: {len(pairs)} pairs; expected at least rounds x prompts.per_round = "
+                f"{need}, so that every round has fresh ones; lower prompts.per_round or rounds, or add pairs"
+            )
+        external = {pair.prompt.id: pair.prompt for pair in pairs}
         assert_disjoint(list(external.values()), by_pool(source.pools()), run=source.overlap_words)

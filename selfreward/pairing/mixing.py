@@ -14,8 +14,9 @@ answer pairs: a judgment of an older judge is no example for the newer one. `sou
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from selfreward.recipe import MixRecipe
+from selfreward.recipe import MixRecipe, Recipe
 from selfreward.records import Pair, stable_id
+from selfreward.tasks.pairs_file import ExternalPair
 
 EARLIER, EXTERNAL = "round-", "external:"
 
@@ -36,6 +37,16 @@ def mix(
     rest = 1.0 - recipe.earlier_share - recipe.external_share
     sizes = (round_half(recipe.earlier_share / rest * len(own)), round_half(recipe.external_share / rest * len(own)))
     return [*_drawn(past, sizes[0], seed), *_drawn(external, sizes[1], seed)]
+
+
+def fresh_pairs(pairs: Sequence[ExternalPair], recipe: Recipe, round: int) -> list[ExternalPair]:
+    """The pairs of one round where no others are trained on: `prompts.per_round` that no other round has.
+
+    The order depends on the seed and the ids only: going on for more rounds keeps the earlier rounds' pairs.
+    """
+    order = sorted(pairs, key=lambda pair: stable_id(recipe.seed, "given", pair.id))
+    count = recipe.prompts.per_round
+    return order[(round - 1) * count : round * count]
 
 
 def round_half(value: float) -> int:

@@ -18,7 +18,7 @@ from selfreward.pairing.answers import Known, answer_pairs, rule_of
 from selfreward.pairing.consistency import Consistency, compare_rankings, soften
 from selfreward.pairing.implicit_reward import implicit_rewards, sums
 from selfreward.pairing.judgments import judgment_pairs
-from selfreward.pairing.mixing import EXTERNAL, mix
+from selfreward.pairing.mixing import EXTERNAL, fresh_pairs, mix
 from selfreward.pairing.reference import questions, refer, too_long
 from selfreward.recipe import ImplicitReward, Recipe
 from selfreward.records import (
@@ -150,6 +150,9 @@ class Preferences:
         if not recipe.earlier_share and not recipe.external_share:
             return [], {}
         given_pairs = read_pairs(recipe.external) if recipe.external else []
+        if recipe.alone:
+            fresh = fresh_pairs(given_pairs, self.recipe, self.round.number)
+            return [self._external(row) for row in fresh], {row.prompt.id: row.prompt for row in fresh}
         # Not what a gate rolled back: its pairs made a policy that nobody goes on from.
         lineage = self.cast.lineage(self.round.number)
         earlier = {number: self.round.artifacts.read(number, "pairs", Pair) for number in lineage}

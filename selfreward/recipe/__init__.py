@@ -39,6 +39,7 @@ from selfreward.recipe.pairs import (
     ZLength,
 )
 from selfreward.recipe.prompts import (
+    ColumnsRecipe,
     EnglishSource,
     FileSource,
     GenerateRecipe,
@@ -60,6 +61,7 @@ from selfreward.recipe.recipe import (
     HandOffRecipe,
     KeepRecipe,
     Recipe,
+    asked_per_round,
     held_out_judge,
     held_out_pools,
     identity,
@@ -98,6 +100,7 @@ __all__ = [
     "BestVsRandom",
     "BestVsWorst",
     "CohortRecipe",
+    "ColumnsRecipe",
     "Compared",
     "ComparisonQuestion",
     "DpoRecipe",
@@ -171,6 +174,7 @@ __all__ = [
     "WriterRecipe",
     "ZLength",
     "as_dict",
+    "asked_per_round",
     "constitution_of",
     "held_out_judge",
     "held_out_pools",

@@ -53,8 +53,9 @@ def _sections(recipe: Recipe) -> Found:
         f"meta.enabled needs judgments written by a model, but judge.source is {source}",
     )
     yield (
-        isinstance(train, SftRecipe) and not isinstance(recipe.prompts.source, SandboxSource),
-        "train.method=sft draws seed demonstrations, which only prompts.source=sandbox has",
+        isinstance(train, SftRecipe) and not train.examples and not isinstance(recipe.prompts.source, SandboxSource),
+        "train.method=sft draws seed demonstrations, which only prompts.source=sandbox has; name a file of them as "
+        "train.examples",
     )
     yield (
         recipe.measure.anchors is not None and not recipe.measure.frozen,

@@ -3,8 +3,18 @@
 from collections.abc import Iterator
 
 from selfreward.recipe.judge import JudgeRecipe
-from selfreward.recipe.pairs import FiltersRecipe, LengthTiers, MixRecipe, OwnRule, PairsBase, Scored, Verified, ZLength
-from selfreward.recipe.recipe import Recipe
+from selfreward.recipe.pairs import (
+    BestVsWorst,
+    FiltersRecipe,
+    LengthTiers,
+    MixRecipe,
+    OwnRule,
+    PairsBase,
+    Scored,
+    Verified,
+    ZLength,
+)
+from selfreward.recipe.recipe import Recipe, asked_per_round
 from selfreward.recipe.train import DpoRecipe, PolicyGradient
 
 Found = Iterator[tuple[bool, str]]
@@ -37,13 +47,18 @@ def pairs_that_cannot_work(recipe: Recipe) -> Found:
         f"only; pairs.rule is {pairs.rule!r}",
     )
     yield from _mix(pairs.mix)
+    yield from _given(recipe)
     yield from _scores(recipe, pairs, recipe.judge)
     yield from _labels(recipe)
 
 
 def _mix(mix: MixRecipe) -> Found:
     shares = mix.earlier_share + mix.external_share
-    yield shares >= 1, f"pairs.mix: the shares add up to {shares:g}; expected less than 1, the rest is the round's own"
+    yield (
+        shares >= 1 and not (mix.alone and not mix.earlier_share),
+        f"pairs.mix: the shares add up to {shares:g}; expected less than 1, the rest is the round's own, or "
+        "external_share=1 alone",
+    )
     yield (
         (mix.external is None) != (mix.external_share == 0),
         "pairs.mix.external (a file) and pairs.mix.external_share (above 0) are used together; set both or none",
@@ -54,9 +69,28 @@ def _mix(mix: MixRecipe) -> Found:
     )
 
 
+def _given(recipe: Recipe) -> Found:
+    """Where a file's pairs are the only ones, nothing is asked and nothing chosen."""
+    pairs, alone = recipe.pairs, recipe.pairs.mix.alone
+    told = "pairs.mix.external_share=1 leaves no pairs of the round's own"
+    yield alone and recipe.judge.source != "none", f"{told} that could be judged; set judge.source=none"
+    yield (
+        alone and isinstance(recipe.train, PolicyGradient),
+        f"{told}, and train.method={recipe.train.method} trains on rewards of own answers; use dpo",
+    )
+    yield (
+        not asked_per_round(recipe) and recipe.prompts.writer.share > 0,
+        "prompts.writer writes prompts that nobody answers here: all that is trained on is given; remove it",
+    )
+    yield (
+        alone and pairs != BestVsWorst(mix=pairs.mix),
+        f"{told}: of the section pairs only mix is read; remove its other keys",
+    )
+
+
 def _scores(recipe: Recipe, pairs: PairsBase, judge: JudgeRecipe) -> Found:
     """Contradictions about where the scores come from."""
-    implicit, train = pairs.implicit, recipe.train
+    implicit, train, asked = pairs.implicit, recipe.train, asked_per_round(recipe)
     if implicit is not None:
         yield (
             judge.control != "none",
@@ -79,6 +113,7 @@ def _scores(recipe: Recipe, pairs: PairsBase, judge: JudgeRecipe) -> Found:
         and isinstance(pairs, Scored)
         and not isinstance(pairs, OwnRule)
         and implicit is None
+        and asked > 0
         and not isinstance(train, PolicyGradient),
         f"judge.source=none leaves pairs.rule={recipe.pairs.rule} without scores; set pairs.score=implicit_reward",
     )

@@ -10,11 +10,12 @@ SERVED = "served:"
 
 @section
 class ModelRecipe(Section):
-    """The start policy. `path`: a Hugging Face directory, or a sandbox model: `sandbox:seed-K`, with biased judging
+    """The start policy. `path`: a Hugging Face directory, `org/name[@revision]` on the hub, an adapter's directory,
+    which is merged into its base once, or a sandbox model: `sandbox:seed-K`, with biased judging
     `sandbox:seed-K+length_bias=0.8` or `+agreement_bias=0.7`. Seeds 0 to 2 ship; any other is trained once and kept.
     """
 
-    path: str = setting("sandbox:seed-0", "a Hugging Face directory or a sandbox model")
+    path: str = setting("sandbox:seed-0", "a directory, org/name[@revision] on the hub, an adapter, or a sandbox model")
     dtype: Literal["float32", "bfloat16", "float16"] = setting("float32", "what its weights are kept in")
     device: str = setting("auto", "cpu, cuda, cuda:1; auto takes a GPU where there is one")
     trust_remote_code: bool = setting(False, "run code that comes with the model")

@@ -33,13 +33,19 @@ class MixRecipe(Section):
     """What is trained on beside the round's own pairs, as shares of all pairs.
 
     `earlier`: pairs of the previous round, or of all earlier ones, without those that a gate rolled back. `external`:
-    a JSON Lines file of pairs, with its provenance on every row.
+    a file of pairs (tasks/pairs_file.py), with its provenance on every row. A share of 1 leaves no own pairs: then
+    nothing is asked in training, no judge is needed, and each round trains on `prompts.per_round` fresh pairs of it.
     """
 
     earlier: Literal["previous", "all"] = setting("previous", "which earlier rounds' pairs")
     earlier_share: float = setting(0.0, "their share of all pairs", minimum=0, below=1)
-    external: str | None = setting(None, "a JSON Lines file of pairs")
-    external_share: float = setting(0.0, "its share of all pairs", minimum=0, below=1)
+    external: str | None = setting(None, "a file of pairs, or a saved data set, or hub:org/name")
+    external_share: float = setting(0.0, "its share of all pairs; 1: nothing else", minimum=0, maximum=1)
+
+    @property
+    def alone(self) -> bool:
+        """Whether the file's pairs are the only ones."""
+        return self.external_share == 1
 
 
 @section

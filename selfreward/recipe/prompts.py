@@ -26,13 +26,33 @@ class EnglishSource(Section):
 
 
 @section
+class ColumnsRecipe(Section):
+    """Under which names a row holds what a prompt needs, where they are not these."""
+
+    prompt: str | None = setting(None, "the column of the question as text")
+    messages: str | None = setting(None, "the column of the question as a list of turns")
+    answer: str | None = setting(None, "the column of the gold answer")
+    id: str | None = setting(None, "the column of the id")
+    cohort: str | None = setting(None, "the column of the cohort")
+    meta: str | None = setting(None, "the column of what a verifier needs")
+
+
+@section
 class FileSource(Section):
-    """A JSON Lines file with `prompt` or `messages` on each row. A bare string that is no tag is its path."""
+    """Whatever `datasets` loads (tasks/tables.py); a row has `prompt`, `messages` or another form (tasks/row_forms.py).
+
+    A bare string that is no tag is its path.
+    """
 
     SHORTHAND: ClassVar[str | None] = "path"
 
-    path: Annotated[str, needed("a JSON Lines file")]
+    path: Annotated[str, needed("JSON Lines, JSON, CSV, parquet, a saved data set, or hub:org/name[:config][:split]")]
     kind: Literal["file"] = "file"
+    columns: ColumnsRecipe = part(ColumnsRecipe, "which columns hold what a prompt needs")
+    last_assistant: Literal["answer", "drop"] | None = setting(
+        None, "a last turn that is the assistant's: the gold answer, or dropped; null: refused"
+    )
+    repeated: Literal["refuse", "drop"] = setting("refuse", "a prompt that stands there twice; drop keeps the first")
 
 
 SourceRecipe = Annotated[SandboxSource | EnglishSource | FileSource, Field(discriminator="kind")]

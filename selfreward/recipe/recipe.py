@@ -23,7 +23,7 @@ from selfreward.recipe.prompts import GenerateRecipe, PromptsRecipe
 from selfreward.recipe.questions import Compared, ComparisonQuestion
 from selfreward.recipe.readings import ProbabilityReading, VerdictReading
 from selfreward.recipe.section import Section, as_dict, part, section, setting, walk
-from selfreward.recipe.train import DpoRecipe, TrainRecipe
+from selfreward.recipe.train import DpoRecipe, SftRecipe, TrainRecipe
 
 
 @section
@@ -69,6 +69,13 @@ class Recipe(Section):
     gates: GatesRecipe = part(GatesRecipe, "what must not happen")
     keep: KeepRecipe = part(KeepRecipe, "what stays on disk")
     served: dict[str, ServedRecipe] = part(dict, "models behind a server, by name", horizon=True)
+
+
+def asked_per_round(recipe: Recipe) -> int:
+    """The prompts that are asked in a round's training; none where all pairs or all demonstrations are given."""
+    train = recipe.train
+    shown = isinstance(train, SftRecipe) and train.examples is not None and recipe.judge.source == "none"
+    return 0 if shown or recipe.pairs.mix.alone else recipe.prompts.per_round
 
 
 HELD_OUT_METRICS = ("held_out", "self_minus_held_out", "judge_minus_held_out", "judge_disagreement")

@@ -79,10 +79,14 @@ class DpoRecipe(Steps):
 
 @section
 class SftRecipe(Steps):
-    """A control: train on `sft_examples` seed demonstrations instead of pairs."""
+    """Train on `sft_examples` demonstrations instead of pairs: a control with the sandbox's own, a start with yours.
+
+    `examples`: a file of answers or of judgments (tasks/examples_file.py). With judge.source=none nothing is asked.
+    """
 
     method: Literal["sft"] = "sft"
-    sft_examples: int = setting(1200, "seed demonstrations", minimum=1)
+    sft_examples: int = setting(1200, "demonstrations of one round", minimum=1)
+    examples: str | None = setting(None, "a file of demonstrations; null: the sandbox's own")
 
 
 @section

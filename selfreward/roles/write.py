@@ -11,7 +11,7 @@ from math import ceil
 from typing import Any
 
 from selfreward.engines.protocol import Completion, Request
-from selfreward.recipe import WriterRecipe, as_dict
+from selfreward.recipe import WriterRecipe, as_dict, asked_per_round
 from selfreward.records import Drop, Message, Prompt, Response, Rows, seed_for, stable_id
 from selfreward.roles import prompt_writer, version
 from selfreward.roles.cast import Player
@@ -51,7 +51,7 @@ def draw_prompts(round: Round, measured: Sequence[Prompt]) -> tuple[Rows[Prompt]
         drawn = source.training(number, recipe.per_round)
         written, drops = select(replies, drawn, measured, recipe.writer, wanted, overlap_words=source.overlap_words)
         determined_by["written"] = replies.digest
-    drawn = source.training(number, recipe.per_round - len(written))
+    drawn = source.training(number, asked_per_round(round.recipe) - len(written))
     return round.complete(given(number, "prompts", Prompt, [*drawn, *written], determined_by)), drops
 
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from selfreward.errors import DataError
 from selfreward.records import HIGHEST, LOWEST, Labelled, Message, Pool, Prompt, Response, stable_id
-from selfreward.tasks.prompts_file import kind_of, lines_of, read_question, text_of
+from selfreward.tasks.prompts_file import read_question
+from selfreward.tasks.texts import kind_of, lines_of, text_of
 
 FIELDS = ("prompt", "messages", "answer", "label", "cohort", "locked")
 HUMAN = "human"

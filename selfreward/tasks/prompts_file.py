@@ -1,42 +1,142 @@
-"""Prompts from a JSON Lines file, and one file split into pools.
+"""Prompts from the user's data (tables.py: files, saved data sets, the hub), and one source split into pools.
 
-Each row is an object with either `prompt` (a string) or `messages` (a list of {role, content}: at most one system turn,
-first; then user and assistant in turn; the last is the user's). `id` and `cohort` are optional strings, `answer` is the
-gold answer (a string or a number) and `meta` an object for the verifier; other keys are the file's own business and are
-not read. A row that cannot be used is an error that names file and line: skipping it
-silently would change what was trained on.
+Each row is one of the forms of row_forms.py, most simply an object with `prompt` or `messages`. `id` and `cohort` are
+optional strings, `answer` is the gold answer (a string or a number) and `meta` an object for the verifier; other keys
+are the file's own business and are not read. A row that cannot be used is an error that names file and row.
+
+Of a source of any size only the prompts that a run needs are kept: a first reading takes three numbers of each row, a
+second one the chosen rows.
 """
 
 import dataclasses
-import json
-from collections.abc import Mapping, Sequence
+import itertools
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from selfreward.errors import DataError
+from selfreward.recipe import FileSource
 from selfreward.records import Message, Pool, Prompt, stable_id
-
-FORM = 'expected {"prompt": "..."} or {"messages": [{"role": "user", "content": "..."}]}'
+from selfreward.tasks.row_forms import FORM, Form
+from selfreward.tasks.tables import open_table, parse_line
+from selfreward.tasks.texts import quoted
 
 
 def read_prompts(path: str | Path, pool: Pool) -> list[Prompt]:
     """All prompts of a file, in its order. Raises DataError for a file or row that cannot be used, or no row at all."""
-    prompts: list[Prompt] = []
-    line_of_id: dict[str, int] = {}
-    line_of_text: dict[tuple[str, ...], int] = {}
-    for number, line in lines_of(Path(path)):
-        where = f"{path}:{number}"
-        prompt = _read_row(line, pool, where)
-        same = line_of_text.setdefault(tuple(turn.content.strip() for turn in prompt.messages), number)
-        if same != number:
-            raise DataError(f"{where}: the same prompt as line {same} ({_quoted(prompt.text)}); remove one of the two")
-        same = line_of_id.setdefault(prompt.id, number)
-        if same != number:
-            raise DataError(f"{where}: id {prompt.id!r} is already that of line {same}; ids must differ")
-        prompts.append(prompt)
-    if not prompts:
-        raise DataError(f"{path}: no prompt in the file; {FORM} on each line")
-    return prompts
+    file = PromptFile(FileSource(str(path)), pool)
+    keys = file.numbers(lambda _: "0")
+    return file.prompts(keys.kept())
+
+
+def read_question(line: str, where: str) -> tuple[dict[str, Any], tuple[Message, ...]]:
+    """The object of a line of JSON Lines, and the messages that its `prompt` or `messages` stand for."""
+    row, messages, _ = Form().question(parse_line(line, where), where)
+    return row, messages
+
+
+@dataclass
+class Numbers:
+    """Of each row: the hashes of its text and of its id, and the key that it is drawn by. 64 bits each.
+
+    Two of a million texts share 64 bits by chance once in forty million files.
+    """
+
+    texts: "array[int]" = field(default_factory=lambda: array("Q"))
+    ids: "array[int]" = field(default_factory=lambda: array("Q"))
+    keys: "array[int]" = field(default_factory=lambda: array("Q"))
+
+    def kept(self) -> list[int]:
+        """The positions of the rows whose text is no repeat of an earlier one's."""
+        import numpy
+
+        return sorted(numpy.unique(numpy.frombuffer(self.texts, numpy.uint64), return_index=True)[1].tolist())
+
+    def least(self, count: int) -> list[int]:
+        """The `count` of them whose keys are least, the least first."""
+        import numpy
+
+        kept = numpy.array(self.kept())
+        order = numpy.argsort(numpy.frombuffer(self.keys, numpy.uint64)[kept], kind="stable")
+        return list(map(int, kept[order[:count]]))
+
+
+@dataclass(frozen=True)
+class PromptFile:
+    """The prompts of one source, of which as many are taken as are needed."""
+
+    source: FileSource
+    pool: Pool
+
+    def numbers(self, key: Callable[[Prompt], str]) -> Numbers:
+        """The first reading. Raises DataError for a row that cannot be used, and for repeats where they are refused."""
+        table, form, numbers = open_table(self.source.path), Form(self.source), Numbers()
+        for number, row in enumerate(table.rows(), start=1):
+            prompt = form.prompt(row, self.pool, table.where(number))
+            numbers.texts.append(_number("text", *(turn.content.strip() for turn in prompt.messages)))
+            numbers.ids.append(_number("id", prompt.id))
+            numbers.keys.append(int(key(prompt), 16))
+        if not numbers.keys:
+            raise DataError(f"{table.name}: no prompt in the file; {FORM} on each {table.word}")
+        if self.source.repeated == "refuse" and (twice := _repeat(numbers.texts, range(len(numbers.texts)))):
+            text = quoted(self.prompts(twice)[1].text)
+            raise DataError(
+                f"{table.where(twice[1] + 1)}: the same prompt as {table.word} {twice[0] + 1} ({text}); remove one of "
+                "the two, or set repeated of the source to drop"
+            )
+        if twice := _repeat(numbers.ids, numbers.kept()):
+            raise DataError(
+                f"{table.where(twice[1] + 1)}: id {self.prompts(twice)[1].id!r} is already that of {table.word} "
+                f"{twice[0] + 1}; ids must differ"
+            )
+        return numbers
+
+    def prompts(self, positions: Sequence[int]) -> list[Prompt]:
+        """The second reading: the prompts at these positions, in this order."""
+        wanted, found = set(positions), {}
+        table, form = open_table(self.source.path), Form(self.source)
+        for position, row in enumerate(itertools.islice(table.rows(), max(wanted, default=-1) + 1)):
+            if position in wanted:
+                found[position] = form.prompt(row, self.pool, table.where(position + 1))
+        return [found[position] for position in positions]
+
+    def least(self, key: Callable[[Prompt], str], count: int) -> tuple[list[Prompt], int]:
+        """The `count` prompts whose `key` (16 hex digits) is least, the least first, and how many there are in all."""
+        numbers = self.numbers(key)
+        return self.prompts(numbers.least(count)), len(numbers.kept())
+
+
+def draw_training(source: FileSource, seed: int, count: int) -> tuple[list[Prompt], int]:
+    """The first `count` training prompts in the order that seed and ids give, and how many there are.
+
+    Going on for more rounds keeps the earlier rounds' prompts.
+    """
+    return PromptFile(source, "train").least(lambda prompt: stable_id(seed, prompt.id), count)
+
+
+def draw_pools(source: FileSource, sizes: Mapping[Pool, int]) -> dict[Pool, list[Prompt]]:
+    """What `split_prompts` makes of the whole source, without the rest, of which one prompt is left."""
+    file = PromptFile(source, "report")
+    numbers = file.numbers(text_hash)
+    return split_prompts(file.prompts(sorted(numbers.least(sum(sizes.values()) + 1))), sizes)
+
+
+def _number(*parts: object) -> int:
+    return int(stable_id(*parts), 16)
+
+
+def _repeat(values: "array[int]", positions: Sequence[int]) -> tuple[int, int] | None:
+    """The first two of these positions that hold one value."""
+    import numpy
+
+    found = numpy.frombuffer(values, numpy.uint64)[numpy.array(positions)]
+    _, first, inverse = numpy.unique(found, return_index=True, return_inverse=True)
+    later = numpy.nonzero(first[inverse] != numpy.arange(len(found)))[0]
+    if not len(later):
+        return None
+    return positions[int(first[inverse][later[0]])], positions[int(later[0])]
 
 
 def split_prompts(prompts: Sequence[Prompt], sizes: Mapping[Pool, int]) -> dict[Pool, list[Prompt]]:
@@ -54,7 +154,7 @@ def split_prompts(prompts: Sequence[Prompt], sizes: Mapping[Pool, int]) -> dict[
         )
     if len({prompt.messages for prompt in prompts}) != len(prompts):
         raise DataError("the prompts to be split hold duplicates; the same prompt could land in two pools")
-    order = sorted(range(len(prompts)), key=lambda index: (_text_hash(prompts[index]), index))
+    order = sorted(range(len(prompts)), key=lambda index: (text_hash(prompts[index]), index))
     pool_of: dict[int, Pool] = {}
     dealt = iter(order)
     for pool, size in sizes.items():
@@ -66,95 +166,5 @@ def split_prompts(prompts: Sequence[Prompt], sizes: Mapping[Pool, int]) -> dict[
     return pools
 
 
-def _text_hash(prompt: Prompt) -> str:
+def text_hash(prompt: Prompt) -> str:
     return stable_id("split", [(turn.role, turn.content) for turn in prompt.messages])
-
-
-def lines_of(path: Path) -> list[tuple[int, str]]:
-    """The lines of a UTF-8 file with their numbers, from 1."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as problem:
-        raise DataError(f"{path}: cannot be read ({problem.strerror}); expected a JSON Lines file") from problem
-    except UnicodeDecodeError as problem:
-        raise DataError(f"{path}: not UTF-8 (byte {problem.start}); save the file as UTF-8") from problem
-    # Not splitlines(): a prompt may hold U+2028 and other characters that it takes for line ends.
-    rows = text.removesuffix("\n").split("\n") if text else []
-    return list(enumerate(rows, start=1))
-
-
-def read_question(line: str, where: str) -> tuple[dict[str, Any], tuple[Message, ...]]:
-    """The row's object, and the messages that its `prompt` or `messages` stand for."""
-    if not line.strip():
-        raise DataError(f"{where}: the line is empty; {FORM}")
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as problem:
-        # Not only malformed JSON: a number of thousands of digits, or brackets nested thousands deep.
-        raise DataError(f"{where}: not JSON ({problem}): {_quoted(line)}; {FORM}") from problem
-    if not isinstance(row, dict):
-        raise DataError(f"{where}: found {kind_of(row)}; {FORM}")
-    if ("prompt" in row) == ("messages" in row):
-        found = "both prompt and messages" if "prompt" in row else f"keys {', '.join(map(str, row)) or 'none'}"
-        raise DataError(f"{where}: found {found}; {FORM}")
-    if "prompt" in row:
-        return row, (Message("user", text_of(row["prompt"], "prompt", where)),)
-    return row, _read_messages(row["messages"], where)
-
-
-def _read_row(line: str, pool: Pool, where: str) -> Prompt:
-    row, messages = read_question(line, where)
-    cohort = text_of(row["cohort"], "cohort", where) if row.get("cohort") is not None else ""
-    given = text_of(row["id"], "id", where) if row.get("id") is not None else None
-    identity = given or stable_id("prompt", [(turn.role, turn.content) for turn in messages])
-    answer, meta = _read_gold(row, where)
-    return Prompt(id=identity, messages=messages, pool=pool, source="file", cohort=cohort, answer=answer, meta=meta)
-
-
-def _read_gold(row: dict[str, Any], where: str) -> tuple[str | None, dict[str, Any]]:
-    """The gold answer, and what a verifier needs beside it."""
-    answer, meta = row.get("answer"), row.get("meta")
-    if isinstance(answer, int | float) and not isinstance(answer, bool):
-        answer = json.dumps(answer)
-    if meta is not None and not isinstance(meta, dict):
-        raise DataError(f"{where}: meta is {kind_of(meta)}; expected an object")
-    return text_of(answer, "answer", where) if answer is not None else None, meta or {}
-
-
-def _read_messages(value: Any, where: str) -> tuple[Message, ...]:
-    if not isinstance(value, list) or not value:
-        raise DataError(f"{where}: messages is {kind_of(value)}; expected a list of at least one turn")
-    turns: list[Message] = []
-    for index, turn in enumerate(value):
-        name = f"messages[{index}]"
-        if not isinstance(turn, dict) or not {"role", "content"} <= set(turn):
-            raise DataError(f"{where}: {name} is {_quoted(json.dumps(turn))}; expected an object with role and content")
-        turns.append(Message(turn["role"], text_of(turn["content"], f"{name}.content", where)))
-    spoken = turns[1:] if turns[0].role == "system" else turns
-    expected = ["user" if index % 2 == 0 else "assistant" for index in range(len(spoken))]
-    if [turn.role for turn in spoken] != expected or len(spoken) % 2 == 0:
-        roles = ", ".join(map(str, (turn.role for turn in turns)))
-        raise DataError(
-            f"{where}: the turns are {roles}; expected an optional system turn, then user and assistant in turn, "
-            "the last one user"
-        )
-    return tuple(turns)
-
-
-def text_of(value: Any, name: str, where: str) -> str:
-    if not isinstance(value, str):
-        raise DataError(f"{where}: {name} is {kind_of(value)}; expected a string")
-    if not value.strip():
-        raise DataError(f"{where}: {name} is empty; expected text")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise DataError(f"{where}: {name} holds half a surrogate pair, which is no text; save the file as UTF-8")
-    return value
-
-
-def kind_of(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number") if value != [] else "an empty list"
-
-
-def _quoted(text: str, longest: int = 60) -> str:
-    return repr(text if len(text) <= longest else f"{text[:longest]}…")

@@ -5,21 +5,23 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Protocol
 
 from selfreward.errors import DataError, RecipeError
-from selfreward.recipe import Recipe
+from selfreward.recipe import FileSource as FileRecipe
+from selfreward.recipe import Recipe, asked_per_round
 from selfreward.recipe.doors import is_foreign
 from selfreward.records import Labelled, Message, Pool, Prompt, Response, seed_for, stable_id
 from selfreward.tasks.anchors_file import read_anchors
 from selfreward.tasks.english.requests import draw_requests
 from selfreward.tasks.overlap import RUN
-from selfreward.tasks.prompts_file import read_prompts, split_prompts
+from selfreward.tasks.prompts_file import draw_pools, draw_training
 from selfreward.tasks.sandbox.demonstrator import DemonstratorDials, demonstrate
 from selfreward.tasks.sandbox.pools import judge_pool, prompt_pool
 from selfreward.tasks.sandbox.tasks import Task, parse_task
 
+EXAMPLES = 200
+"""Prompts that may be shown where new ones are written."""
 EVALUATION_POOLS: tuple[Pool, ...] = ("gate", "selection", "report")
 
 
@@ -60,6 +62,8 @@ class Source(Protocol):
 def open_source(recipe: Recipe) -> Source:
     """The source that the recipe names. Raises RecipeError or DataError before anything expensive starts."""
     prompts, measured = recipe.prompts.source, recipe.measure.source
+    if not asked_per_round(recipe):
+        prompts = measured  # which nothing is trained on: no prompt is asked for
     if prompts.kind == "sandbox" and measured.kind == "sandbox":
         if recipe.measure.verifier not in ("sandbox", "none") and not is_foreign(recipe.measure.verifier):
             raise RecipeError(
@@ -84,8 +88,8 @@ def open_source(recipe: Recipe) -> Source:
                 "instructions; expected ifeval or none"
             )
         return EnglishSource(recipe)
-    training, evaluation = (Path(one.path) for one in (prompts, measured) if one.kind == "file")
-    return FileSource(recipe, training, evaluation)
+    assert isinstance(prompts, FileRecipe) and isinstance(measured, FileRecipe)  # one kind, and no other is left
+    return FileSource(recipe, prompts, measured)
 
 
 def prompt_id(messages: tuple[Message, ...]) -> str:
@@ -195,38 +199,42 @@ class FileSource:
     """Training prompts from `prompts.source`, evaluation pools by hash from `measure.source`."""
 
     recipe: Recipe
-    path: Path
-    measured: Path
+    trained: FileRecipe
+    measured: FileRecipe
     overlap_words: int | None = RUN
 
     @cached_property
     def _training(self) -> list[Prompt]:
-        path = self.path
-        prompts = read_prompts(path, "train")
         need = self.recipe.rounds * self.recipe.prompts.per_round
-        if len(prompts) < need:
+        prompts, there = draw_training(self.trained, self.recipe.seed, max(need, EXAMPLES))
+        if there < need:
             raise DataError(
-                f"{path}: {len(prompts)} prompts; expected at least rounds x prompts.per_round = {need}, so that every "
-                "round has fresh ones; lower prompts.per_round or rounds, or add prompts"
+                f"{self.trained.path}: {there} prompts; expected at least rounds x prompts.per_round = {need}, so that "
+                "every round has fresh ones; lower prompts.per_round or rounds, or add prompts"
             )
-        # The order depends on the seed and the ids only: going on for more rounds keeps the earlier rounds' prompts.
-        return sorted(prompts, key=lambda prompt: stable_id(self.recipe.seed, prompt.id))
+        return prompts
 
     def training(self, round: int, count: int) -> list[Prompt]:
+        if not count:
+            return []
         first = (round - 1) * self.recipe.prompts.per_round
         return self._training[first : first + count]
 
-    def pools(self) -> list[Prompt]:
+    @cached_property
+    def _pools(self) -> list[Prompt]:
         measure = self.recipe.measure
         sizes: dict[Pool, int] = {"gate": measure.gate, "selection": measure.selection, "report": measure.report}
-        pools = split_prompts(read_prompts(self.measured, "report"), sizes)
+        pools = draw_pools(self.measured, sizes)
         return [prompt for pool in EVALUATION_POOLS for prompt in pools[pool]]
+
+    def pools(self) -> list[Prompt]:
+        return list(self._pools)
 
     def frozen(self) -> list[Labelled]:
         return read_anchors(self.recipe.measure.anchors) if self.recipe.measure.anchors else []
 
     def examples(self) -> list[str]:
-        return [prompt.text for prompt in self._training[:200]]
+        return [prompt.text for prompt in self._training[:EXAMPLES]]
 
     def demonstrations(self, round: int, count: int) -> list[tuple[Prompt, str]]:
         raise RecipeError("train.method=sft needs demonstrations, which a prompt file does not have")

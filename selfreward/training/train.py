@@ -26,12 +26,13 @@ from selfreward.recipe import (
     Steps,
     as_dict,
 )
-from selfreward.records import Checkpoint, Drop, Pair, Rows, Sample, seed_for
+from selfreward.records import Checkpoint, Drop, Pair, Rows, Sample, seed_for, stable_id
 from selfreward.roles import generator
 from selfreward.roles.cast import Player, Policy
 from selfreward.roles.round import Round
 from selfreward.store.directories import Build
 from selfreward.store.files import relative_files
+from selfreward.tasks.examples_file import draw_examples
 from selfreward.tasks.source import Source
 from selfreward.training.jobs import Job, Method
 from selfreward.training.sample_job import loss_of, refuse_other_policy
@@ -146,7 +147,8 @@ def building(
 
     def demonstrations(count: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
         renderer = load_renderer(start.policy.directory, recipe.model.trust_remote_code)
-        shown = source.demonstrations(round, count)
+        file = recipe.train.examples if isinstance(recipe.train, SftRecipe) else None
+        shown = draw_examples(file, recipe.seed, round, count) if file else source.demonstrations(round, count)
         questions = renderer.prompt_token_ids([generator.ask(recipe.generate.template, prompt) for prompt, _ in shown])
         return [
             (question, renderer.reply_token_ids(answer)) for question, (_, answer) in zip(questions, shown, strict=True)
@@ -196,6 +198,7 @@ def made_from(recipe: Recipe, start: Player, reference: Policy, rows: str, round
     """Everything that determines the round's checkpoint; `rows` is the digest of what it is trained on."""
     settings = as_dict(recipe.train)
     settings.pop("launch", None)  # the weights are the same wherever they are computed
+    settings.pop("examples", None)  # what stands in the file is told below, whatever its name
     facts = {
         "version": VERSION,
         "round": round,
@@ -205,6 +208,9 @@ def made_from(recipe: Recipe, start: Player, reference: Policy, rows: str, round
         "handoff": as_dict(recipe.handoff),
         **start.determines(),
     }
+    if isinstance(recipe.train, SftRecipe) and recipe.train.examples:
+        drawn = draw_examples(recipe.train.examples, recipe.seed, round, recipe.train.sft_examples)
+        facts["examples"] = stable_id([(prompt.id, answer) for prompt, answer in drawn])
     copy = start.policy.directory / FULL_PRECISION
     # Two policies may round to one checkpoint and still go on differently.
     return {**facts, FULL_PRECISION: weights_digest(copy)} if copy.is_dir() else facts

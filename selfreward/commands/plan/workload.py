@@ -4,7 +4,15 @@ import dataclasses
 from collections import defaultdict
 from dataclasses import dataclass
 
-from selfreward.recipe import SERVED, PolicyGradient, Recipe, held_out_judge, held_out_pools, measured_rounds
+from selfreward.recipe import (
+    SERVED,
+    PolicyGradient,
+    Recipe,
+    asked_per_round,
+    held_out_judge,
+    held_out_pools,
+    measured_rounds,
+)
 from selfreward.recipe.check_judge import judges
 from selfreward.store.artifacts import COMPARISONS, held_out_artifact, part_of
 from selfreward.store.run_clock import RunClock
@@ -69,12 +77,14 @@ class Training:
 
 def generating(recipe: Recipe, lengths: Lengths) -> list[Asking]:
     """The self-written prompts and the answers."""
-    prompts, samples, writer = recipe.prompts.per_round, recipe.generate.samples, recipe.prompts.writer
+    prompts, samples, writer = asked_per_round(recipe), recipe.generate.samples, recipe.prompts.writer
     wanted = prompts * writer.share * writer.oversample
     shown = lengths.rubric + lengths.prompt * (writer.seed_examples + writer.written_examples)
     limit = writer.sampling.max_tokens
     server = _server(writer.model)
     found = [Asking("write prompts", "written", wanted, shown, limit, wanted * shown, server=server)] if wanted else []
+    if not prompts:
+        return []
     unique = prompts * lengths.prompt
     return [*found, Asking("answer", "responses", prompts * samples, lengths.prompt, lengths.response, unique, samples)]
 

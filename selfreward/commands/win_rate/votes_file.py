@@ -25,7 +25,7 @@ from typing import Any
 
 from selfreward.errors import DataError
 from selfreward.records import Comparison, Response, from_line
-from selfreward.tasks.prompts_file import kind_of, lines_of
+from selfreward.tasks.texts import kind_of, lines_of
 
 FORMS = (
     "expected alpaca_eval annotations (instruction, output_1, output_2, preference), pairwise votes (model_a, model_b, "

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from selfreward.errors import DataError
-from selfreward.tasks.prompts_file import kind_of, lines_of
+from selfreward.tasks.texts import kind_of, lines_of
 
 Row = TypeVar("Row")
 

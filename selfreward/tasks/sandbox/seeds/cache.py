@@ -67,12 +67,12 @@ def seed_directory(
             if not directory.is_dir():
                 tokens = f"{recipe.tokens / 1e6:.1f} M tokens on CPU"
                 say(f"sandbox model {name} does not ship: training it once ({tokens}) into {directory}")
-                _fill(directory, lambda out: train(recipe, start, out, lambda line: say(f"{name}: {line}")))
+                fill(directory, lambda out: train(recipe, start, out, lambda line: say(f"{name}: {line}")))
                 say(f"sandbox model {name} is ready: {directory}")
     return directory
 
 
-def _fill(directory: Path, write: Callable[[Path], None]) -> None:
+def fill(directory: Path, write: Callable[[Path], None]) -> None:
     """Write beside, then rename. The caller holds the lock, so what lies beside was left by a killed process."""
     beside = directory.with_name(f"{directory.name}.part")
     remove(beside)
