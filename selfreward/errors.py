@@ -9,6 +9,7 @@
     ├── EngineError     text could not be generated      7
     ├── TrainingError   training cannot go on            8
     ├── GateError       a gate stopped the run           9
+    ├── LimitError      a limit of the recipe is reached 10
     └── StoppedError    Ctrl-C or SIGTERM              130
 
 A message says which row or key, what was there, what was expected and what to do.
@@ -76,6 +77,12 @@ class GateError(SelfRewardError):
     """A gate of the recipe stopped the run, for example because too many verdicts were unreadable."""
 
     exit_code = 9
+
+
+class LimitError(SelfRewardError):
+    """Hours, tokens or cost that the recipe allows are spent: nothing half is sealed; the message says how to go on."""
+
+    exit_code = 10
 
 
 class StoppedError(SelfRewardError):

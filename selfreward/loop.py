@@ -24,6 +24,7 @@ from selfreward.roles.cast import Cast, Policy
 from selfreward.roles.respond import respond
 from selfreward.roles.round import Round
 from selfreward.roles.write import draw_prompts
+from selfreward.store.allowance import Allowance
 from selfreward.store.run import Run
 from selfreward.store.run_clock import RunClock
 from selfreward.tasks.source import Source
@@ -47,9 +48,10 @@ class Course:
     measuring: Measuring = field(default_factory=Measuring)
     measurements: list[Measurement] = field(default_factory=list)
     rejected: set[int] = field(default_factory=set)
+    allowance: Allowance = field(default_factory=Allowance)
 
     def round(self, number: int) -> Round:
-        told = self.progress, self.clock
+        told = self.progress, self.clock, self.allowance
         return Round(number, self.recipe, self.cast, self.artifacts, self.source, self.verifier, *told)
 
 

@@ -6,6 +6,7 @@ and `count` read a clock and add a number, so they may be called once a row. A s
 forward pass takes a minute, is still shown: a thread looks at it once a second.
 """
 
+import re
 import sys
 import threading
 import time
@@ -20,6 +21,19 @@ LATER_LINE_SECONDS = 30.0
 TICK_SECONDS = 1.0
 BAR_SECONDS = 0.1
 WORTH_A_SUMMARY = 1.0
+
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """`text` with every control character written out, so that none reaches the terminal.
+
+    What a model, a file or a server said may hold an escape sequence that moves the cursor, renames the window or asks
+    the terminal to type, a carriage return that overwrites the line, or a mark that turns the direction of writing.
+    Line ends and tabs stay.
+    """
+    return _CONTROL.sub(lambda found: found.group().encode("unicode_escape", "surrogatepass").decode(), text)
 
 
 def duration(seconds: float) -> str:
@@ -157,13 +171,17 @@ class Progress:
         self._depth = 0
 
     def say(self, text: str) -> None:
-        """One line for the person; bars stay below it."""
+        """One line for the person; bars stay below it. Nobody reads any more (`2>&1 | head`): work goes on unseen."""
         if self._style == "silent":
             return
+        line = visible(f"{self._prefix}{text}")
         if self._bars is not None:
-            self._bars.console.print(f"{self._prefix}{text}", markup=False, highlight=False, soft_wrap=True)
-        else:
-            print(f"{self._prefix}{text}", file=self._stream, flush=True)
+            self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            return
+        try:
+            print(line, file=self._stream, flush=True)
+        except BrokenPipeError:
+            self._style = "silent"
 
     @contextmanager
     def stage(self, name: str, total: int | None = None, done: int = 0) -> Iterator[Stage]:

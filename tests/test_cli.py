@@ -60,7 +60,21 @@ def test_help_comes_at_once_and_names_every_command(tmp_path: Path) -> None:
         done = selfreward("--help", cwd=tmp_path)
         seconds.append(time.perf_counter() - begun)
         assert done.returncode == 0
-    names = ("run", "fork", "ablate", "report", "compare", "show", "export", "gc", "doctor", "sandbox")
+    names = (
+        "recipes",
+        "init",
+        "check",
+        "run",
+        "fork",
+        "ablate",
+        "report",
+        "compare",
+        "show",
+        "export",
+        "gc",
+        "doctor",
+        "sandbox",
+    )
     assert all(f"\u2502 {name} " in done.stdout for name in names)
     assert min(seconds) < 0.5
 

@@ -13,10 +13,14 @@ import typer
 
 from selfreward import __version__
 from selfreward.commands.anchors.command import app as anchors
+from selfreward.commands.check import check
 from selfreward.commands.exits import run_command
 from selfreward.commands.imports import imports
+from selfreward.commands.init import init
+from selfreward.commands.recipes import recipes
 from selfreward.commands.shipped import recipe_file
 from selfreward.errors import RecipeError, StoreError
+from selfreward.progress import visible
 
 if TYPE_CHECKING:
     from selfreward.store.results import Store
@@ -24,7 +28,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Self-rewarding iterative DPO on one device, with the measurements that say whether it helped.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -33,7 +36,16 @@ app.add_typer(sandbox, name="sandbox")
 app.add_typer(anchors, name="anchors")
 app.add_typer(imports, name="import")
 
+app.command()(recipes)
+app.command()(init)
+app.command()(check)
+
 RESULTS = Path("results")
+
+FIRST_STEPS = """\
+selfreward run smoke   sees in a minute that all of it works here; `selfreward run sandbox` learns something in two
+selfreward init        writes a recipe for your --model and --data on this machine; `selfreward check` looks at it
+selfreward recipes     lists what ships; `selfreward --help` every command"""
 
 
 def _version(wanted: bool) -> None:
@@ -42,11 +54,14 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def options(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     """Options before the command."""
+    if context.invoked_subcommand is None:
+        typer.echo(FIRST_STEPS)
 
 
 RecipeFile = Annotated[
@@ -153,8 +168,9 @@ def report(
 
     together = results / "reports" / "+".join(view.name for view in views)
     page = out or (views[0].path if len(views) == 1 else together) / "report.html"
-    print_report(views, console())
     written = write_report(views, page)
+    # Files first: whoever reads only the head of what is printed has them all the same.
+    print_report(views, console())
     typer.echo(f"report: {page}\n  with {', '.join(path.name for path in written if path != page)} beside it")
 
 
@@ -205,9 +221,9 @@ def judge_diff(
     from selfreward.commands.judge_diff import lines
 
     found = compare_judges(view, number, wanted, against or [], again=again)
-    typer.echo("\n".join(lines(found)))
     if out:
         out.write_text(found.as_json(), encoding="utf-8")
+    typer.echo(visible("\n".join(lines(found))))
 
 
 @app.command("judge-bench")
@@ -306,7 +322,7 @@ def probe(
     )
     for table in made:
         print_table(table, console())
-    typer.echo("\n".join(notes + ([f"written: {out}"] if out else [])))
+    typer.echo(visible("\n".join(notes + ([f"written: {out}"] if out else []))))
 
 
 @app.command("win-rate")

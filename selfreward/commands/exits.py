@@ -4,10 +4,12 @@ Anything else is a defect and keeps its traceback. SELFREWARD_DEBUG=1 shows the 
 """
 
 import os
+import select
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -15,6 +17,7 @@ from typing import NoReturn
 import typer
 
 from selfreward.errors import SelfRewardError, StoppedError
+from selfreward.progress import visible
 
 
 class Stopped(BaseException):
@@ -22,15 +25,20 @@ class Stopped(BaseException):
 
 
 def run_command(command: Callable[[], object]) -> NoReturn:
-    """Call `command` and end the process with its exit code."""
+    """Call `command` and end the process with its exit code.
+
+    Whoever read its output and closed the pipe (`| head`) has seen enough: that ends it with 0.
+    """
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
     try:
-        _as_errors(command)
+        with _closed_pipe_is_the_end():
+            _as_errors(command)
+            sys.stdout.flush()
     except SelfRewardError as problem:
         if os.environ.get("SELFREWARD_DEBUG") == "1":
             traceback.print_exc()
-        line = " ".join(f"{type(problem).__name__}: {problem}".split())
+        line = visible(" ".join(f"{type(problem).__name__}: {problem}".split()))
         typer.secho(line, fg=typer.colors.RED, err=True)
         sys.exit(problem.exit_code)
     sys.exit(0)
@@ -41,6 +49,26 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     raise Stopped(signal.Signals(number).name)
+
+
+@contextmanager
+def _closed_pipe_is_the_end() -> Iterator[None]:
+    """Leave quietly where nobody reads standard output any more; a pipe to anybody else that broke stays an error."""
+    try:
+        yield
+    except (BrokenPipeError, SystemExit) as ended:
+        # click turns a broken pipe into an exit with 1.
+        broken = ended if isinstance(ended, BrokenPipeError) else ended.__context__
+        if not isinstance(broken, BrokenPipeError) or not _nobody_reads():
+            raise
+        # What is still in the buffer would fail again when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _nobody_reads() -> bool:
+    watched = select.poll()
+    watched.register(sys.stdout.fileno(), 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in watched.poll(0))
 
 
 def _as_errors(command: Callable[[], object]) -> None:

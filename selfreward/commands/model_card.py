@@ -4,15 +4,17 @@ The first sentence is the report's own verdict (report/verdict.py), on the round
 the start model's, where its card or config says one: nothing here can give another.
 """
 
+import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
+from omegaconf import OmegaConf
 
 from selfreward import __version__
 from selfreward.measuring.gates import SELECTIONS
-from selfreward.recipe import PolicyGradient, Recipe, SftRecipe, to_yaml
+from selfreward.recipe import SERVED, PolicyGradient, Recipe, SftRecipe, as_dict
 from selfreward.records import Measurement
 from selfreward.report.catalogue import place, words
 from selfreward.report.reading import Reading
@@ -50,14 +52,14 @@ def model_card(view: RunView, number: int, licence: str | None = None) -> str:
         verdict,
         f"# {view.name}, round {number}",
         _origin(view, number),
-        f"**Base model**: `{recipe.model.path}`. **Data**: {_data(recipe)} **Licence**: {licensed} The licence of the "
-        "prompts is yours to look up.",
+        f"**Base model**: `{_model(recipe.model.path)}`. **Data**: {_data(recipe)} **Licence**: {licensed} The "
+        "licence of the prompts is yours to look up.",
         f"## Use\n\n{USAGE}",
         "## Lineage\n\n"
         + _table(("round", "method", "pairs", "steps", "policy", "trained from", "reference"), _lineage(view, number)),
         "## Measured\n\n" + "\n\n".join([*details, _measured(measurements(view, number))]),
         "## Read this before you trust the numbers\n\n" + "\n".join(f"- {caveat}" for caveat in (*CAVEATS, chosen)),
-        f"## Recipe\n\n```yaml\n{to_yaml(recipe).strip()}\n```",
+        f"## Recipe\n\n```yaml\n{_public_recipe(recipe)}\n```",
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -89,6 +91,30 @@ def measurements(view: RunView, number: int) -> list[Measurement]:
     return view.read(number, "measurements", Measurement)
 
 
+def _public_recipe(recipe: Recipe) -> str:
+    """The recipe as YAML, each path cut to its last name: where somebody keeps models and data is nobody's business."""
+    return str(OmegaConf.to_yaml(OmegaConf.create(without_paths(as_dict(recipe))))).strip()
+
+
+def without_paths(value: Any) -> Any:
+    """`value`, or what is inside it, without the directories of paths. Names of served models and URLs stay."""
+    if isinstance(value, dict):
+        return {name: one if name == "served" else without_paths(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [without_paths(one) for one in value]
+    if not isinstance(value, str) or "/" not in value or "://" in value or value.startswith(SERVED):
+        return value
+    # KIND:PATH of a cohort or a probe file, PROTOCOL@PATH of an ensemble's member
+    before, mark, path = re.fullmatch(r"(?:([a-z_]+)([:@]))?(.*)", value, re.DOTALL).groups("")  # type: ignore[union-attr]
+    return f"{before}{mark}{PurePath(path).name}"
+
+
+def _model(path: str) -> str:
+    """A model as others know it: an id of the hub whole, a directory by its last name."""
+    of_hub = re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w.-]+)?", path) is not None and not Path(path).exists()
+    return path if of_hub else str(without_paths(path))
+
+
 def _header(recipe: Recipe, licence: str | None) -> str:
     facts: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": "text-generation"}
     facts["license"] = licence or "unknown"
@@ -117,13 +143,13 @@ def untrained(view: RunView, number: int) -> bool:
 
 
 def _unchanged(view: RunView) -> str:
-    return f"these are the weights of the start policy `{view.recipe().model.path}`, unchanged."
+    return f"these are the weights of the start policy `{_model(view.recipe().model.path)}`, unchanged."
 
 
 def _origin(view: RunView, number: int) -> str:
     """What was done to the start policy."""
     recipe, last = view.recipe(), trained_rounds(view)[-1]
-    start = f"`{recipe.model.path}`"
+    start = f"`{_model(recipe.model.path)}`"
     if untrained(view, number):
         why = f" The run has {last} trained rounds; none of them was chosen." if number == 0 and last else ""
         return f"Exported by selfreward {__version__} from {start}.{why}"
@@ -145,13 +171,13 @@ def _origin(view: RunView, number: int) -> str:
 
 def _data(recipe: Recipe) -> str:
     def told(source: Any) -> str:
-        return f"`{source.path}`" if source.kind == "file" else f"the {source.kind} prompts"
+        return f"`{without_paths(source.path)}`" if source.kind == "file" else f"the {source.kind} prompts"
 
     mix, train = recipe.pairs.mix, recipe.train
-    outside = f" and pairs of `{mix.external}`" if mix.external and not mix.alone else ""
+    outside = f" and pairs of `{without_paths(mix.external)}`" if mix.external and not mix.alone else ""
     if isinstance(train, SftRecipe) and train.examples:
-        return f"trained on `{train.examples}`, measured on {told(recipe.measure.source)}."
-    trained = f"pairs of `{mix.external}`" if mix.alone else told(recipe.prompts.source) + outside
+        return f"trained on `{without_paths(train.examples)}`, measured on {told(recipe.measure.source)}."
+    trained = f"pairs of `{without_paths(mix.external)}`" if mix.alone else told(recipe.prompts.source) + outside
     return f"trained on {trained}, measured on {told(recipe.measure.source)}."
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from selfreward.commands.environment import environment
 from selfreward.commands.preflight import preflight
+from selfreward.commands.unknown import only_itself
 from selfreward.engines.handoff import HandOffReport
 from selfreward.loop import Course, begin, end, iterate
 from selfreward.progress import Progress
 from selfreward.recipe import Recipe
 from selfreward.report.trackers import tracking
 from selfreward.roles.cast import Cast, Policy
+from selfreward.store.allowance import Allowance
 from selfreward.store.results import Store
 from selfreward.store.run import Run
 from selfreward.store.run_clock import RunClock
@@ -34,6 +36,8 @@ def run(
     """
     begun = RunView(store.root / name).seal(0, "checkpoint") is not None
     start, source, verifier = preflight(recipe, progress.say, None if begun else store.root)
+    if not begun and (sentence := only_itself(recipe)):
+        progress.say(sentence)
     with store.open_run(name, recipe, environment=environment(recipe)) as artifacts:
 
         def note_handoff(policy: Policy, report: HandOffReport) -> None:
@@ -44,7 +48,9 @@ def run(
             served_costs_noted(cast, artifacts),
             tracking(track, artifacts.path, recipe) as told,
         ):
-            course = Course(recipe, source, verifier, artifacts, cast, progress, told, clock or RunClock())
+            clock, allowance = clock or RunClock(), Allowance(recipe.limits, artifacts, cast.served_cost)
+            parts = source, verifier, artifacts, cast, progress, told, clock
+            course = Course(recipe, *parts, allowance=allowance)
             begin(course, start)
             for number in range(1, recipe.rounds + 1):
                 if iterate(course, number) == "stop":

@@ -7,6 +7,7 @@ from selfreward.recipe.aggregates import AdaptiveRecipe, EnsembleAggregate, Mean
 from selfreward.recipe.engine import EngineRecipe, ScriptedRecipe, TransformersRecipe, VllmRecipe
 from selfreward.recipe.gates import GateRule, GatesRecipe
 from selfreward.recipe.judge import JudgeRecipe
+from selfreward.recipe.limits import LimitsRecipe
 from selfreward.recipe.loss import (
     LOSS_READS,
     LossBase,
@@ -123,6 +124,7 @@ __all__ = [
     "Key",
     "LengthPenalty",
     "LengthTiers",
+    "LimitsRecipe",
     "LoraRecipe",
     "LossBase",
     "LossRecipe",

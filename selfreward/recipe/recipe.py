@@ -15,6 +15,7 @@ from selfreward.recipe.aggregates import MeanAggregate
 from selfreward.recipe.engine import EngineRecipe, TransformersRecipe
 from selfreward.recipe.gates import GatesRecipe
 from selfreward.recipe.judge import JudgeRecipe
+from selfreward.recipe.limits import LimitsRecipe
 from selfreward.recipe.measure import HeldOutRecipe, MeasureRecipe
 from selfreward.recipe.meta import MetaRecipe
 from selfreward.recipe.model import ModelRecipe, ServedRecipe
@@ -67,6 +68,7 @@ class Recipe(Section):
     measure: MeasureRecipe = part(MeasureRecipe, "what is measured")
     handoff: HandOffRecipe = part(HandOffRecipe, "whether the engine holds what was trained")
     gates: GatesRecipe = part(GatesRecipe, "what must not happen")
+    limits: LimitsRecipe = part(LimitsRecipe, "how much a run may take")
     keep: KeepRecipe = part(KeepRecipe, "what stays on disk")
     served: dict[str, ServedRecipe] = part(dict, "models behind a server, by name", horizon=True)
 

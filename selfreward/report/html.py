@@ -153,8 +153,13 @@ def as_csv(readings: Sequence[Reading]) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["run", *fields])
     for reading in readings:
-        writer.writerows([reading.name, *dataclasses.astuple(row)] for row in reading.measurements)
+        writer.writerows(map(_cell, [reading.name, *dataclasses.astuple(row)]) for row in reading.measurements)
     return stream.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A name (of a run, a cohort) that a spreadsheet would take for a formula is quoted; numbers stay numbers."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def as_markdown(parts: Sequence[RunPart], comparison: Comparison | None) -> str:

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
 from selfreward.errors import DataError
 from selfreward.records import Prompt
 from selfreward.report.browser import round_data
 from selfreward.report.reading import Reading
 from selfreward.report.tables import DASH
+from selfreward.report.terminal import words
 from selfreward.store.view import RunView
 
 MOST_NAMED = 5
@@ -55,17 +55,17 @@ def print_prompt(run: RunView, prompt_id: str, out: Console) -> None:
     reading = Reading(run)
     prompt, number = find_prompt(reading, prompt_id)
     out.print(
-        Text(f"{prompt.id} · {prompt.pool} pool · {prompt.cohort or 'no cohort'} · {prompt.source}", style="bold")
+        words(f"{prompt.id} · {prompt.pool} pool · {prompt.cohort or 'no cohort'} · {prompt.source}", style="bold")
     )
     for message in prompt.messages:
-        out.print(Text(f"{message.role}: {message.content}"))
+        out.print(words(f"{message.role}: {message.content}"))
     for row in prompt_rounds(reading, prompt, number):
-        out.print(Text(f"\nround {row['round']}", style="bold underline"))
+        out.print(words(f"\nround {row['round']}", style="bold underline"))
         for note in row["fates"]:
-            out.print(Text(f"  {note}"))
+            out.print(words(f"  {note}"))
         for answer in row["answers"]:
-            out.print(Text(f"  {facts(answer)}", style="cyan"))
-            out.print(Text(f"    {answer['text']}"))
+            out.print(words(f"  {facts(answer)}", style="cyan"))
+            out.print(words(f"    {answer['text']}"))
 
 
 def facts(answer: dict[str, Any]) -> str:

@@ -1,5 +1,7 @@
 """The report in a terminal: the verdict, what fired, and tables. 120 plain columns where there is no terminal."""
 
+import errno
+import os
 from collections.abc import Sequence
 
 from rich import box
@@ -7,6 +9,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from selfreward.progress import visible
 from selfreward.report.alarms import alarms
 from selfreward.report.alike import recipe_differences
 from selfreward.report.compare import compare, compare_with_first, comparison_table
@@ -22,10 +25,22 @@ PLAIN_WIDTH = 120
 COLOURS = {"good": "green", "mixed": "yellow", "bad": "red", "open": "default"}
 
 
+class Output(Console):
+    """A console that leaves a closed pipe to the command (exits.py), which is no failure there."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def console() -> Console:
     """Standard output, as wide as the terminal or as PLAIN_WIDTH."""
-    out = Console(highlight=False)
-    return out if out.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
+    out = Output(highlight=False)
+    return out if out.is_terminal else Output(highlight=False, width=PLAIN_WIDTH)
+
+
+def words(text: str, style: str = "") -> Text:
+    """Text for the console as it was said: no markup, and no control character that a terminal would obey."""
+    return Text(visible(text), style=style)
 
 
 def print_report(runs: Sequence[RunView], out: Console) -> None:
@@ -37,25 +52,25 @@ def print_report(runs: Sequence[RunView], out: Console) -> None:
     comparison = compare_with_first(readings)
     for reading in readings:
         verdict = judge_run(reading)
-        out.print(Text(f"\n{reading.name}", style="bold underline"))
-        out.print(Text(verdict.headline, style=f"bold {COLOURS[verdict.tone]}"))
+        out.print(words(f"\n{reading.name}", style="bold underline"))
+        out.print(words(verdict.headline, style=f"bold {COLOURS[verdict.tone]}"))
         for sentence in verdict.details:
-            out.print(Text(sentence))
+            out.print(words(sentence))
         for alarm in alarms(reading):
-            out.print(Text(f"alarm: {alarm.name} {alarm.evidence}", style="yellow"))
+            out.print(words(f"alarm: {alarm.name} {alarm.evidence}", style="yellow"))
         gates = gate_report(reading)
         print_table(summary_table(reading), out)
         if (side := side_table(reading)).rows:
             print_table(side, out)
         if gates.table.rows:
             print_table(gates.table, out)
-        out.print(Text(f"{gates.error_level} {gates.problem}".strip()))
+        out.print(words(f"{gates.error_level} {gates.problem}".strip()))
         for table in (pairs_table(reading), lineage_table(reading, gates), *cost_tables(reading)):
             print_table(table, out)
     if comparison:
         for table in comparison.tables:
             print_table(table, out)
-        out.print(Text(comparison.note))
+        out.print(words(comparison.note))
 
 
 def print_comparison(first: RunView, second: RunView, out: Console) -> None:
@@ -64,7 +79,7 @@ def print_comparison(first: RunView, second: RunView, out: Console) -> None:
     print_table(comparison_table(compare(a, b), a.name, b.name), out)
     print_table(recipe_differences(a, b), out)
     out.print(
-        Text(
+        words(
             "One run each: the intervals speak for prompts, not for other run seeds; `selfreward ablate` is for those. "
             "Smallest effect: what such a comparison finds in 80 % of the cases."
         )
@@ -73,13 +88,13 @@ def print_comparison(first: RunView, second: RunView, out: Console) -> None:
 
 def print_table(table: Table, out: Console) -> None:
     """A table with its first column kept; where it is too wide, the rest is told in several blocks of columns."""
-    out.print(Text(f"\n{table.caption}", style="italic"))
+    out.print(words(f"\n{table.caption}", style="italic"))
     for columns in blocks(table, out.width):
         drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
         for index in columns:
-            drawn.add_column(Text(table.header[index]), justify="right" if index else "left", no_wrap=index > 0)
+            drawn.add_column(words(table.header[index]), justify="right" if index else "left", no_wrap=index > 0)
         for row in table.rows:
-            drawn.add_row(*(Text(row[index]) for index in columns))
+            drawn.add_row(*(words(row[index]) for index in columns))
         out.print(drawn)
 
 

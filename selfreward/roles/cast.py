@@ -207,6 +207,10 @@ class Cast:
         """What every served model that was asked has cost so far, and how it failed."""
         return {name: engine.report() for name, engine in self._served.items()}
 
+    def served_cost(self) -> float:
+        """What they cost together, in the unit of their prices."""
+        return sum(float(report["cost"]) for report in self.served_report().values())
+
     def close(self) -> None:
         for served in self._served.values():
             served.close()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from selfreward.engines.checkpoints import chat_digest
@@ -16,6 +17,7 @@ from selfreward.progress import Progress, Stage
 from selfreward.recipe import Recipe
 from selfreward.records import Rows
 from selfreward.roles.cast import Cast, Player, Policy
+from selfreward.store.allowance import Allowance
 from selfreward.store.directories import Build
 from selfreward.store.run import Row, Run, Work
 from selfreward.store.run_clock import RunClock
@@ -35,6 +37,7 @@ class Round:
     verifier: Verifier | None
     progress: Progress
     clock: RunClock = field(default_factory=RunClock)
+    allowance: Allowance = field(default_factory=Allowance)
 
     def role(self, reference: str) -> Player:
         """The player that `reference` names in this round."""
@@ -51,6 +54,8 @@ class Round:
             stages: list[Stage] = []
 
             def show(_: Work[Any, Any], done: int, total: int) -> None:
+                if done < total:
+                    self.allowance.require(f"round {work.round}, {work.artifact}, chunk {done + 1} of {total}")
                 if not stages and done < total:
                     name = f"round {work.round}: {work.artifact}"
                     stages.append(shown.enter_context(self.stage(name, ends[-1], ends[done], work.artifact)))
@@ -77,7 +82,12 @@ class Round:
 
     def checkpoint(self, determined_by: Mapping[str, Any], build: Build) -> None:
         """The round's policy: read back, or built into a directory of its own, and known to the cast from now on."""
-        directory = self.artifacts.complete_directory(self.number, "checkpoint", determined_by, build)
+
+        def build_if_allowed(out: Path, scratch: Path) -> Mapping[str, Any]:
+            self.allowance.require(f"round {self.number}, training")
+            return build(out, scratch)
+
+        directory = self.artifacts.complete_directory(self.number, "checkpoint", determined_by, build_if_allowed)
         seal = self.artifacts.seal(self.number, "checkpoint")
         self.clock.done(self.number, "checkpoint", seal.seconds if seal else 0.0)
         digest = str(self.facts()["digest"])

@@ -48,6 +48,7 @@ class UnfinishedArtifact:
         self.entries: list[ChunkEntry] = []
         # Chunks added by this process need not be parsed again at the seal: half of what sealing costs.
         self._rows: dict[int, Sequence[Any]] = {}
+        self.tokens = 0
         self._header = {"chunks": chunks, "fingerprint": wanted.fingerprint}
         with on_disk(self.part):
             self._recover()
@@ -70,6 +71,7 @@ class UnfinishedArtifact:
             if digest_bytes(data[end : entry.end]) != entry.sha256:
                 break
             self.entries.append(entry)
+            self.tokens += sum(_tokens_on(row) for row in data[end : entry.end].split(b"\n")[:-1])
             end, kept = entry.end, kept + len(line) + 1
         _cut(self.part, end)
         _cut(self.journal, kept)
@@ -84,6 +86,7 @@ class UnfinishedArtifact:
             _append(self.part, start, data)
             _append(self.journal, None, _line({name: getattr(entry, name) for name in ChunkEntry.__slots__}))
         self.entries.append(entry)
+        self.tokens += tokens_of(rows)
         self._rows[entry.chunk] = rows
 
     def sorted_rows(self, record: type[Row]) -> tuple[list[Row], bytes]:
@@ -114,6 +117,16 @@ class UnfinishedArtifact:
         # The journal goes first: a part without a journal is empty by definition.
         remove(self.journal)
         remove(self.part)
+
+
+def tokens_of(rows: Sequence[Any]) -> int:
+    """Sampled tokens on rows; those of a served model bring none."""
+    return sum(len(getattr(row, "token_ids", ())) for row in rows)
+
+
+def _tokens_on(line: bytes) -> int:
+    fields = _parse(line)
+    return len(fields.get("token_ids", ())) if isinstance(fields, dict) else 0
 
 
 def row_key(row: Any) -> Any:

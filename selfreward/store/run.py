@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
-from selfreward.store.chunks import UnfinishedArtifact
+from selfreward.store.chunks import UnfinishedArtifact, tokens_of
 from selfreward.store.directories import Build, build_directory, land_directory
 from selfreward.store.files import digest_bytes, link_or_copy, on_disk, remove, write_durably
 from selfreward.store.seals import Seal, Stamp, refuse_other, seal_path, stamp, write_seal
@@ -52,6 +52,8 @@ class Run(RunView):
         self.progress = progress
         self._shared = shared
         self._lock = lock
+        self.tokens_underway = 0
+        """Sampled tokens of the finished chunks of an artifact that is not sealed yet."""
         self._inherited: dict[str, str] = (self.info().get("forked_from") or {}).get("artifacts", {})
 
     def __enter__(self) -> Self:
@@ -167,12 +169,14 @@ class Run(RunView):
     def _compute(self, work: Work[Unit, Row], wanted: Stamp, path: Path) -> list[Row]:
         """Compute the chunks that are owed, then write the sorted file and, last, its seal."""
         unfinished = UnfinishedArtifact(path.parent, wanted, len(work.chunks))
+        self.tokens_underway = unfinished.tokens
         self._progress(work, len(unfinished.entries))
         for index in range(len(unfinished.entries), len(work.chunks)):
             self.note("chunk_started", work.round, work.artifact, chunk=index)
             begun = time.perf_counter()
             rows = list(work.compute(work.chunks[index], index))
             unfinished.append(rows, time.perf_counter() - begun)
+            self.tokens_underway = unfinished.tokens
             self.note("chunk_done", work.round, work.artifact, chunk=index)
             self._progress(work, index + 1)
         finished, data = unfinished.sorted_rows(work.record)
@@ -185,11 +189,12 @@ class Run(RunView):
             rows=len(finished),
             bytes=len(data),
             seconds=round(unfinished.seconds, 3),
-            tokens=sum(len(getattr(row, "token_ids", ())) for row in finished),
+            tokens=tokens_of(finished),
         )
         with on_disk(path):
             write_durably(path, data, mode=0o444)
             write_seal(seal_path(path.parent, work.artifact), seal)
+        self.tokens_underway = 0
         self._sealed(path, seal)
         unfinished.discard()
         return finished

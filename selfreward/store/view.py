@@ -77,6 +77,11 @@ class RunView:
         """What is known about a finished artifact, or None."""
         return read_seal(seal_path(self.directory(round), artifact))
 
+    def seals(self, round: int) -> list[Seal]:
+        """Those of all finished artifacts of a round, by name."""
+        paths = sorted(self.directory(round).glob("*.done.json"))
+        return [seal for path in paths if (seal := read_seal(path)) is not None]
+
     def read(self, round: int, artifact: str, record: type[Row]) -> list[Row]:
         """The rows of a finished artifact. Raises StoreError if it is not finished, or torn or edited since."""
         path = self.directory(round) / f"{artifact}.jsonl"

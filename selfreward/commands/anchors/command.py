@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from selfreward.errors import DataError, RecipeError
+from selfreward.progress import visible
 
 app = typer.Typer(help="Human labels: a blinded sheet of a run's answers, and what the labels say about its judge.")
 
@@ -49,7 +50,7 @@ def sample_sheet(
 
     share = (audit_share or 0.03) if audit else None
     done = sample(view, wanted, out, Wanted(rows, pool, against, locked, double, share))
-    typer.echo("\n".join(done.lines()))
+    typer.echo(visible("\n".join(done.lines())))
 
 
 @app.command("score")
@@ -77,7 +78,7 @@ def score_sheets(
     last = read_sheet(adjudicated, sealed) if adjudicated else None
     settled = settle(sealed, [read_sheet(path, sealed) for path in sheets], last)
     scored = score(sealed, settled)
-    typer.echo("\n".join(lines(scored)))
+    typer.echo(visible("\n".join(lines(scored))))
     third = sheets[0].with_name(f"{sheets[0].stem}-adjudicate{sheets[0].suffix}")
     if settled.waiting and adjudicated is None and not third.exists():
         write_sheet(third, sealed.kind, [row for row in sealed.rows if row.id in settled.waiting])

@@ -1,0 +1,80 @@
+"""What each role of a recipe would be asked: real prompts of its source, with a stand-in for what a model would say.
+
+The generator's questions are those of the run, word for word. A judge is shown an answer, and nothing is sampled here:
+the gold answer stands in where the row has one, a line that says so elsewhere. The lengths of such questions are taken
+with the longest answers (and judgments) that the recipe lets a model give: an upper bound.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from selfreward.judging.prompts import meta, pairwise
+from selfreward.judging.prompts.prompt import judge_prompt
+from selfreward.recipe import SERVED, JudgeRecipe, PrincipleQuestion, Recipe, held_out_judge
+from selfreward.records import Message, Prompt, seed_for
+from selfreward.roles import generator, prompt_writer
+
+Turns = tuple[Message, ...]
+ANSWER = "(an answer of the model stands here)"
+OTHER = "(another answer of the model stands here)"
+JUDGMENT = "(a judgment of this answer stands here)"
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """`ask` makes the question about one prompt; `given` tokens of a model's own text at most stand in it."""
+
+    name: str
+    model: str
+    ask: Callable[[Prompt], Turns]
+    reply: int
+    given: int = 0
+
+    @property
+    def is_served(self) -> bool:
+        return self.model.startswith(SERVED)
+
+
+def roles(recipe: Recipe, prompts: Sequence[Prompt]) -> Iterator[Role]:
+    """The roles that somebody plays in this recipe. `prompts` are those that a prompt writer is shown."""
+    answer = recipe.generate.sampling.max_tokens
+    yield Role("generator", "policy", lambda prompt: generator.ask(recipe.generate.template, prompt), answer)
+    # Whoever labels the training answers, the judge is measured on the pools.
+    yield judge_role("judge", recipe.judge, answer)
+    if recipe.measure.held_out is not None:
+        yield judge_role("held-out judge", held_out_judge(recipe, recipe.measure.held_out), answer)
+    if recipe.meta.enabled:
+        judgment = recipe.judge.sampling.max_tokens
+        ask = lambda prompt: meta.ask(recipe.meta.template, prompt, answer_to(prompt), JUDGMENT, JUDGMENT)  # noqa: E731
+        yield Role("meta-judge", recipe.meta.model, ask, recipe.meta.sampling.max_tokens, answer + 2 * judgment)
+    writer = recipe.prompts.writer
+    if writer.share > 0:
+        count = min(writer.seed_examples + writer.written_examples, len(prompts))
+
+        def write(prompt: Prompt) -> Turns:
+            shown = random.Random(seed_for(recipe.seed, "check", prompt.id)).sample(list(prompts), count)
+            return prompt_writer.ask(writer.template, [one.text for one in shown])
+
+        yield Role("prompt writer", writer.model, write, writer.sampling.max_tokens)
+
+
+def judge_role(name: str, judge: JudgeRecipe, answer: int) -> Role:
+    """One answer or two of at most `answer` tokens, as the judge's question wants them."""
+    reply = judge.sampling.max_tokens if judge.reading.kind != "probability" else 1
+    if judge.comparing is None:
+        asked = judge_prompt(judge)
+        return Role(name, judge.model, lambda prompt: asked.ask(prompt, answer_to(prompt)), reply, answer)
+    question = judge.comparing
+    principle = None
+    if isinstance(question, PrincipleQuestion):
+        principle = pairwise.load_constitution(question.constitution)[1][0]
+
+    def compare(prompt: Prompt) -> Turns:
+        return pairwise.ask(question.template, prompt, answer_to(prompt), OTHER, principle)
+
+    return Role(name, judge.model, compare, reply, 2 * answer)
+
+
+def answer_to(prompt: Prompt) -> str:
+    return ANSWER if prompt.answer is None else str(prompt.answer)

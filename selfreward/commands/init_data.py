@@ -1,0 +1,85 @@
+"""The user's prompts: dealt to a training file and an evaluation file, and what verifier their answers suit.
+
+A row goes by the hash of its text, so that equal files are dealt alike. Rows are copied as they stand.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from selfreward.errors import DataError
+from selfreward.records import Prompt, stable_id
+from selfreward.tasks.prompts_file import read_prompts
+from selfreward.tasks.texts import lines_of
+from selfreward.tasks.verifiers.protocol import load_verifier
+
+EVALUATED = 0.4
+LEAST = 24
+"""Rows: fewer leave pools of which no interval says anything."""
+
+LARGEST = {"gate": 100, "selection": 100, "report": 300}
+CANDIDATES = ("ifeval", "json_schema", "numeric", "exact")
+"""Verifiers that are tried on rows with answers, the stricter ones first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dealt:
+    """Two files and what goes into them, the pools' sizes, and the verifier that can check every row, if one can."""
+
+    training: Path
+    evaluation: Path
+    train: int
+    pools: dict[str, int]
+    verifier: str
+    answered: int
+    prompts: Sequence[Prompt]
+    texts: Mapping[Path, str]
+
+    def write(self) -> None:
+        for path, text in self.texts.items():
+            path.write_text(text, encoding="utf-8")
+
+
+def deal(data: Path, recipe: Path) -> Dealt:
+    """What goes into `<recipe>.train.jsonl` and `<recipe>.eval.jsonl`. Raises DataError for rows that no run takes."""
+    prompts = read_prompts(data, "train")
+    if len(prompts) < LEAST:
+        raise DataError(
+            f"{data}: {len(prompts)} prompts; expected at least {LEAST} to train on some and measure others"
+        )
+    order = sorted(range(len(prompts)), key=lambda index: stable_id("init", prompts[index].text))
+    wanted = min(int(EVALUATED * len(prompts)), sum(LARGEST.values()) + 1)
+    evaluated = set(order[:wanted])
+    lines = [line for _, line in lines_of(data)]
+    files = recipe.with_suffix(".train.jsonl"), recipe.with_suffix(".eval.jsonl")
+    texts: dict[Path, str] = {}
+    for path, kept in zip(files, (set(order) - evaluated, evaluated), strict=True):
+        if path.exists():
+            raise DataError(f"{path}: exists; choose another --out or remove it")
+        texts[path] = "".join(f"{lines[index]}\n" for index in sorted(kept))
+    # One row more than the pools take: what is dealt to nobody is the rest.
+    share = (wanted - 1) / sum(LARGEST.values())
+    pools = {name: max(2, int(share * size)) for name, size in LARGEST.items()}
+    answered = sum(prompt.answer is not None or bool(prompt.meta) for prompt in prompts)
+    return Dealt(*files, len(prompts) - wanted, pools, suited(prompts), answered, prompts, texts)
+
+
+def suited(prompts: Sequence[Prompt]) -> str:
+    """The first verifier that takes every row, or none."""
+    for name in CANDIDATES:
+        if all(_takes(name, prompt) for prompt in prompts):
+            return name
+    return "none"
+
+
+def _takes(name: str, prompt: Prompt) -> bool:
+    if name in ("numeric", "exact") and prompt.answer is None:
+        return False
+    wanted = {"ifeval": "instruction_id_list", "json_schema": "schema"}.get(name)
+    if wanted is not None and (not prompt.meta or wanted not in prompt.meta):
+        return False
+    try:
+        load_verifier(name).require(prompt)
+    except DataError:
+        return False
+    return True
