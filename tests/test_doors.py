@@ -31,7 +31,7 @@ py-modules = ["someones"]
 short = "someones:Short"
 """,
     "someones.py": '''
-"""A verifier, a metric and a pair rule of somebody else."""
+"""A verifier, a metric, a pair rule and a trainer of somebody else."""
 
 from dataclasses import replace
 
@@ -65,6 +65,15 @@ def measure(evidence):
     return found
 
 
+def train(start, rows, recipe, *, progress=None, **where):
+    """Chosen answers whose score is high enough, by the package's own supervised trainer."""
+    from selfreward.training.supervised import train_supervised
+
+    least = recipe.options.get("least", 0.0)
+    kept = [(pair.prompt_token_ids, pair.chosen_token_ids) for pair in rows if pair.chosen_score >= least]
+    return train_supervised(start, kept, recipe, progress=progress, **where)
+
+
 def choose(candidates, situation):
     right = [one for one in candidates if one.grade is not None and one.grade.correct]
     wrong = [one for one in candidates if one.grade is not None and one.grade.correct is False]
@@ -89,10 +98,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def test_a_run_uses_an_installed_packages_verifier_metric_and_pair_rule(installed: Path, tmp_path: Path) -> None:
+def test_a_run_uses_an_installed_packages_doors(installed: Path, tmp_path: Path) -> None:
     smoke = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
     keys = ["rounds=1", "meta.enabled=false", "prompts.writer.share=0", "measure.verifier=entry:short"]
     keys += ["measure.metrics=[someones:measure]", "pairs.rule=own", "pairs.choose=someones:choose"]
+    keys += ["train.method=own", "train.trainer=someones:train", "train.options={least: 0.5}", "train.epochs=1"]
     keys += ["pairs.options={weight: 0.5}", "judge.source=none", "prompts.per_round=40"]
     path = os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-m", "selfreward", "run", str(smoke), *keys, "--results", str(tmp_path)]
@@ -103,6 +113,8 @@ def test_a_run_uses_an_installed_packages_verifier_metric_and_pair_rule(installe
     assert pairs and all('"weight": 0.5' in pair for pair in pairs)
     seal = (tmp_path / "smoke/round-01/measurements.done.json").read_text()
     assert "someones:measure@" in seal and "entry:short@" in seal
+    trained = (tmp_path / "smoke/round-01/checkpoint.done.json").read_text()
+    assert '"method": "own"' in trained and "someones:train@" in trained
 
 
 def test_a_file_of_ones_own_is_loaded_once_and_known_by_its_content(tmp_path: Path) -> None:

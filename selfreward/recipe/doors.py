@@ -29,6 +29,8 @@ Foreign = Annotated[
     str, Field(pattern=r"^[^:]+:[^:]+$", description="module:object, FILE.py:object or entry:NAME of your own")
 ]
 """The type of a key that takes the name of somebody's own code."""
+Options = dict[str, Annotated[int | float | str, Field(union_mode="left_to_right")]]
+"""What that code reads itself: numbers where they are numbers, else text."""
 
 
 def is_foreign(name: str) -> bool:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from selfreward.recipe.doors import Foreign
+from selfreward.recipe.doors import Foreign, Options
 from selfreward.recipe.section import Section, keyed, needed, part, section, setting
 
 
@@ -203,7 +203,7 @@ class OwnRule(Labelled):
 
     choose: Annotated[Foreign, needed("module:object, FILE.py:object or entry:NAME of the rule")]
     rule: Literal["own"] = "own"
-    options: dict[str, str | int | float | bool] = part(dict, "what the rule reads itself")
+    options: Options = part(dict, "what the rule reads itself")
 
 
 PairsRecipe = Annotated[

@@ -4,9 +4,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from selfreward.recipe.doors import Foreign, Options
 from selfreward.recipe.loss import LossRecipe, MarginLoss
 from selfreward.recipe.reward import RewardRecipe, ScoreReward
-from selfreward.recipe.section import Section, part, section, setting
+from selfreward.recipe.section import Section, keyed, needed, part, section, setting
 
 
 @section
@@ -96,6 +97,15 @@ class SftChosenRecipe(Steps):
     method: Literal["sft_chosen"] = "sft_chosen"
 
 
+@keyed
+class OwnTraining(Steps):
+    """A trainer of your own on the round's pairs (training/jobs.py says how it is called); `options` are its own."""
+
+    trainer: Annotated[Foreign, needed("module:object, FILE.py:object or entry:NAME of the trainer")]
+    method: Literal["own"] = "own"
+    options: Options = part(dict, "what the trainer reads itself")
+
+
 @section
 class NoTraining(TrainBase):
     """A control: the weights are handed on."""
@@ -167,5 +177,6 @@ class GrpoRecipe(PolicyGradient):
 
 
 TrainRecipe = Annotated[
-    DpoRecipe | RlooRecipe | GrpoRecipe | SftRecipe | SftChosenRecipe | NoTraining, Field(discriminator="method")
+    DpoRecipe | RlooRecipe | GrpoRecipe | SftRecipe | SftChosenRecipe | OwnTraining | NoTraining,
+    Field(discriminator="method"),
 ]

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from selfreward.errors import TrainingError
-from selfreward.recipe import DpoRecipe, PolicyGradient, Recipe, Steps
+from selfreward.recipe import DpoRecipe, OwnTraining, PolicyGradient, Recipe, Steps
+from selfreward.recipe.doors import load
 
 if TYPE_CHECKING:
     from selfreward.training.output import TrainingReport
 
 
-Method = Literal["preferences", "policy_gradient", "supervised"]
+Method = Literal["preferences", "policy_gradient", "supervised", "own"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,11 @@ def carry_out(
         from selfreward.training.policy_gradient import train_policy_gradient
 
         report = train_policy_gradient(job.start, job.rows, recipe.train, progress=progress, **where)
+    elif isinstance(recipe.train, OwnTraining):
+        # A trainer of somebody's own is called as ours are, with the round's pairs, and writes `out` by `save_policy`.
+        report = load("trainers", recipe.train.trainer, {})(
+            job.start, job.rows, recipe.train, progress=progress, **where
+        )
     elif isinstance(recipe.train, Steps):
         from selfreward.training.supervised import train_supervised
 

@@ -19,6 +19,7 @@ from selfreward.recipe import (
     DpoRecipe,
     GrpoRecipe,
     NoTraining,
+    OwnTraining,
     PolicyGradient,
     Recipe,
     RlooRecipe,
@@ -26,6 +27,7 @@ from selfreward.recipe import (
     Steps,
     as_dict,
 )
+from selfreward.recipe.doors import identity
 from selfreward.records import Checkpoint, Drop, Pair, Rows, Sample, seed_for, stable_id
 from selfreward.roles import generator
 from selfreward.roles.cast import Player, Policy
@@ -130,7 +132,7 @@ def building(
         elif isinstance(method, GrpoRecipe | RlooRecipe):
             refuse_other_policy(rows, start.policy, round)
             settings["loss"] = loss_of(method, recipe.generate.sampling.max_tokens)
-        else:
+        elif not isinstance(method, OwnTraining):
             rows = demonstrations(method.sft_examples) if isinstance(method, SftRecipe) else chosen()
         job = Job(_kind(method), start.policy.directory, rows, settings)
         where: dict[str, Any] = {"out": out, "scratch": scratch, "progress": progress, "say": say, "note": note}
@@ -191,6 +193,8 @@ def _refuse_other_reference(pairs: Sequence[Pair], reference: Policy, round: int
 def _kind(method: Steps) -> Method:
     if isinstance(method, PolicyGradient):
         return "policy_gradient"
+    if isinstance(method, OwnTraining):
+        return "own"
     return "preferences" if isinstance(method, DpoRecipe) else "supervised"
 
 
@@ -211,6 +215,8 @@ def made_from(recipe: Recipe, start: Player, reference: Policy, rows: str, round
     if isinstance(recipe.train, SftRecipe) and recipe.train.examples:
         drawn = draw_examples(recipe.train.examples, recipe.seed, round, recipe.train.sft_examples)
         facts["examples"] = stable_id([(prompt.id, answer) for prompt, answer in drawn])
+    if isinstance(recipe.train, OwnTraining):
+        facts["trainer"] = identity("trainers", recipe.train.trainer, {})
     copy = start.policy.directory / FULL_PRECISION
     # Two policies may round to one checkpoint and still go on differently.
     return {**facts, FULL_PRECISION: weights_digest(copy)} if copy.is_dir() else facts
