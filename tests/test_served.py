@@ -31,7 +31,7 @@ from served_factory import (
 
 from selfreward.commands.preflight import preflight
 from selfreward.commands.run import run
-from selfreward.engines.protocol import TOO_LONG, Completion, Request, TokenReader
+from selfreward.engines.protocol import TOO_LONG, Completion, Engine, Request, TokenReader
 from selfreward.engines.served.engine import ServedEngine, served_digest
 from selfreward.engines.served.server import ChatServer, Failure, Reply, read_reply
 from selfreward.errors import EngineError, RecipeError
@@ -40,6 +40,7 @@ from selfreward.progress import Progress
 from selfreward.recipe import Recipe, ServedRecipe
 from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Judgment, Message, Response
+from selfreward.roles.cast import Player, Policy
 from selfreward.roles.unreadable import Unreadable
 from selfreward.store.results import Store
 from selfreward.store.run import RunView
@@ -297,16 +298,12 @@ def test_any_json_is_a_reply_or_none(content: Any) -> None:
     assert reply is None or (isinstance(reply.text, str) and reply.prompt_tokens >= 0)
 
 
-def test_what_needs_tokens_or_weights_is_refused_and_says_so(tmp_path: Path) -> None:
+def test_what_needs_tokens_or_weights_is_refused_and_says_so() -> None:
     engine = engine_for("http://localhost:1/v1")
-    for call in (
-        lambda: engine.load(tmp_path, ""),
-        lambda: engine.prompt_token_ids(()),
-        lambda: engine.logprobs(()),
-        engine.checksums,
-    ):
-        with pytest.raises(EngineError, match="behind a server"):
-            call()
+    player = Player(Policy(None, "d", Path("served:big")), lambda: engine, {}, chunk=1, seed=0)
+    assert player.hold() is engine and not isinstance(engine, Engine)
+    with pytest.raises(EngineError, match="behind a server"):
+        player.weights()
     assert not isinstance(engine, TokenReader)
 
 

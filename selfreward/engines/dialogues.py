@@ -8,10 +8,10 @@ n-th requests are its n-th, so requests whose seeds follow from that number get 
 import itertools
 from collections.abc import Callable, Sequence
 
-from selfreward.engines.protocol import Completion, Converser, Dialogue, Engine, Request
+from selfreward.engines.protocol import Asker, Completion, Converser, Dialogue, Request
 
 
-def hold(engine: Engine, dialogues: Sequence[Dialogue], wave_seed: Callable[[int], int]) -> None:
+def hold(engine: Asker, dialogues: Sequence[Dialogue], wave_seed: Callable[[int], int]) -> None:
     """Hold all dialogues to their ends. `wave_seed`: the seed of the n-th `generate` call, for engines in waves."""
     if isinstance(engine, Converser):
         engine.converse(dialogues)

@@ -66,13 +66,28 @@ TOO_LONG = Completion(text="", reasoning="", token_ids=(), finish_reason="too lo
 """What stands for the reply to a question that does not fit; every parser calls it "question too long"."""
 
 
-class Engine(Protocol):
+class Asker(Protocol):
+    """What can be asked: all that a judge, a meta-judge or a teacher needs, and all that a served model is."""
+
     kind: str
 
     @property
     def policy(self) -> str | None:
-        """Digest of the weights that are loaded, or None."""
+        """Digest of the weights that answer, or None."""
         ...
+
+    def generate(self, requests: Sequence[Request], seed: int) -> list[list[Completion]]:
+        """`n` completions per request, in the order of `requests`. `seed` is the chunk's."""
+        ...
+
+    def close(self) -> None:
+        """Free what the engine holds. Safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class Engine(Asker, Protocol):
+    """An asker that holds weights of ours: they can be given, shown, and asked what they think of given tokens."""
 
     def load(self, directory: Path, digest: str) -> None:
         """Hold the weights in `directory`, which must have this digest. Raises HandOffError or DataError."""
@@ -82,20 +97,12 @@ class Engine(Protocol):
         """The tokens of `messages` as every role and the trainer see them, ready for the assistant's turn."""
         ...
 
-    def generate(self, requests: Sequence[Request], seed: int) -> list[list[Completion]]:
-        """`n` completions per request, in the order of `requests`. `seed` is the chunk's."""
-        ...
-
     def logprobs(self, texts: Sequence[TokenSequence]) -> list[tuple[float, ...]]:
         """Per-token log-probabilities of each completion (nats, temperature 1), in order."""
         ...
 
     def checksums(self) -> Mapping[str, str]:
         """SHA-256 of every tensor that the engine computes with, by parameter name."""
-        ...
-
-    def close(self) -> None:
-        """Free what the engine holds. Safe to call twice."""
         ...
 
 

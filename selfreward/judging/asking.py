@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from selfreward.engines.protocol import TOO_LONG, Completion, Engine, ReplyStart, Request, TokenReader
+from selfreward.engines.protocol import TOO_LONG, Asker, Completion, ReplyStart, Request, TokenReader
 from selfreward.errors import EngineError
 from selfreward.recipe import JudgeRecipe
 from selfreward.records import Judgment, Message, Response
 from selfreward.roles.unreadable import Unreadable
 
 
-def ask(engine: Engine, requests: Sequence[Request], seed: int) -> list[list[Completion]]:
+def ask(engine: Asker, requests: Sequence[Request], seed: int) -> list[list[Completion]]:
     """The replies, with TOO_LONG to every question that does not fit into the engine's context."""
     too_long: set[str] = set()
     while True:

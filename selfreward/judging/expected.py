@@ -10,7 +10,7 @@ instead of .97 on the same verdicts).
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from selfreward.engines.protocol import Completion, Engine, ReplyStart, TokenReader
+from selfreward.engines.protocol import Asker, Completion, ReplyStart, TokenReader
 from selfreward.errors import EngineError
 from selfreward.judging.asking import ask, ask_next, judge_request, judgment_row
 from selfreward.judging.prompts.prompt import judge_prompt
@@ -30,7 +30,7 @@ _DECIMALS = 2
 _POINTS = tuple(float(word) for word in SCORE_WORDS)
 
 
-def token_reader(engine: Engine) -> TokenReader:
+def token_reader(engine: Asker) -> TokenReader:
     """The engine as one that gives probabilities. Raises EngineError for one that does not."""
     if not isinstance(engine, TokenReader):
         raise EngineError(

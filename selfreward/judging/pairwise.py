@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from selfreward.engines.protocol import Completion, Engine, ReplyStart
+from selfreward.engines.protocol import Asker, Completion, ReplyStart
 from selfreward.errors import RecipeError
 from selfreward.judging.asking import ask, ask_next, judge_request
 from selfreward.judging.expected import NOTHING, token_reader
@@ -117,7 +117,7 @@ def compare_answers(
 
 
 def _verdicts(
-    engine: Engine, recipe: JudgeRecipe, ids: Sequence[str], shown: Sequence[tuple[Message, ...]], seed: int
+    engine: Asker, recipe: JudgeRecipe, ids: Sequence[str], shown: Sequence[tuple[Message, ...]], seed: int
 ) -> list[tuple[Completion, float | Unreadable, float | None]]:
     """(reply, P(first slot) or why there is none, mass of the labels) of every question."""
     replies = [NOTHING for _ in ids]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from selfreward.engines.protocol import Completion, Engine, Request
+from selfreward.engines.protocol import Asker, Completion, Request
 from selfreward.judging.asking import ask as ask_judge
 from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.recipe import JudgeRecipe, as_dict
@@ -32,7 +32,7 @@ def judge_pointwise(
     wording = judge_prompt(recipe)
     template = wording.version
 
-    def ask(engine: Engine, responses: Sequence[Response], counts: Sequence[int], seed: int) -> list[list[Completion]]:
+    def ask(engine: Asker, responses: Sequence[Response], counts: Sequence[int], seed: int) -> list[list[Completion]]:
         requests = [
             Request(
                 id=stable_id(artifact, round, response.id, seed),

@@ -51,7 +51,7 @@ def refer(
     """
 
     def compute(chunk: Sequence[Pair], index: int) -> Iterator[Pair]:
-        engine = reference.hold()
+        engine = reference.weights()
         whole = []
         for pair in chunk:
             # A pair of an earlier round brings the tokens that it was trained on.

@@ -16,10 +16,10 @@ from typing import Any
 from selfreward.engines import VERSIONS, build_engine
 from selfreward.engines.checkpoints import chat_digest, weights_digest
 from selfreward.engines.handoff import HandOffReport, verify
-from selfreward.engines.protocol import Accountant, Engine, Sleeper, Talker
+from selfreward.engines.protocol import Accountant, Asker, Engine, Sleeper, Talker
 from selfreward.engines.served.engine import ServedEngine, served_digest
 from selfreward.engines.vllm.settings import vllm_version
-from selfreward.errors import RecipeError
+from selfreward.errors import EngineError, RecipeError
 from selfreward.progress import Progress
 from selfreward.recipe import SERVED, EngineRecipe, Recipe, as_dict
 from selfreward.tasks.sandbox.seeds.cache import seed_directory
@@ -48,11 +48,22 @@ class Player:
     """
 
     policy: Policy
-    hold: Callable[[], Engine]
+    hold: Callable[[], Asker]
     facts: Mapping[str, Any]
     chunk: int
     seed: int
     chunk_tokens: int | None = None
+
+    def weights(self) -> Engine:
+        """What `hold` gives, for work that needs its weights or tokens. Raises EngineError for a served model."""
+        held = self.hold()
+        if not isinstance(held, Engine):
+            raise EngineError(
+                f"{self.policy.directory} is a model behind a server: it can be asked, not scored or trained; only a "
+                "judge, a meta-judge or a teacher may be served, every other role needs policy, initial, round:K or a "
+                "directory"
+            )
+        return held
 
     def determines(self) -> dict[str, Any]:
         return {
@@ -163,7 +174,7 @@ class Cast:
         server = self.recipe.served[name]
         policy = Policy(round=None, digest=served_digest(server), directory=Path(reference))
 
-        def hold() -> Engine:
+        def hold() -> Asker:
             if name not in self._served:
                 self._served[name] = ServedEngine(name, server)
                 self._listen_to(self._served[name])
@@ -186,7 +197,7 @@ class Cast:
             )
         return self._engine
 
-    def _listen_to(self, engine: Engine) -> None:
+    def _listen_to(self, engine: Asker) -> None:
         if isinstance(engine, Talker):
             engine.told = self._heard
 

@@ -26,7 +26,7 @@ def likelihoods(
     """Work that yields, per response, the log-probability of each of its tokens under the player's policy."""
 
     def compute(chunk: Sequence[Response], index: int) -> Iterator[Likelihood]:
-        engine = player.hold()
+        engine = player.weights()
         texts = [
             TokenSequence(
                 engine.prompt_token_ids(generator.ask(generate.template, prompts[response.prompt_id])),

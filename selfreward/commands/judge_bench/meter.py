@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from selfreward.engines.protocol import Completion, Engine, ReplyStart, Request, TokenReader
+from selfreward.engines.protocol import Asker, Completion, ReplyStart, Request, TokenReader
 from selfreward.engines.served.engine import ServedEngine
 from selfreward.roles.cast import Cast, Player
 
@@ -35,8 +35,9 @@ class Meter:
 class _Counted:
     """An engine that counts; what it does not count goes straight through."""
 
-    def __init__(self, engine: Engine, meter: Meter) -> None:
-        self._engine, self._meter = engine, meter
+    def __init__(self, engine: Asker, meter: Meter) -> None:
+        self._engine: Any = engine
+        self._meter = meter
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
@@ -77,11 +78,11 @@ class MeteredCast(Cast):
     def role(self, reference: str, round: int) -> Player:
         player = super().role(reference, round)
 
-        def hold() -> Engine:
+        def hold() -> Asker:
             engine = player.hold()
             if self.meter is None:
                 return engine
             kind = _CountedReader if isinstance(engine, TokenReader) else _Counted
-            return cast(Engine, kind(engine, self.meter))
+            return cast(Asker, kind(engine, self.meter))
 
         return replace(player, hold=hold)

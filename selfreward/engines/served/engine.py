@@ -20,16 +20,15 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
-from pathlib import Path
 from threading import Lock
-from typing import Any, NoReturn
+from typing import Any
 
 from selfreward.engines.chat import split_reasoning
-from selfreward.engines.protocol import TOO_LONG, Completion, Request, TokenSequence
+from selfreward.engines.protocol import TOO_LONG, Completion, Request
 from selfreward.engines.served.server import ChatServer, Failure, Reply
 from selfreward.errors import EngineError, RecipeError
 from selfreward.recipe import ServedRecipe
-from selfreward.records import Message, seed_for
+from selfreward.records import seed_for
 
 LONGEST_WAIT = 60.0
 SEEDS = 2**31
@@ -203,23 +202,5 @@ class ServedEngine:
             "cost": round(cost, 6),
         }
 
-    def load(self, directory: Path, digest: str) -> None:
-        self._impossible("be given other weights")
-
-    def prompt_token_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        self._impossible("be asked for token ids")
-
-    def logprobs(self, texts: Sequence[TokenSequence]) -> list[tuple[float, ...]]:
-        self._impossible("score given completions")
-
-    def checksums(self) -> Mapping[str, str]:
-        self._impossible("show its weights")
-
     def close(self) -> None:
         self._server.hang_up()
-
-    def _impossible(self, what: str) -> NoReturn:
-        raise EngineError(
-            f"served:{self._name} cannot {what}: it is a model behind a server; only a judge or a meta-judge may be "
-            "served, every other role needs policy, initial, round:K or a directory"
-        )
