@@ -7,7 +7,6 @@ field named. A seal that was cut counts as none.
 
 import dataclasses
 import json
-import platform
 import re
 import time
 from collections.abc import Mapping
@@ -59,7 +58,6 @@ class Seal:
     files: dict[str, str] | None = None
     pruned: bool = False
     finished: str = field(default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%S%z"))
-    host: str = field(default_factory=platform.node)
 
 
 def seal_path(directory: Path, artifact: str) -> Path:
@@ -76,7 +74,9 @@ def read_seal(path: Path) -> Seal | None:
     try:
         with on_disk(path):
             data = path.read_bytes() if path.exists() else b""
-        return Seal(**json.loads(data))
+        told = dict(json.loads(data))
+        told.pop("host", None)  # earlier versions wrote the machine's name, which is nobody's business
+        return Seal(**told)
     except (ValueError, TypeError):
         # ValueError: not whole JSON or not UTF-8; TypeError: an object with other fields
         return None
