@@ -81,7 +81,7 @@ def test_belief_of_a_truthful_judge_is_the_truth():
     assert (gap.value, gap.low, gap.high) == (0, 0, 0)
     for metric in ("judge_minus_truth_change", "judge_mean_change"):
         # No prompt moved: 30 of them leave room for one that would.
-        assert found[metric].value == 0 and 0 < found[metric].high == -found[metric].low < 0.1
+        assert found[metric].value == 0 and 0 < found[metric].high == -found[metric].low < 0.15
 
 
 def test_a_judge_that_is_pleased_widens_the_gap():

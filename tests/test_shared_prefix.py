@@ -20,7 +20,7 @@ from selfreward.engines.hugging_face.drawing import Sampler
 from selfreward.engines.hugging_face.engine import HuggingFaceEngine
 from selfreward.engines.hugging_face.prefixes import SHARED_FROM, shared_heads
 from selfreward.engines.protocol import Request
-from selfreward.recipe import EngineRecipe, ModelRecipe
+from selfreward.recipe import ModelRecipe, TransformersRecipe
 from selfreward.records import Message
 
 RUBRIC = tuple(range(5, 5 + SHARED_FROM + 30))
@@ -113,7 +113,7 @@ def test_what_saves_nothing_is_not_cut() -> None:
 def test_an_engines_batches_share_a_rubric(tmp_path: Path) -> None:
     """Through the chat template: three judgments of one long rubric, the same twice, other tokens for another seed."""
     directory = save_random_model("qwen25", tmp_path)
-    engine = build_engine(ModelRecipe(), EngineRecipe())
+    engine = build_engine(ModelRecipe(), TransformersRecipe())
     assert isinstance(engine, HuggingFaceEngine)
     engine.load(directory, weights_digest(directory))
     rubric = "Grade the response on a scale from 0 to 5. " * 12
@@ -142,10 +142,10 @@ from pathlib import Path
 from selfreward.engines.checkpoints import weights_digest
 from selfreward.engines import build_engine
 from selfreward.engines.protocol import ReplyStart, Request
-from selfreward.recipe import EngineRecipe, ModelRecipe
+from selfreward.recipe import TransformersRecipe, ModelRecipe
 from selfreward.records import Message
 directory = Path({str(directory)!r})
-engine = build_engine(ModelRecipe(), EngineRecipe())
+engine = build_engine(ModelRecipe(), TransformersRecipe())
 engine.load(directory, weights_digest(directory))
 asked = tuple([Message("user", "Write a short letter. " * 20 + end)] for end in ("now", "then", "why"))
 engine.generate([Request(str(n), tuple(one), 2, 1.0, 0.9, 8, n) for n, one in enumerate(asked)], 0)

@@ -80,7 +80,7 @@ def asked_per_round(recipe: Recipe) -> int:
     return 0 if shown or recipe.pairs.mix.alone else recipe.prompts.per_round
 
 
-HELD_OUT_METRICS = ("held_out", "self_minus_held_out", "judge_minus_held_out", "judge_disagreement")
+HELD_OUT_METRICS = ("held_out", "judge_held_out", "self_minus_held_out", "judge_minus_held_out", "judge_disagreement")
 """How the names of the held-out judge's metrics begin."""
 
 
