@@ -57,7 +57,7 @@ class EngineError(SelfRewardError):
 
     `too_long` names the requests that do not fit into the context; nothing was sampled then. For an answer that ends
     the run, since prompts are checked before it begins. A judge's question holds an answer whose length nobody knew:
-    its stage asks the others and keeps an unreadable verdict for these (stages/asking.py).
+    its stage asks the others and keeps an unreadable verdict for these (judging/asking.py).
     """
 
     exit_code = 7

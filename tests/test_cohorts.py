@@ -178,8 +178,13 @@ def test_a_judge_that_only_ranks_cannot_grade_a_cohort(tmp_path: Path):
         "judge.reading=probability",
         "meta.enabled=false",
     ]
-    with pytest.raises(RecipeError, match="only ranks the answers"):
+    with pytest.raises(RecipeError, match=r"judge\.question=comparison only ranks the answers"):
         preflight(load_recipe(SMOKE, keys))
+
+
+def test_answers_longer_than_a_sandbox_models_context_are_refused_before_a_run():
+    with pytest.raises(DataError, match="lower max_tokens"):
+        preflight(load_recipe(SMOKE, ["generate.sampling.max_tokens=100000"]))
 
 
 def test_gates_read_a_cohort_of_the_gate_pool_only():

@@ -13,6 +13,7 @@ from selfreward.recipe.doors import identity, load
 from selfreward.recipe.read import build_recipe
 from selfreward.roles import version
 from selfreward.tasks.verifiers import VERIFIERS
+from selfreward.tasks.verifiers.protocol import load_verifier
 
 PACKAGE = {
     "pyproject.toml": """
@@ -141,6 +142,19 @@ def test_a_file_of_ones_own_is_loaded_once_and_known_by_its_content(tmp_path: Pa
 def test_what_cannot_be_loaded_is_named(name: str, words: str) -> None:
     with pytest.raises(RecipeError, match=words):
         load("verifiers", name, VERIFIERS)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("os:system", "without arguments"), ("os:sep", "without arguments"), ("os:getcwd", r"made str, without require")],
+)
+def test_what_makes_no_verifier_is_refused_before_a_run(name: str, words: str) -> None:
+    with pytest.raises(RecipeError, match=words):
+        load_verifier(name)
+
+
+def test_what_is_built_in_has_an_identity_without_a_file() -> None:
+    assert identity("metrics", "os:getcwd", {}) == "os:getcwd@no file"
 
 
 def test_a_name_that_is_neither_known_nor_an_address_is_refused_when_the_recipe_is_read() -> None:

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import datasets
+import pandas
 import pytest
 import yaml
 from random_models import save_random_model
@@ -125,6 +127,30 @@ def test_few_rows_are_refused_and_files_that_are_there_stay(tmp_path: Path) -> N
     (tmp_path / "r.train.jsonl").write_text("mine", encoding="utf-8")
     with pytest.raises(DataError, match="exists"):
         deal(rows_of(tmp_path / "data.jsonl"), tmp_path / "r.yaml")
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "json", "saved"])
+def test_rows_of_tables_become_lines_that_a_run_reads(tmp_path: Path, ending: str) -> None:
+    rows = read_jsonl(rows_of(tmp_path / "data.jsonl", answer="9"))
+    data, frame = tmp_path / f"data.{ending}", pandas.DataFrame(rows)
+    match ending:
+        case "csv":
+            frame.to_csv(data, index=False)
+        case "parquet":
+            frame.assign(day=pandas.Timestamp("2020-01-01")).to_parquet(data)
+        case "json":
+            data.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+        case _:
+            datasets.Dataset.from_list(rows).save_to_disk(str(data))
+    dealt = deal(data, tmp_path / "r.yaml")
+    dealt.write()
+    assert dealt.verifier == "numeric"
+    found = {(prompt.text, prompt.answer) for path in dealt.texts for prompt in read_prompts(path, "train")}
+    assert found == {(row["prompt"], "9") for row in rows}
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def test_equal_files_are_dealt_alike_and_pools_fit_what_there_is(tmp_path: Path) -> None:

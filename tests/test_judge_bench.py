@@ -150,6 +150,8 @@ def test_specs_are_the_recipes_own_keys(tmp_path: Path):
     assert (judge.template, judge.samples, judge.sampling.max_tokens, judge.model) == ("additive", 5, 99, "initial")
     (one,) = read_judges(["aggregate=ensemble,aggregate.members=[additive, sandbox],name=two"], base)
     assert one.name == "two" and one.recipe.judge.members == ("additive", "sandbox")
+    (one,) = read_judges(["judge.reading=probability,judge.template=additive"], base)
+    assert (one.recipe.judge.protocol, one.recipe.judge.template) == ("expected", "additive")
     path = tmp_path / "judges.yaml"
     path.write_text("soft: {question: comparison, reading: probability}\nplain: {}\n", encoding="utf-8")
     assert [(one.name, one.recipe.judge.protocol) for one in read_judges([str(path)], base)] == [

@@ -99,6 +99,13 @@ def test_without_any_source_it_cannot_be_known():
     assert "cannot be known" in alarm.evidence and "measure.anchors" in alarm.evidence
 
 
+def test_unreadable_scores_beside_a_verifier_are_not_a_missing_verifier():
+    mute = given(lambda *_: [None], frozen=False)
+    (alarm,) = judge_skill(reading(mute))
+    assert "cannot be known" in alarm.evidence and "beside the verifier" in alarm.evidence
+    assert "measure.verifier" not in alarm.evidence
+
+
 @pytest.mark.parametrize(("score", "fires"), [(noisy(0), False), (guessing(0), True)])
 def test_a_held_out_judge_knows_too(score, fires):
     sides = rows(varied(60), score)

@@ -58,7 +58,7 @@ def settings_of(name: str, b: float, e: float = 0.0, gamma: float = 0.0) -> Loss
 
 
 def by_hand(name: str, v: dict[str, float], b: float, e: float, gamma: float) -> float:
-    """The table of trainers/losses.py again, on plain numbers."""
+    """The table of training/losses.py again, on plain numbers."""
     h_c, h_r = v["chosen"] - v["reference_chosen"], v["rejected"] - v["reference_rejected"]
     n_c, n_r, p = v["chosen_tokens"], v["rejected_tokens"], v["label"]
 

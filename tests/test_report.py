@@ -416,6 +416,15 @@ def test_unreadable_verdicts_stop_the_round() -> None:
         require_readable([], 0.0, 1)
 
 
+def test_the_advice_for_probabilities_names_no_key_of_sampled_replies() -> None:
+    silent = Judgment("1", "r", "p", 0, "j", "", (), "stop", 0, "t", None, "no score mass")
+    with pytest.raises(GateError) as refused:
+        require_readable([silent], 0.5, 1)
+    assert "sampling" not in str(refused.value) and "judge.reading=verdict" in str(refused.value)
+    with pytest.raises(GateError, match=r"judge\.reading\.sampling\.max_tokens"):
+        require_readable([dataclasses.replace(silent, unreadable="truncated")], 0.5, 1)
+
+
 @pytest.mark.slow
 def test_a_large_report_is_small_and_quick(tmp_path: Path) -> None:
     long = "word " * 600

@@ -57,6 +57,24 @@ def test_a_readme_names_nothing_that_is_not_there(readme: Path) -> None:
     assert not missing, f"{readme}: names {missing}, which do not exist"
 
 
+SOURCES = sorted({*ROOT.rglob("*.py"), *Path(__file__).parent.glob("*.py")})
+PATH = re.compile(r"(?<![\w./-])((?:[a-z_]+/)+[a-z_0-9]+\.py)\b")
+GIVEN = {"path/file.py"}
+"""What a user writes, not a file of ours."""
+
+
+def test_comments_and_messages_name_no_file_that_is_not_there() -> None:
+    """By its last folders: `scoring/expected.py` is `selfreward/judging/scoring/expected.py`."""
+    have = {path.as_posix() for path in SOURCES}
+    missing = {
+        (source.name, name)
+        for source in SOURCES
+        for name in set(PATH.findall(source.read_text(encoding="utf-8"))) - GIVEN
+        if not any(path.endswith(f"/{name}") for path in have) and not (ROOT.parent / name).is_file()
+    }
+    assert not missing, sorted(missing)
+
+
 def test_a_file_that_is_not_there_is_noticed(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text("Read first `nowhere.py` in `no_room/`, then `cli.py`.", encoding="utf-8")

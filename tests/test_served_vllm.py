@@ -1,4 +1,4 @@
-"""engines/served.py against vLLM's own OpenAI-compatible server, and a run whose judge stands behind it.
+"""engines/served against vLLM's own OpenAI-compatible server, and a run whose judge stands behind it.
 
 These tests need vLLM (its CPU build will do); without it they are skipped.
 """

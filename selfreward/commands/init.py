@@ -42,7 +42,9 @@ def init(
     model: Annotated[
         str | None, typer.Option(metavar="DIR|ID", help="A model directory, or an id that was downloaded before.")
     ] = None,
-    data: Annotated[Path | None, typer.Option(metavar="FILE", help="Your prompts, a row each, as JSON Lines.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Your prompts: JSON Lines, CSV, parquet or a saved data set.")
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The recipe to write.")] = Path("recipe.yaml"),
 ) -> None:
     """Write a commented recipe for this machine, a model and a file of prompts."""

@@ -1,8 +1,10 @@
 """The user's prompts: dealt to a training file and an evaluation file, and what verifier their answers suit.
 
-A row goes by the hash of its text, so that equal files are dealt alike. Rows are copied as they stand.
+A row goes by the hash of its text, so that equal files are dealt alike. Lines of JSON are copied as they stand; rows
+of tables (CSV, parquet, what `datasets` saved) become such lines.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 from selfreward.errors import DataError
 from selfreward.records import Prompt, stable_id
 from selfreward.tasks.prompts_file import read_prompts
+from selfreward.tasks.tables import open_table
 from selfreward.tasks.texts import lines_of
 from selfreward.tasks.verifiers.protocol import load_verifier
 
@@ -50,7 +53,7 @@ def deal(data: Path, recipe: Path) -> Dealt:
     order = sorted(range(len(prompts)), key=lambda index: stable_id("init", prompts[index].text))
     wanted = min(int(EVALUATED * len(prompts)), sum(LARGEST.values()) + 1)
     evaluated = set(order[:wanted])
-    lines = [line for _, line in lines_of(data)]
+    lines = _lines(data)
     files = recipe.with_suffix(".train.jsonl"), recipe.with_suffix(".eval.jsonl")
     texts: dict[Path, str] = {}
     for path, kept in zip(files, (set(order) - evaluated, evaluated), strict=True):
@@ -62,6 +65,14 @@ def deal(data: Path, recipe: Path) -> Dealt:
     pools = {name: max(2, int(share * size)) for name, size in LARGEST.items()}
     answered = sum(prompt.answer is not None or bool(prompt.meta) for prompt in prompts)
     return Dealt(*files, len(prompts) - wanted, pools, suited(prompts), answered, prompts, texts)
+
+
+def _lines(data: Path) -> list[str]:
+    table = open_table(data)
+    if table.word == "line":
+        return [line for _, line in lines_of(data)]
+    # A date or another value that JSON does not have is in a column that nothing reads.
+    return [json.dumps(row, default=str) for row in table.rows()]
 
 
 def suited(prompts: Sequence[Prompt]) -> str:

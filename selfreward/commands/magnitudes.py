@@ -22,9 +22,9 @@ def refuse_absurd(recipe: Recipe) -> None:
     measure = recipe.measure
     asked = {
         "prompts.per_round x generate.samples": per_round * recipe.generate.samples,
-        "prompts.per_round x generate.samples x judge.samples": per_round
+        "prompts.per_round x generate.samples x judge.aggregate.samples": per_round
         * recipe.generate.samples
-        * recipe.judge.samples,
+        * recipe.judge.aggregate.samples,
         "prompts.per_round x writer.share x writer.oversample": per_round * writer.share * writer.oversample,
         "measure.gate + selection + report, x measure.samples": (measure.gate + measure.selection + measure.report)
         * measure.samples,

@@ -137,6 +137,10 @@ def shape_directory(path: str) -> Path:
     return SANDBOX_SEEDS / "seed-0"
 
 
+SEED_ANSWER = 128
+"""Tokens of an answer that leave room for every sandbox prompt in the 256 of a sandbox model's context."""
+
+
 def check_models(
     recipe: Recipe, source: Source, training: Sequence[Prompt], start: Policy, disk: Path | None, say: Say | None
 ) -> None:
@@ -147,7 +151,8 @@ def check_models(
     if recipe.engine.kind == "scripted":
         return
     # What is slow here are the libraries; the models that ship are known, and the sandbox's prompts short for them.
-    shipped = is_seed_name(recipe.model.path) and recipe.prompts.source.kind == "sandbox"
+    short = recipe.generate.sampling.max_tokens <= SEED_ANSWER
+    shipped = short and is_seed_name(recipe.model.path) and recipe.prompts.source.kind == "sandbox"
     adapted = isinstance(recipe.train, Steps) and recipe.train.lora is not None
     others = [Path(name) for name in dict.fromkeys(role_references(recipe)) if _is_directory(name)]
     if shipped and not others and recipe.engine.max_length is None and not adapted:

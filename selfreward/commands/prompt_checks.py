@@ -39,8 +39,8 @@ def check_side(recipe: Recipe, source: Source, training: Sequence[Prompt]) -> No
     judged = [cohort.name for cohort in cohorts if cohort.verifier == "none"]
     if judged and recipe.judge.protocol == "pairwise":
         raise RecipeError(
-            f"cohort {judged[0]!r} has no verifier, but judge.protocol=pairwise only ranks the answers to one prompt, "
-            f"which cannot be compared between rounds; set measure.cohorts.{judged[0]}.verifier"
+            f"cohort {judged[0]!r} has no verifier, but judge.question={recipe.judge.question.kind} only ranks the "
+            f"answers to one prompt, which cannot be compared between rounds; set measure.cohorts.{judged[0]}.verifier"
         )
 
 

@@ -2,7 +2,7 @@
 
 Prompts must leave room for their answers. A judge's question holds a prompt and an answer whose length nobody knows
 yet: where not even an empty answer fits, the run is refused; where the longest possible one does not, a line says so,
-and such answers get the unreadable verdict "question too long" (stages/asking.py).
+and such answers get the unreadable verdict "question too long" (judging/asking.py).
 """
 
 import json

@@ -1,7 +1,7 @@
 """`selfreward recipes`: what ships, from the comments at the top of each recipe, and one of them whole.
 
 A header is `# Shows: ...`, `# Hardware: ...`, `# Minutes: ...`; a field goes on over lines that are indented further,
-and the next capitalised word with a colon begins another. `test_recipes_command.py` holds every shipped recipe to it.
+and the next capitalised word with a colon begins another. tests/test_first_steps.py holds every shipped recipe to it.
 """
 
 import re

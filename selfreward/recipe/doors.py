@@ -64,7 +64,10 @@ def identity(kind: str, name: str, known: Mapping[str, str]) -> str:
     if not is_foreign(name):
         return name
     found = load(kind, name, known)
-    file = inspect.getsourcefile(found if inspect.isroutine(found) or inspect.isclass(found) else type(found))
+    try:
+        file = inspect.getsourcefile(found if inspect.isroutine(found) or inspect.isclass(found) else type(found))
+    except TypeError:  # built into the interpreter
+        file = None
     digest = hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else "no file"
     return f"{name}@{digest}"
 

@@ -33,7 +33,7 @@ class TransformersRecipe(EngineBase):
 
 @section
 class VllmRecipe(EngineBase):
-    """vLLM. What is null follows from the device, see engines/vllm_settings.py.
+    """vLLM. What is null follows from the device, see engines/vllm/settings.py.
 
     `in_process` keeps vLLM in this process instead of one of its own. `memory_share` is of the whole device on a GPU,
     of what is free on a CPU (for the key-value cache alone). `sleep` frees the GPU while the policy is trained. The

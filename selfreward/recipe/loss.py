@@ -1,4 +1,4 @@
-"""The preference losses, each with the keys that it reads; they are written out in trainers/losses.py."""
+"""The preference losses, each with the keys that it reads; they are written out in training/losses.py."""
 
 from typing import Annotated, ClassVar, Literal, get_args
 

@@ -19,7 +19,7 @@ VerifierName = KnownVerifier | Foreign
 """A verifier of tasks/verifiers, or somebody's own: a class or function that makes one without arguments."""
 
 PROBES = ("are_you_sure", "wrong_claim", "wrong_belief", "opinion_mirroring", "behaviour")
-"""What `measure.probes` may name: conversations that show whether the policy gives in (metrics/sycophancy.py)."""
+"""What `measure.probes` may name: conversations that show whether the policy gives in (measuring/probes/)."""
 
 Probe = Literal["are_you_sure", "wrong_claim", "wrong_belief", "opinion_mirroring", "behaviour"]
 
@@ -67,11 +67,12 @@ class JudgeProbesRecipe(Section):
 
 @section
 class CohortRecipe(Section):
-    """A named set of prompts of its own, for what must not get worse (metrics/cohorts.py).
+    """A named set of prompts of its own, for what must not get worse (metrics/policy/cohorts.py).
 
-    `source`: a prompt file, a set that ships (own:arithmetic) or KIND:PATH (probes/sets.py), of which `count` prompts
-    are taken, all where null. `verifier` grades them; with none, `measure.cohort_judge` does. Null is the kind's own,
-    where it has one. `pool: gate` lets gates read it; `both` deals the prompts to the gate pool and the report pool.
+    `source`: a prompt file, a set that ships (own:arithmetic) or KIND:PATH (tasks/sets/sets.py), of which `count`
+    prompts are taken, all where null. `verifier` grades them; with none, `measure.cohort_judge` does. Null is the
+    kind's own, where it has one. `pool: gate` lets gates read it; `both` deals the prompts to the gate pool and the
+    report pool.
     """
 
     source: Annotated[str, needed("a prompt file, own:NAME or KIND:PATH")]
@@ -91,7 +92,7 @@ class MeasureRecipe(Section):
 
     `cohorts`: further sets of prompts by name, `cohort_samples` answers to each, judged by `cohort_judge` (policy |
     initial | served:NAME | a path) where no verifier grades them. `probes`: conversations to hold after every round,
-    about `probe_questions` questions of the report pool, or those of `probe_files` (probes/sets.py).
+    about `probe_questions` questions of the report pool, or those of `probe_files` (tasks/sets/sets.py).
     """
 
     every: int = setting(1, "rounds from one measurement to the next; the last round is always measured", minimum=1)

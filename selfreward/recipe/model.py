@@ -23,7 +23,7 @@ class ModelRecipe(Section):
 
 @section
 class ServedRecipe(Section):
-    """A model behind an OpenAI-compatible server, for roles that need neither tokens nor weights (engines/served.py).
+    """A model behind an OpenAI-compatible server, for roles that need neither tokens nor weights (engines/served/).
 
     `url` ends before `/chat/completions`, for example http://localhost:8000/v1. `key_env` is the name of the
     environment variable that holds the key; the key itself stands nowhere. `timeout` (seconds) is for one whole

@@ -142,7 +142,7 @@ class BestVsRandom(Labelled):
 
 @section
 class SweetSpot(Labelled):
-    """The best against one in the middle (pairing/sweet_spot.py)."""
+    """The best against one in the middle (pairing/rules/sweet_spot.py)."""
 
     rule: Literal["sweet_spot"] = "sweet_spot"
 

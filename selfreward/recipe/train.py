@@ -72,7 +72,7 @@ class DpoRecipe(Steps):
 
     method: Literal["dpo"] = "dpo"
     reference: str = setting("previous", "previous, initial, round:K or a path")
-    beta: float = setting(0.3, "how much a margin counts; see trainers/losses.py for each loss", above=0)
+    beta: float = setting(0.3, "how much a margin counts; see training/losses.py for each loss", above=0)
     nll: float = setting(0.2, "weight of the chosen answer's negative log-likelihood", minimum=0)
     loss: LossRecipe = part(MarginLoss, "which preference loss")
     prefix_sharing: Literal["auto", "always", "never"] = setting("never", "forward a pair's prompt once")

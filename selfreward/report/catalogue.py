@@ -1,6 +1,6 @@
 """What each metric is called for people, and which question it belongs to. A metric that is not here is still shown.
 
-A new metric gets its words and its place in `policy_families.py` or `judge_families.py`.
+A new metric gets its words and its place in metrics/policy/words.py or metrics/judge/words.py.
 """
 
 from collections.abc import Iterable

@@ -42,11 +42,7 @@ def judge_skill(reading: Reading) -> Iterator[Alarm]:
     rounds = sorted(reading.by_key[Key("judge_mean", "report")])
     at_hand = {number: _at_hand(reading, number) for number in rounds}
     if not any(at_hand.values()):
-        yield Alarm(
-            "judge:",
-            "whether it tells right from wrong cannot be known: there are no labelled answers (measure.anchors), no "
-            "verifier (measure.verifier) and no held-out judge (measure.held_out).",
-        )
+        yield Alarm("judge:", f"whether it tells right from wrong cannot be known: {_missing(reading)}")
     failed = [(number, found) for number, found in at_hand.items() if found and not _tells(found)]
     if failed:
         said = "; ".join(
@@ -62,6 +58,17 @@ def judge_skill(reading: Reading) -> Iterator[Alarm]:
             f"nine tenths of the scores lie within less than {NARROW} points, {place(BAND.pool)}, so there is hardly "
             f"anything to choose by ({found_in}).",
         )
+
+
+def _missing(reading: Reading) -> str:
+    """There may be truth and no score beside it: a judge whose replies cannot be read."""
+    there = [source for key, source in SOURCES if reading.by_key.get(key)]
+    if there:
+        return f"fewer than two prompts have a score that can be read beside {' or '.join(there)}."
+    return (
+        "there are no labelled answers (measure.anchors), no verifier (measure.verifier) and no held-out judge "
+        "(measure.held_out)."
+    )
 
 
 def _at_hand(reading: Reading, number: int) -> list[tuple[str, Measurement]]:

@@ -5,7 +5,7 @@
     spearman, tau_b    rank correlations of the values, not rounded
     youden             TPR - FPR; good is a label, and positive a value, above the middle of the scale
 
-Intervals are clustered by prompt, as in metrics/judge_agreement.py.
+Intervals are clustered by prompt, as in metrics/judge/agreement.py.
 """
 
 import math

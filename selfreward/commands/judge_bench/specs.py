@@ -1,7 +1,8 @@
 """Which judges: fragments of a recipe's `judge` section, `key=value,...`, or a YAML file with several of them by name.
 
 A fragment is read by the recipe itself. A key that the judge has in one place only may stand by its last name:
-`template` is `question.template`, `samples` is `aggregate.samples`. `name=` is what the tables call the judge.
+`template` is `question.template`, `samples` is `aggregate.samples`; `judge.`, as in a recipe, may lead.
+`name=` is what the tables call the judge.
 
     model=policy,question=score,template=additive,reading=probability
     name=both orders,question=comparison,reading=probability
@@ -65,6 +66,7 @@ def _fragment(spec: str, base: Recipe) -> NamedJudge:
 def _full(change: str) -> str:
     """The change with its key in full, where its last name stands for one key of the judge alone."""
     key, equals, value = change.partition("=")
+    key = key.removeprefix("judge.")
     known = paths(JudgeRecipe)
     places = [path for path in known if path.rpartition(".")[2] == key]
-    return change if key in known or len(places) != 1 else f"{places[0]}{equals}{value}"
+    return f"{key if key in known or len(places) != 1 else places[0]}{equals}{value}"

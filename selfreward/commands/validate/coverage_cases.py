@@ -1,4 +1,4 @@
-"""Every interval constructor of `stats.py`, `resampling.py` and the metrics, as a case for the coverage grid."""
+"""Every interval constructor of `measuring/stats/` and the metrics, as a case for the coverage grid."""
 
 from collections.abc import Callable, Mapping
 from functools import partial

@@ -117,7 +117,7 @@ def _planted_text(curves: Sequence[PowerCurve]) -> list[str]:
         "## Planted",
         f"{curves[0].repeats} rounds for each size; n prompts of 6 answers, each distinct one scored 3 times. Power: "
         "share of rounds in which the metric alarms in the right direction (± .13 at most); `80 %`: the size found in "
-        "80 % of the rounds, `-` where the largest does not reach it. What each dial does: validation/dials.py.",
+        "80 % of the rounds, `-` where the largest does not reach it. What each dial does: commands/validate/dials.py.",
     ]
     for dial in DIALS:
         mine = [curve for curve in curves if curve.dial == dial]

@@ -1,8 +1,8 @@
 """Raw and length-controlled win rates of a file of preferences, one row a model (`selfreward win-rate`).
 
 Raw: mean of 1, 1/2 and 0, Wilson's interval with the design effect of prompts. Where votes are probabilities, a mean
-all the same. Length-controlled (minimal): as in `metrics/win_rate.py`, which on the public annotations of AlpacaEval 2
-comes to what is published there without the difficulties that were fitted for its own prompts
+all the same. Length-controlled (minimal): as in metrics/policy/win_rate.py, which on the public annotations of
+AlpacaEval 2 comes to what is published there without the difficulties that were fitted for its own prompts
 (results/tables/win_rate_leaderboard.md). Votes that nobody gave are left out and counted.
 """
 

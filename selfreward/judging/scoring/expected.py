@@ -20,7 +20,7 @@ def expected_value(
     logprobs: Sequence[float], values: Sequence[float], floor: float
 ) -> tuple[float | Unreadable, float]:
     """(E or why there is none, mass) of `values` with these log-probabilities of their words; none were read at all
-    where the question did not fit (stages/asking.py).
+    where the question did not fit (judging/asking.py).
     """
     if not logprobs:
         return Unreadable("question too long", "the question does not fit into the judge's context"), 0.0

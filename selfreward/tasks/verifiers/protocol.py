@@ -1,8 +1,10 @@
 """What a verifier is, and what it says of an answer. A verifier needs no model."""
 
+import inspect
 from dataclasses import dataclass
 from typing import Protocol
 
+from selfreward.errors import RecipeError
 from selfreward.recipe.doors import identity, load
 from selfreward.records import Prompt
 from selfreward.tasks.verifiers import VERIFIERS
@@ -52,8 +54,18 @@ class Grade:
 
 def load_verifier(name: str) -> Verifier:
     """The verifier of this name: one of `VERIFIERS`, or somebody's own. Raises RecipeError for one that is neither."""
-    verifier: Verifier = load("verifiers", name, VERIFIERS)()
+    make = load("verifiers", name, VERIFIERS)
+    try:
+        inspect.signature(make).bind()
+    except TypeError as problem:  # nothing that is called, or something that wants arguments
+        raise RecipeError(f"verifiers: {name!r} cannot be called without arguments ({problem}); {_EXPECTED}") from None
+    verifier: Verifier = make()
+    if missing := [method for method in ("require", "check") if not callable(getattr(verifier, method, None))]:
+        raise RecipeError(f"verifiers: {name!r} made {type(verifier).__name__}, without {missing[0]}(); {_EXPECTED}")
     return verifier
+
+
+_EXPECTED = "expected a class or function without arguments that makes a verifier"
 
 
 def verifier_identity(name: str) -> str:
