@@ -24,7 +24,7 @@ def refuse_absurd(recipe: Recipe) -> None:
         "prompts.per_round x generate.samples": per_round * recipe.generate.samples,
         "prompts.per_round x generate.samples x judge.aggregate.samples": per_round
         * recipe.generate.samples
-        * recipe.judge.aggregate.samples,
+        * recipe.judge.samples,
         "prompts.per_round x writer.share x writer.oversample": per_round * writer.share * writer.oversample,
         "measure.gate + selection + report, x measure.samples": (measure.gate + measure.selection + measure.report)
         * measure.samples,
