@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from selfreward.commands.preflight import check_judge
+from selfreward.commands.preflight import check_doors, check_judge
 from selfreward.errors import RecipeError
 from selfreward.recipe.doors import identity, load
 from selfreward.recipe.read import build_recipe
@@ -174,3 +174,17 @@ def test_a_judge_prompt_of_ones_own_is_a_text_file(tmp_path: Path) -> None:
     other.write_text("Be strict.")
     with pytest.raises(RecipeError, match=r"has no \{prompt\}"):
         version("judge", str(other))
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        (["measure.metrics=[os:getcwd]"], r"os:getcwd' cannot be called as name\(evidence\)"),
+        (["pairs.rule=own", "pairs.choose=os:getcwd"], r"cannot be called as name\(candidates, situation\)"),
+        (["pairs.rule=own", "pairs.choose=shutil:copyfile"], "NEEDS = None"),
+        (["train.method=own", "train.trainer=os:nothing"], "os has no 'nothing'"),
+    ],
+)
+def test_what_cannot_be_called_as_it_will_be_is_refused_before_a_run(keys: list[str], words: str) -> None:
+    with pytest.raises(RecipeError, match=words):
+        check_doors(build_recipe([], keys))

@@ -16,8 +16,19 @@ from selfreward.judging.prompts import pairwise as judge_pairwise
 from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.measuring.canary.evidence import check_canary
 from selfreward.measuring.probes.judge_replies import check_probes
+from selfreward.pairing.answers import rule_of
 from selfreward.progress import Progress
-from selfreward.recipe import SERVED, Recipe, Steps, asked_per_round, constitution_of, held_out_judge
+from selfreward.recipe import (
+    SERVED,
+    OwnRule,
+    OwnTraining,
+    Recipe,
+    Steps,
+    asked_per_round,
+    constitution_of,
+    held_out_judge,
+)
+from selfreward.recipe.doors import load, require_call
 from selfreward.recipe.references import role_references
 from selfreward.records import Prompt
 from selfreward.roles import generator, version
@@ -66,6 +77,7 @@ def preflight(
         choose_device(recipe.model.device)
     refuse_absurd(recipe)
     refuse_unknown_metrics(recipe)
+    check_doors(recipe)
     source = open_source(recipe)
     training = source.training(1, recipe.rounds * asked_per_round(recipe))
     with said_when_slow(say, f"preflight compares {len(training)} training prompts with the pools for overlap"):
@@ -85,6 +97,17 @@ def preflight(
     with said_when_slow(say, f"preflight reads {start.directory} and counts the tokens of {len(training)} prompts"):
         check_models(recipe, source, training, start, disk, say)
     return start, source, verifier
+
+
+def check_doors(recipe: Recipe) -> None:
+    """Code that the recipe names is there and can be called as it will be."""
+    for metric in recipe.measure.metrics:
+        require_call("metrics", metric, "evidence")
+    if isinstance(recipe.pairs, OwnRule):
+        require_call("pair_rules", recipe.pairs.choose, "candidates", "situation")
+        rule_of(recipe.pairs)
+    if isinstance(recipe.train, OwnTraining):
+        load("trainers", recipe.train.trainer, {})
 
 
 @contextmanager

@@ -59,6 +59,16 @@ def load(kind: str, name: str, known: Mapping[str, str]) -> Any:
 _FORMS = "module:object, FILE.py:object or entry:NAME"
 
 
+def require_call(kind: str, name: str, *arguments: str) -> None:
+    """Raise RecipeError, before a run, for an object that cannot be called with these arguments."""
+    found = load(kind, name, {})
+    try:
+        inspect.signature(found).bind(*arguments)
+    except (TypeError, ValueError) as problem:
+        asked = f"name({', '.join(arguments)})"
+        raise RecipeError(f"{kind}: {name!r} cannot be called as {asked} ({problem}); expected a function") from problem
+
+
 def identity(kind: str, name: str, known: Mapping[str, str]) -> str:
     """What stands for `name` in a fingerprint: the name, and for foreign code the hash of its file."""
     if not is_foreign(name):
