@@ -23,7 +23,6 @@ import torch
 from datasets import Dataset
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import Trainer, TrainingArguments, set_seed
-from trl.trainer.utils import add_fused_lm_head
 
 from selfreward.engines.handoff import Probe, choose_probes
 from selfreward.errors import HandOffError, TrainingError
@@ -31,6 +30,7 @@ from selfreward.recipe import ModelRecipe, Steps
 from selfreward.records import Sample
 from selfreward.training import full_precision, session
 from selfreward.training.adapters import adapter_settings
+from selfreward.training.head import put_head
 from selfreward.training.output import TrainingReport, save_policy, shift
 from selfreward.training.policy_losses import Moved, PolicyLoss, SampleBatch
 from selfreward.training.rows import score, training_order
@@ -122,14 +122,14 @@ def train_policy_gradient(
     settings = TrainingArguments(**_arguments(recipe, model, scratch, seed, threads))
     rows = [(one.prompt_token_ids, one.token_ids) for one in samples]
     # The engine's log-probabilities, with which the hand-off is verified, are at temperature 1.
-    add_fused_lm_head(policy)
+    put_head(policy)
     before = score(policy, rows, tokenizer.pad_token_id)
     trainer = policy_gradient_trainer(
         policy, tokenizer, samples, recipe, wanted, settings, session.SessionCallback(progress)
     )
     _check_ratios(trainer.model, samples[:CHECKED], tokenizer.pad_token_id, model)
     final, history = session.run(trainer, start, scratch, recipe, model)
-    add_fused_lm_head(final)
+    put_head(final)
     after = score(final, rows, tokenizer.pad_token_id)
     if not all(map(math.isfinite, after)):
         raise TrainingError("the trained policy gives log-probabilities that are not finite; lower train.learning_rate")
@@ -156,7 +156,7 @@ def policy_gradient_trainer(
 ) -> PolicyGradientTrainer:
     """The trainer of `policy` on `samples`, whose data is the order in which they are trained on."""
     order = training_order(list(map(sample_length, samples)), recipe.epochs, recipe.batch_size, settings.seed)
-    add_fused_lm_head(policy, temperature=_temperature(samples))
+    put_head(policy, _temperature(samples))
     if recipe.lora:
         from peft import get_peft_model
 

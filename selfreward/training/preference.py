@@ -23,6 +23,7 @@ from selfreward.recipe import DpoRecipe, ModelRecipe
 from selfreward.records import Pair
 from selfreward.training import full_precision, losses, prefix, session
 from selfreward.training.adapters import adapter_settings
+from selfreward.training.head import put_head
 from selfreward.training.output import TrainingReport, save_policy, shift
 from selfreward.training.rows import (
     PairCollator,
@@ -75,6 +76,7 @@ class PreferenceTrainer(DPOTrainer):
                 )
         self.pairs, self.loss, self.nll, self.warmup = pairs, loss, nll, warmup
         super().__init__(args=args, **options)
+        put_head(getattr(self.model, "get_base_model", lambda: self.model)())
 
     def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
         return dataset

@@ -46,9 +46,8 @@ class Scorer:
         return score_tokens(self._loaded, rows, self._pad, getattr(torch, self.model.dtype))
 
     def _load(self) -> None:
-        from trl.trainer.utils import add_fused_lm_head
-
         from selfreward.training import session
+        from selfreward.training.head import put_head
 
         session.be_quiet()
         self.make_room()
@@ -56,7 +55,7 @@ class Scorer:
         if self.starts:
             session.lift(policy, self.directory, self.recipe, self.model)
         policy.to(session.device_name(self.model))
-        add_fused_lm_head(policy, temperature=self.temperature)
+        put_head(policy, self.temperature)
         self._loaded, self._pad = policy.eval(), tokenizer.pad_token_id
 
     def close(self) -> None:
