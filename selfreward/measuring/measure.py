@@ -153,10 +153,12 @@ def _likelihoods(
     answers = [response for response in responses if prompts[response.prompt_id].pool in asked]
     made_from = {**inputs, "asked": ",".join(sorted(asked))} if len(asked) > 1 else inputs
     policies, number = round.cast.policies, round.number
-    compared = {"policy": number, "previous": before, "initial": 0}
-    return {
-        name: round.complete(
-            likelihoods(
+    compared = {"policy": number, "initial": 0, "previous": before}
+    found: dict[int, Rows[Likelihood]] = {}
+    for name, of in compared.items():
+        # After round 1 the policy before it is the start policy: one reading serves both.
+        if of not in found:
+            asking = likelihoods(
                 round.cast.player(policies[of]),
                 prompts,
                 answers,
@@ -165,6 +167,5 @@ def _likelihoods(
                 round=number,
                 artifact=f"likelihoods_{name}",
             )
-        )
-        for name, of in compared.items()
-    }
+            found[of] = round.complete(asking)
+    return {name: found[of] for name, of in compared.items()}
