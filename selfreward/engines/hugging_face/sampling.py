@@ -21,6 +21,9 @@ from selfreward.errors import EngineError
 _DROP_FINISHED_BELOW = 0.85
 """Finished rows leave the batch when less than this share is alive: copying the cache costs about one step."""
 
+_LOGITS_AT_ONCE = 1 << 23
+"""Logits that are held in float32 at once, 32 MB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -117,6 +120,14 @@ def completion_logprobs(
     longest = max(len(completion) for _, completion in rows)
     output = forward(model, longest + 1, input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False)
     # The logits of one position predict the next token, so the very last ones are not needed.
-    logits = output.logits[:, -longest - 1 : -1].float()
-    values = torch.log_softmax(logits, -1).gather(-1, ids[:, -longest:, None])[..., 0].tolist()
+    logits, targets = output.logits[:, -longest - 1 : -1], ids[:, -longest:, None]
+    # A few rows at a time: in float32 the logits of a whole batch would be gigabytes at a real vocabulary.
+    few = max(1, _LOGITS_AT_ONCE // (longest * logits.shape[-1]))
+    values = [
+        value
+        for start in range(0, len(rows), few)
+        for value in torch.log_softmax(logits[start : start + few].float(), -1)
+        .gather(-1, targets[start : start + few])[..., 0]
+        .tolist()
+    ]
     return [tuple(value[longest - len(completion) :]) for value, (_, completion) in zip(values, rows, strict=True)]
