@@ -24,8 +24,7 @@ def _proof(power: dict[str, Any], metric: str) -> tuple[str, str]:
 
 
 def metrics_page() -> str:
-    from selfreward.measuring.metrics import METRICS
-    from selfreward.report.catalogue import FAMILIES
+    from selfreward.measuring.metrics import abouts, families
 
     power = json.loads((TABLES / "power.json").read_text(encoding="utf-8"))
     repeats = max(rate["repeats"] for rate in power["nulls"])
@@ -38,11 +37,10 @@ def metrics_page() -> str:
         f"share of rows that it has to touch to be found in 80 % of {planted['repeats']} rounds of "
         f"{planted['prompts']} prompts. A dash means: not put to the test, to be read with more care.",
     ]
-    for family in FAMILIES:
+    for family in families():
         rows = [(f"`{metric}`", words, *_proof(power, metric)) for metric, words in family.metrics.items()]
         parts += [f"## {family.name}", family.question, table(["metric", "called", "silent", "finds"], rows)]
     parts += ["## Definitions", "What each file of metrics says of itself, as it stands there."]
-    for name, address in METRICS.items():
-        module = address.partition(":")[0]
-        parts.append(f"### {name}\n\n`{module}`\n\n```text\n{module_docstring(module)}\n```")
+    for module, about in abouts().items():
+        parts.append(f"### {about.name}\n\n`{module}`\n\n```text\n{module_docstring(module)}\n```")
     return page("Metrics, and how each was proved", *parts)

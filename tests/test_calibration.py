@@ -15,7 +15,6 @@ from sklearn.metrics import brier_score_loss
 from selfreward.errors import DataError
 from selfreward.measuring.metrics.judge import label_calibration
 from selfreward.measuring.stats.calibration import adaptive_bins, calibration
-from selfreward.measuring.stats.multiple_choice import Choices, mc1, mc1_rate, mc2
 from selfreward.measuring.stats.sign_test import sign_test
 from selfreward.report.reliability_plot import reliability_plot
 
@@ -118,40 +117,6 @@ def test_the_sign_test_keeps_its_level_and_finds_a_small_steady_gain():
     # One wild prompt hides the gain from a mean; not from signs.
     steady = [0.1] * 40 + [-50.0]
     assert sign_test(steady).p < 1e-6 and np.mean(steady) < 0
-
-
-def test_mc1_and_mc2_by_hand():
-    item = Choices("q", [(-1.0, -1.0), (-1.5,), (-4.0,)], frozenset({0, 2}), 0)
-    assert mc1(item) == 0.0 and mc1(item, normalised=True) == 1.0
-    weights = [math.exp(-2), math.exp(-1.5), math.exp(-4)]
-    assert mc2(item) == pytest.approx((weights[0] + weights[2]) / sum(weights))
-    # Another true choice is no rival; a tie with a false one is no hit.
-    assert mc1(Choices("q", [(-2.0,), (-1.0,), (-3.0,)], frozenset({0, 1}), 0)) == 1.0
-    assert mc1(Choices("q", [(-2.0,), (-2.0,)], frozenset({0}), 0)) == 0.0
-
-
-def test_mc1_of_guesses_is_one_in_the_number_of_choices():
-    rng = np.random.default_rng(4)
-    items = [
-        Choices(str(number), [(float(-rng.exponential()),) for _ in range(4)], frozenset({0}), 0)
-        for number in range(400)
-    ]
-    rate = mc1_rate(items)
-    assert rate.low < 0.25 < rate.high and rate.n == 400
-
-
-@pytest.mark.parametrize(
-    ("item", "says"),
-    [
-        (Choices("q", [(-1.0,), (-2.0,)], frozenset({1}), 0), "best is 0, true are"),
-        (Choices("q", [(-1.0,)], frozenset({0}), 0), "every choice is true"),
-        (Choices("q", [(-1.0,), ()], frozenset({0}), 0), "choice 1: expected"),
-        (Choices("q", [(-1.0,), (0.5,)], frozenset({0}), 0), "choice 1: expected"),
-    ],
-)
-def test_a_question_that_cannot_be_scored_is_named(item, says):
-    with pytest.raises(DataError, match=says):
-        mc1(item)
 
 
 def test_the_report_draws_the_bins_of_the_last_round_with_soft_labels():

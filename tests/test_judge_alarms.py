@@ -4,9 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from selfreward.measuring.metrics.worries import Beyond
 from selfreward.records import Measurement
-from selfreward.report.alarms import JUDGES, alarms
-from selfreward.report.catalogue import BY_METRIC
+from selfreward.report.alarms import alarms, worried
+from selfreward.report.catalogue import by_metric
 from selfreward.report.reading import Key
 
 
@@ -17,9 +18,10 @@ def fired(metric, pool, value, half, n=50):
     return alarms(reading)
 
 
-@pytest.mark.parametrize(("metric", "pool", "limit", "upward", "meaning"), JUDGES)
-def test_a_judge_beyond_its_limit_is_called_out(metric, pool, limit, upward, meaning):
-    assert metric in BY_METRIC, "people have words for it"
+@pytest.mark.parametrize(("metric", "worry"), worried(Beyond))
+def test_a_judge_beyond_its_limit_is_called_out(metric, worry):
+    pool, limit, upward, meaning = worry.pool, worry.limit, worry.upward, worry.meaning
+    assert metric in by_metric(), "people have words for it"
     away = 0.08 if upward else -0.08
     (alarm,) = fired(metric, pool, limit + away, 0.05)
     assert meaning in alarm.evidence and f"{limit + away:.3f}".lstrip("0")[:3] in alarm.evidence

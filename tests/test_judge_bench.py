@@ -1,6 +1,7 @@
 """judge-bench: planted judges are found out, pools are what they say, and the cost is what passed the engine."""
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from test_judging_loop import go
 from typer.testing import CliRunner
 
 from selfreward.commands.cli import app
+from selfreward.commands.judge_bench.alike import alike
 from selfreward.commands.judge_bench.bench import bench
 from selfreward.commands.judge_bench.output import as_json, require_endings, tables, write
 from selfreward.commands.judge_bench.pools import read_pools
@@ -114,11 +116,28 @@ def test_noise_shows_in_the_second_reading_and_unread_replies_are_counted_apart(
     noisy = bench([pool], ["samples=1"], coin, nowhere, QUIET)
     assert [one.pool.rpartition(", ")[2] for one in noisy] == ["first", "second"], "each source is a pool of its own"
     assert all(one.estimates["retest_flips"].low > 0.05 for one in noisy)
+    assert all(one.estimates["retest_alpha"].low < 0.4 for one in noisy), "a coin agrees with itself by chance alone"
     assert bench([pool], ["samples=1"], coin, nowhere, QUIET, again=False)[0].estimates["retest_flips"].value is None
     mute = scripted(tmp_path, {"match": "good", "replies": ["I cannot say"]}, {"replies": ["Score: 1"]})
     for one in bench([pool], ["samples=2"], mute, nowhere, QUIET):
         assert (one.unreadable, one.verdicts, one.unscored) == (PAIRS, 2 * PAIRS, PAIRS // 2)
         assert one.estimates["accuracy"].value is None and one.estimates["best_of_n_gain"].value == -2.5
+
+
+def test_judges_that_err_alike_are_told_from_judges_that_err_apart(tmp_path: Path):
+    rng = random.Random(0)
+    keys = [(f"p{k}", "good", "bad") for k in range(200)]
+    one, other = ({key: float(rng.random() < 0.7) for key in keys} for _ in range(2))
+    (apart,) = alike("pool", [("one", one), ("other", other)])
+    (same,) = alike("pool", [("one", one), ("one again", one)])
+    assert apart.capa.low < 0 < apart.capa.high and same.capa.value == pytest.approx(1)
+    assert alike("pool", [("one", one), ("mute", {})])[0].capa.value is None
+    coin = scripted(tmp_path, {"replies": [f"Score: {score}" for score in range(6)]})
+    pool = labelled_pairs(tmp_path, sources=("one",))
+    found = bench([pool], ["name=one,samples=1", "name=again,samples=1"], coin, nowhere, QUIET, again=False)
+    assert found[0].outcomes == found[1].outcomes and len(found[0].outcomes) == PAIRS
+    assert [table.header[-1] for table in tables(found)] == ["seconds", "CAPA"]
+    assert json.loads(as_json(found))["alike"][0]["capa"]["value"] > 0.4
 
 
 def test_the_cost_is_what_was_read_and_sampled(tmp_path: Path):

@@ -12,7 +12,7 @@ from selfreward.measuring.metrics.judge import belief, judge
 from selfreward.measuring.metrics.judge import health as judge_health
 from selfreward.records import Labelled, Measurement
 from selfreward.report.alarms import alarms
-from selfreward.report.catalogue import BY_METRIC
+from selfreward.report.catalogue import by_metric
 from selfreward.report.judge_skill import SOURCES, judge_skill
 from selfreward.report.reading import Key
 
@@ -125,7 +125,7 @@ def test_a_run_without_a_judge_is_not_asked_about():
 
 
 def test_people_have_words_for_every_source():
-    assert {key.metric for key, _ in SOURCES} <= BY_METRIC.keys() and "score_band" in BY_METRIC
+    assert {key.metric for key, _ in SOURCES} <= by_metric().keys() and "score_band" in by_metric()
 
 
 def test_rounds_are_named():

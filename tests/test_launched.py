@@ -43,7 +43,7 @@ def pairs(start: Path) -> list[Pair]:
 
 
 def preferences(start: Path, pairs: list[Pair]) -> Job:
-    return Job("preferences", start, pairs, {"seed": 3, "threads": 1, "probes": 4, "reference_is_start": True})
+    return Job("pairs", start, pairs, {"seed": 3, "threads": 1, "probes": 4, "reference_is_start": True})
 
 
 def files(directory: Path) -> dict[str, bytes]:
@@ -72,9 +72,22 @@ def test_the_weights_are_those_of_a_training_in_this_process(
     assert 50 * 2**20 < memory["freed_bytes"] < 2**34 and memory["freed_device_bytes"] == 0
 
 
+def test_a_trainer_of_ones_own_gets_its_pairs_there_too(start: Path, pairs: list[Pair], tmp_path: Path) -> None:
+    own = tmp_path / "mine.py"
+    own.write_text(
+        "from selfreward.training.supervised import train_supervised\n\n\n"
+        "def train(start, rows, recipe, **told):\n"
+        "    shown = [(one.prompt_token_ids, one.chosen_token_ids) for one in rows]\n"
+        "    return train_supervised(start, shown, recipe, **told)\n"
+    )
+    job = Job("pairs", start, pairs, {"seed": 3, "threads": 1, "probes": 4})
+    here, there = both(recipe("train.method=own", f"train.trainer={own}:train"), job, tmp_path)
+    assert files(here) == files(there) and "model.safetensors" in files(here)
+
+
 def test_demonstrations_too(start: Path, pairs: list[Pair], tmp_path: Path) -> None:
     shown = [(pair.prompt_token_ids, pair.chosen_token_ids) for pair in pairs]
-    job = Job("supervised", start, shown, {"seed": 3, "threads": 1, "probes": 4})
+    job = Job("texts", start, shown, {"seed": 3, "threads": 1, "probes": 4})
     here, there = both(recipe(), job, tmp_path)
     assert files(here) == files(there)
 
@@ -188,6 +201,6 @@ def test_nothing_is_left_of_a_run_that_was_killed_or_stopped(tmp_path: Path) -> 
 def test_a_policy_gradient_too(start: Path, tmp_path: Path) -> None:
     samples = random_samples(start, 16, temperature=0.9, reference=start)
     settings = {"seed": 3, "threads": 1, "probes": 4, "loss": {"kl": 0.1, "clip_high": None}}
-    here, there = both(recipe("train.method=grpo"), Job("policy_gradient", start, samples, settings), tmp_path)
+    here, there = both(recipe("train.method=grpo"), Job("samples", start, samples, settings), tmp_path)
     ours, theirs = files(here), files(there)
     assert ours == theirs and "model.safetensors" in ours

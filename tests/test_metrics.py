@@ -27,9 +27,12 @@ from evidence_factory import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from selfreward.commands.validate.dials import DIALS
 from selfreward.errors import DataError
 from selfreward.measuring.evidence import CohortRows, PoolRows
-from selfreward.measuring.metrics import METRICS, measure_all
+from selfreward.measuring.metrics import abouts, addresses, measure_all, numbers
+from selfreward.measuring.metrics import families as catalogue
+from selfreward.measuring.metrics.families import DIVERSITY, FAMILIES, FORM, LENGTH, WORDS_AND_MEANING
 from selfreward.measuring.probes.asked import values
 from selfreward.records import Drop, Labelled, Likelihood, Reward, to_line
 
@@ -107,8 +110,8 @@ def replies(rng):
 
 
 def test_every_metric_has_rows_and_no_row_comes_twice():
-    for name in METRICS:
-        module, attribute = METRICS[name].split(":")
+    for name in addresses():
+        module, attribute = addresses()[name].split(":")
         given = whole()
         if name == "label_calibration":
             # It asks about soft labels alone.
@@ -121,6 +124,25 @@ def test_every_metric_has_rows_and_no_row_comes_twice():
         assert getattr(__import__(module, fromlist=[attribute]), attribute)(given), name
     keys = [(row.metric, row.cohort, row.pool) for row in measure_all(whole())]
     assert len(keys) == len(set(keys))
+
+
+def test_every_number_says_once_what_it_is_and_what_is_planted_for_it():
+    told = [metric for about in abouts().values() for metric in about.metrics]
+    assert len({metric.name for metric in told}) == len(told) == len(numbers())
+    assert len(addresses()) == len(abouts())
+    assert {row.metric for row in measure_all(whole())} - {"flattery", "flattery_change"} <= numbers().keys()
+    dials = {planted.dial for metric in told for planted in metric.planted}
+    assert dials == set(DIALS), "each dial has a metric that is for it, and none is made up"
+    assert all(DIALS[dial].finds for dial in dials)
+
+
+def test_a_number_stands_where_it_says_in_the_report():
+    families = {family.name: list(family.metrics) for family in catalogue()}
+    meaning = families["Diversity of words and meaning"]
+    assert meaning.index("vendi_per_input") == meaning.index("self_bleu_per_input") + 1
+    assert list(families)[:2] == ["Truth", "Length"]
+    assert families["Length"] == ["length_tokens", "length_words", "truncated_rate"]
+    assert sum(map(len, families.values())) == sum(metric.family is not None for metric in numbers().values())
 
 
 def test_rows_are_whole_and_within_their_intervals():
@@ -174,29 +196,12 @@ def test_the_order_of_rows_on_disk_changes_nothing(seed):
 def test_no_evidence_gives_no_rows():
     assert measure_all(evidence(number=0)) == []
     unjudged = measure_all(blind(evidence(rows(varied(5)))))
-    assert {row.metric for row in unjudged} == {
-        "length_tokens",
-        "length_words",
-        "truncated_rate",
-        "length_characters",
-        "length_tokens_median",
-        "list_rate",
-        "markdown_rate",
-        "refusal_rate",
-        "distinct_answers",
-        "answer_entropy",
-        "distinct_ngrams_per_input",
-        "distinct_ngrams_across_input",
-        "ead_per_input",
-        "ead_across_input",
-        "compression_per_input",
-        "compression_across_input",
-        "self_bleu_per_input",
-        "duplicate_texts_across_input",
-        "vendi_per_input",
-        "embedding_distance_per_input",
-        "embedding_distance_across_input",
-    }
+    assert not any(row.oracle for row in unjudged)
+    told = {numbers()[row.metric].family for row in unjudged}
+    of_texts = {LENGTH, FORM, DIVERSITY, WORDS_AND_MEANING}
+    assert of_texts <= told and told.isdisjoint(set(FAMILIES) - of_texts), "texts are all that is there"
+    whole_rows = measure_all(evidence(rows(varied(5))))
+    assert {to_line(row) for row in unjudged} <= {to_line(row) for row in whole_rows}
 
 
 def test_rows_of_another_run_are_refused_by_name():

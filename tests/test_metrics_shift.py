@@ -8,7 +8,7 @@ from evidence_factory import evidence, prompts, response
 
 from selfreward.measuring.evidence import PoolRows
 from selfreward.measuring.metrics.policy import shift
-from selfreward.report.catalogue import BY_METRIC
+from selfreward.report.catalogue import by_metric
 
 WORDS = ["red", "blue", "green", "one", "two", "three", "four", "alpha", "beta", "gamma"]
 
@@ -57,7 +57,7 @@ def test_unbiased_mmd_by_hand():
 def test_a_planted_shift_is_found_by_the_test_that_looks_for_it(changed, metric):
     rows = found(side(1, **changed), side(0))
     assert rows[f"{metric}_p_initial"].value == pytest.approx(0.005) and rows[f"{metric}_initial"].low > 0
-    assert {name for name in rows if "initial" in name} <= BY_METRIC.keys()
+    assert {name for name in rows if "initial" in name} <= by_metric().keys()
     assert rows[f"{metric}_initial"].n == 20
 
 

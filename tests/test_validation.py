@@ -23,7 +23,7 @@ from selfreward.commands.validate.planted import power_curves, size_at
 from selfreward.commands.validate.population import Population, Said, pool_rows
 from selfreward.commands.validate.worlds import same_policy
 from selfreward.measuring.gates import judge_round
-from selfreward.measuring.metrics import METRICS
+from selfreward.measuring.metrics import addresses
 from selfreward.measuring.stats.clustered import Estimate
 from selfreward.recipe import HELD_OUT_METRICS, GateRule, GatesRecipe
 from selfreward.recipe.read import load_recipe
@@ -192,7 +192,7 @@ def test_two_draws_of_one_policy_differ_by_chance_alone_and_share_their_prompts(
 def test_every_family_can_alarm_or_is_known_not_to():
     """A new metric must come with its null: it is measured in one of the worlds, or named here."""
     rates = nulls.null_rates(POPULATION, 1, lambda _: None, prompts=20)
-    silent = set(METRICS) - {rate.family for rate in rates}
+    silent = set(addresses()) - {rate.family for rate in rates}
     # The same code as judge and judge_agreement, on other rows; and soft labels, whose null is in test_calibration.py.
     assert silent <= {"locked_anchors", "label_calibration"}
     assert all(rate.repeats == 1 and 0 <= rate.low <= rate.rate <= rate.high <= 1 for rate in rates)

@@ -3,8 +3,8 @@
 import difflib
 
 from selfreward.errors import RecipeError
+from selfreward.measuring.metrics import numbers
 from selfreward.recipe import Recipe, walk
-from selfreward.report.catalogue import BY_METRIC, UNPLOTTED
 
 COOLEST = 1e-4
 """Below it logits divided by the temperature leave float32's range; greedy decoding is temperature 0."""
@@ -38,10 +38,9 @@ def refuse_absurd(recipe: Recipe) -> None:
 
 def refuse_unknown_metrics(recipe: Recipe) -> None:
     """Raise RecipeError for a gate about a metric that nothing here measures: it would never fire."""
-    known = {*BY_METRIC, *UNPLOTTED}
     for number, rule in enumerate(recipe.gates.rules):
-        if rule.metric not in known:
-            near = difflib.get_close_matches(rule.metric, known, n=3, cutoff=0.5)
+        if rule.metric not in numbers():
+            near = difflib.get_close_matches(rule.metric, numbers(), n=3, cutoff=0.5)
             hint = f"did you mean {', '.join(near)}?" if near else "`selfreward show` prints the names of a run's own"
             raise RecipeError(
                 f"key 'gates.rules[{number}].metric' is {rule.metric!r}, which nothing measures, so the rule would "

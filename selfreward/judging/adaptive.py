@@ -8,19 +8,21 @@ that neither way nor the order of completion shows in the judgments.
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from selfreward.engines.dialogues import hold
 from selfreward.engines.protocol import Dialogue
-from selfreward.judging.asking import judge_request, judgment_row
-from selfreward.judging.prompts.prompt import judge_prompt
-from selfreward.judging.scoring.adaptive import estimate, next_questions
-from selfreward.recipe import JudgeRecipe, as_dict
+from selfreward.judging.prompts.prompt import JudgePrompt, judge_prompt
+from selfreward.judging.scoring.adaptive import Constants, estimate, next_questions
+from selfreward.judging.stage import Stage
+from selfreward.recipe import AdaptiveRecipe, JudgeRecipe, as_dict
 from selfreward.records import Judgment, Prompt, Response, Rows, seed_for, stable_id
 from selfreward.roles.cast import Player
-from selfreward.roles.chunks import chunks_for
-from selfreward.roles.unreadable import Unreadable
 from selfreward.store.run import Work
+
+T = TypeVar("T")
 
 VERSION = 1
 
@@ -28,6 +30,42 @@ VERSION = 1
 def first_pass(recipe: JudgeRecipe) -> JudgeRecipe:
     """The recipe of the judgments that everybody gets."""
     return recipe.drawing(recipe.samples)
+
+
+@dataclass(frozen=True, slots=True)
+class Race:
+    """What decides who of a prompt is asked next: the recipe, the noise that was estimated, and the first judgments."""
+
+    stage: Stage
+    wording: JudgePrompt
+    adaptive: AdaptiveRecipe
+    constants: Constants
+    first: Mapping[str, Sequence[Judgment]]
+
+    def run(
+        self, prompt: Prompt, members: Sequence[Response], wave_seed: Callable[[int], int], rows: list[Judgment]
+    ) -> Dialogue:
+        """One prompt's questions until it is settled; its judgments are added to `rows`."""
+        stage, answers = self.stage, {answer.id: answer for answer in members}
+        first = {name: self.first.get(name, ()) for name in answers}
+        asked = {name: len(found) for name, found in first.items()}
+        scores = {name: [row.score for row in found if row.score is not None] for name, found in first.items()}
+        for wave in itertools.count():
+            wanted = next_questions(scores, asked, self.constants, self.adaptive)
+            if not wanted:
+                return
+            seed = wave_seed(wave)
+            ids = {name: stage.name(name, asked[name]) for name in wanted}
+            replies = yield [
+                stage.request(ids[name], self.wording.ask(prompt, answers[name].text), 1, seed_for(seed, ids[name]))
+                for name in wanted
+            ]
+            for name, (reply,) in zip(wanted, replies, strict=True):
+                row = stage.judgment(ids[name], answers[name], asked[name], reply, self.wording.read(reply), seed)
+                rows.append(row)
+                asked[name] += 1
+                if row.score is not None:
+                    scores[name].append(row.score)
 
 
 def judge_further(
@@ -44,86 +82,40 @@ def judge_further(
     adaptive = recipe.adaptive
     assert adaptive is not None
     wording = judge_prompt(recipe)
+    stage = Stage(player, recipe.sampling, round, artifact, wording.version)
     constants = estimate(first)
-    known: defaultdict[str, list[Judgment]] = defaultdict(list)
-    for judgment in first:
-        known[judgment.response_id].append(judgment)
+    race = Race(stage, wording, adaptive, constants, _by(first, lambda row: row.response_id))
     # A question that did not fit in the first pass does not fit later.
     too_long = {row.response_id for row in first if row.unreadable == "question too long"}
-    units = _by_prompt([response for response in responses if response.id not in too_long])
-
-    def race(members: Sequence[Response], wave_seed: Callable[[int], int], rows: list[Judgment]) -> Dialogue:
-        """One prompt's questions until it is settled; its judgments are added to `rows`."""
-        answers = {answer.id: answer for answer in members}
-        asked = {name: len(known[name]) for name in answers}
-        scores = {name: [row.score for row in known[name] if row.score is not None] for name in answers}
-        for wave in itertools.count():
-            wanted = next_questions(scores, asked, constants, adaptive)
-            if not wanted:
-                return
-            seed = wave_seed(wave)
-            ids = {name: stable_id(artifact, round, name, asked[name]) for name in wanted}
-            replies = yield [
-                judge_request(
-                    ids[name],
-                    wording.ask(prompts[answers[name].prompt_id], answers[name].text),
-                    recipe,
-                    1,
-                    seed_for(seed, ids[name]),
-                )
-                for name in wanted
-            ]
-            for name, (reply,) in zip(wanted, replies, strict=True):
-                verdict = wording.read(reply)
-                who, template = player.policy.digest, wording.version
-                rows.append(
-                    judgment_row(
-                        ids[name],
-                        answers[name],
-                        asked[name],
-                        reply,
-                        verdict,
-                        judge=who,
-                        template=template,
-                        seed=seed,
-                    )
-                )
-                asked[name] += 1
-                if not isinstance(verdict, Unreadable):
-                    scores[name].append(verdict)
+    waiting = _by([one for one in responses if one.id not in too_long], lambda one: one.prompt_id)
+    units = [waiting[name] for name in sorted(waiting)]
 
     def compute(chunk: Sequence[Sequence[Response]], index: int) -> list[Judgment]:
         def wave_seed(wave: int) -> int:
-            return seed_for(player.seed, artifact, round, index, wave)
+            return stage.seed(index, wave)
 
         rows: list[list[Judgment]] = [[] for _ in chunk]
-        races = [race(members, wave_seed, mine) for members, mine in zip(chunk, rows, strict=True)]
+        races = [
+            race.run(prompts[members[0].prompt_id], members, wave_seed, mine)
+            for members, mine in zip(chunk, rows, strict=True)
+        ]
         hold(player.hold(), races, wave_seed)
         return [row for mine in rows for row in mine]
 
     largest = max((len(unit) for unit in units), default=1)
-    return Work(
-        round=round,
-        artifact=artifact,
-        record=Judgment,
-        made_from={
-            "version": VERSION,
-            "round": round,
-            "first": first.digest,
-            "answers": stable_id([[one.id for one in unit] for unit in units]),
-            "judge": {"adaptive": as_dict(adaptive), "sampling": as_dict(recipe.sampling)},
-            "constants": {"noise": constants.noise, "prior": constants.prior, "sigma": constants.sigma},
-            "template": wording.version,
-            **player.determines(),
-        },
-        # Two answers a side are asked in a wave, so this is about a chunk of replies at a time.
-        chunks=chunks_for(player, units, min(4, largest), recipe.sampling.max_tokens),
-        compute=compute,
-    )
+    told = {
+        "first": first.digest,
+        "answers": stable_id([[one.id for one in unit] for unit in units]),
+        "judge": {"adaptive": as_dict(adaptive), "sampling": as_dict(recipe.sampling)},
+        "constants": {"noise": constants.noise, "prior": constants.prior, "sigma": constants.sigma},
+    }
+    # Two answers a side are asked in a wave, so this is about a chunk of replies at a time.
+    replies, tokens = min(4, largest), recipe.sampling.max_tokens
+    return stage.work(Judgment, units, compute, told, version=VERSION, replies=replies, tokens=tokens)
 
 
-def _by_prompt(responses: Sequence[Response]) -> list[list[Response]]:
-    members: defaultdict[str, list[Response]] = defaultdict(list)
-    for response in responses:
-        members[response.prompt_id].append(response)
-    return [members[name] for name in sorted(members)]
+def _by(rows: Iterable[T], key: Callable[[T], str]) -> dict[str, list[T]]:
+    grouped: defaultdict[str, list[T]] = defaultdict(list)
+    for row in rows:
+        grouped[key(row)].append(row)
+    return dict(grouped)

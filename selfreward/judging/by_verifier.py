@@ -5,12 +5,13 @@ prompt, its verdicts count and the answers that it leaves open have no score; wh
 about all of them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 from selfreward.records import Judgment, Prompt, Response, stable_id
 from selfreward.store.given import chunked
 from selfreward.store.run import Work
-from selfreward.tasks.verifiers.protocol import Verifier
+from selfreward.tasks.verifiers.protocol import Truth, Verifier
 
 VERSION = 2
 
@@ -27,33 +28,13 @@ def ask_verifier(
 ) -> Work[Response, Judgment]:
     """Work that yields one Judgment per response: the verifier's quality, or why the answer is left open."""
 
-    def compute(chunk: Sequence[Response], index: int) -> Iterator[Judgment]:
-        for response in chunk:
-            truth = verifier.check(prompts[response.prompt_id], response.text)
-            yield Judgment(
-                id=stable_id(artifact, round, response.id, 0),
-                response_id=response.id,
-                prompt_id=response.prompt_id,
-                sample=0,
-                judge=name,
-                text="",
-                token_ids=(),
-                finish_reason="stop",
-                seed=0,
-                template="verifier",
-                score=None if truth.open else truth.quality,
-                unreadable=f"left open: {truth.open}" if truth.open else None,
-                source="verifier",
-            )
+    def row(response: Response, truth: Truth) -> Judgment:
+        why = f"left open: {truth.open}" if truth.open else None
+        score = None if truth.open else truth.quality
+        return _row(stable_id(artifact, round, response.id, 0), response, name, "verifier", score, why)
 
-    return Work(
-        round=round,
-        artifact=artifact,
-        record=Judgment,
-        made_from={"version": VERSION, "round": round, "inputs": dict(made_from), "verifier": name},
-        chunks=chunked(responses, 1024),
-        compute=compute,
-    )
+    made = {"version": VERSION, "round": round, "inputs": dict(made_from), "verifier": name}
+    return _work(verifier, prompts, responses, row, round, artifact, made, size=1024)
 
 
 def ask_oracle(
@@ -67,32 +48,55 @@ def ask_oracle(
 ) -> Work[Response, Judgment]:
     """The control `judge.source=oracle`: one judgment per response, its score the verifier's quality."""
 
+    def row(response: Response, truth: Truth) -> Judgment:
+        return _row(stable_id(artifact, round, response.id, 0), response, "oracle", "oracle", truth.quality, None)
+
+    made = {"version": VERSION, "round": round, "inputs": dict(made_from), "judge": "oracle"}
+    return _work(verifier, prompts, responses, row, round, artifact, made, size=4096)
+
+
+def _row(
+    name: str,
+    response: Response,
+    judge: str,
+    source: Literal["verifier", "oracle"],
+    score: float | None,
+    unreadable: str | None,
+) -> Judgment:
+    """A judgment that nobody wrote."""
+    return Judgment(
+        id=name,
+        response_id=response.id,
+        prompt_id=response.prompt_id,
+        sample=0,
+        judge=judge,
+        text="",
+        token_ids=(),
+        finish_reason="stop",
+        seed=0,
+        template=source,
+        score=score,
+        unreadable=unreadable,
+        source=source,
+    )
+
+
+def _work(
+    verifier: Verifier,
+    prompts: Mapping[str, Prompt],
+    responses: Sequence[Response],
+    row: Callable[[Response, Truth], Judgment],
+    round: int,
+    artifact: str,
+    made_from: Mapping[str, Any],
+    *,
+    size: int,
+) -> Work[Response, Judgment]:
     def compute(chunk: Sequence[Response], index: int) -> Iterator[Judgment]:
         for response in chunk:
-            yield Judgment(
-                id=stable_id(artifact, round, response.id, 0),
-                response_id=response.id,
-                prompt_id=response.prompt_id,
-                sample=0,
-                judge="oracle",
-                text="",
-                token_ids=(),
-                finish_reason="stop",
-                seed=0,
-                template="oracle",
-                score=verifier.check(prompts[response.prompt_id], response.text).quality,
-                unreadable=None,
-                source="oracle",
-            )
+            yield row(response, verifier.check(prompts[response.prompt_id], response.text))
 
-    return Work(
-        round=round,
-        artifact=artifact,
-        record=Judgment,
-        made_from={"version": VERSION, "round": round, "inputs": dict(made_from), "judge": "oracle"},
-        chunks=chunked(responses, 4096),
-        compute=compute,
-    )
+    return Work(round, artifact, Judgment, made_from, chunked(responses, size), compute)
 
 
 def left_to_the_model(verdicts: Sequence[Judgment], responses: Sequence[Response]) -> list[Response]:

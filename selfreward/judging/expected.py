@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from selfreward.engines.protocol import Asker, Completion, ReplyStart, TokenReader
 from selfreward.errors import EngineError
-from selfreward.judging.asking import ask, ask_next, judge_request, judgment_row
+from selfreward.judging.asking import ask, ask_next
 from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.judging.scoring.expected import SCORE_WORDS, expected_value
+from selfreward.judging.stage import Stage
 from selfreward.recipe import JudgeRecipe, as_dict
-from selfreward.records import Judgment, Prompt, Response, seed_for, stable_id
+from selfreward.records import Judgment, Message, Prompt, Response, seed_for
 from selfreward.roles.cast import Player
-from selfreward.roles.chunks import chunks_for, longest
+from selfreward.roles.chunks import longest
 from selfreward.roles.unreadable import Unreadable, unfinished
 from selfreward.store.run import Work
 
@@ -57,22 +58,27 @@ def judge_expected(
 ) -> Work[Response, Judgment]:
     """Work that yields one Judgment per response and rationale, its score the expected one and its `mass` recorded."""
     wording = judge_prompt(recipe)
+    stage = Stage(player, recipe.sampling, round, artifact, f"{wording.version}+{recipe.protocol}")
+    rationale = recipe.protocol == "hybrid"
+
+    def rationales(
+        chunk: Sequence[Response], shown: Mapping[str, tuple[Message, ...]], seed: int
+    ) -> list[list[Completion]]:
+        if not rationale:
+            return [[NOTHING] for _ in chunk]
+        names = {one.id: stage.name(one.id, "rationale") for one in chunk}
+        requests = [
+            stage.request(names[one.id], shown[one.id], recipe.samples, seed_for(seed, names[one.id])) for one in chunk
+        ]
+        return ask(player.hold(), requests, seed)
 
     def compute(chunk: Sequence[Response], index: int) -> Iterator[Judgment]:
         engine = player.hold()
-        seed = seed_for(player.seed, artifact, round, index, 0)
+        seed = stage.seed(index, 0)
         shown = {one.id: wording.ask(prompts[one.prompt_id], one.text) for one in chunk}
-        replies = [[NOTHING] for _ in chunk]
-        if recipe.protocol == "hybrid":
-            names = {one.id: stable_id(artifact, round, one.id, "rationale") for one in chunk}
-            requests = [
-                judge_request(names[one.id], shown[one.id], recipe, recipe.samples, seed_for(seed, names[one.id]))
-                for one in chunk
-            ]
-            replies = ask(engine, requests, seed)
         asked = [
-            (stable_id(artifact, round, one.id, sample), one, sample, reply)
-            for one, drawn in zip(chunk, replies, strict=True)
+            (stage.name(one.id, sample), one, sample, reply)
+            for one, drawn in zip(chunk, rationales(chunk, shown, seed), strict=True)
             for sample, reply in enumerate(drawn)
         ]
         starts = [ReplyStart(name, shown[one.id], wording.opening(reply.text)) for name, one, _, reply in asked]
@@ -81,28 +87,21 @@ def judge_expected(
             value, mass = expected_value(logprobs, _POINTS, recipe.min_mass)
             cut = unfinished(reply)
             verdict = cut if cut is not None else value if isinstance(value, Unreadable) else round_score(value)
-            who, template = player.policy.digest, f"{wording.version}+{recipe.protocol}"
-            yield judgment_row(name, one, sample, reply, verdict, judge=who, template=template, seed=seed, mass=mass)
+            yield stage.judgment(name, one, sample, reply, verdict, seed, mass)
 
+    told = {
+        "protocol": recipe.protocol,
+        "samples": recipe.samples,
+        "min_mass": recipe.min_mass,
+        "sampling": as_dict(recipe.sampling),
+    }
     read = longest(prompts[one.prompt_id].text + one.text for one in responses)
-    written = recipe.sampling.max_tokens if recipe.protocol == "hybrid" else 0
-    return Work(
-        round=round,
-        artifact=artifact,
-        record=Judgment,
-        made_from={
-            "version": VERSION,
-            "round": round,
-            "inputs": dict(made_from),
-            "judge": {
-                "protocol": recipe.protocol,
-                "samples": recipe.samples,
-                "min_mass": recipe.min_mass,
-                "sampling": as_dict(recipe.sampling),
-            },
-            "template": wording.version,
-            **player.determines(),
-        },
-        chunks=chunks_for(player, responses, recipe.samples, read + written),
-        compute=compute,
+    return stage.work(
+        Judgment,
+        responses,
+        compute,
+        {"inputs": dict(made_from), "judge": told, "template": wording.version},
+        version=VERSION,
+        replies=recipe.samples,
+        tokens=read + (recipe.sampling.max_tokens if rationale else 0),
     )

@@ -2,17 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from selfreward.engines.protocol import Request
 from selfreward.judging.asking import ask
 from selfreward.judging.prompts import meta as role
+from selfreward.judging.prompts.meta import Winner
 from selfreward.judging.scoring.battles import which_battles
+from selfreward.judging.stage import Stage, read_or_not
 from selfreward.recipe import MetaRecipe, as_dict
-from selfreward.records import Judgment, MetaJudgment, Prompt, Response, Rows, by_id, seed_for, stable_id
+from selfreward.records import Judgment, Message, MetaJudgment, Prompt, Response, Rows, by_id, seed_for
 from selfreward.roles import version
 from selfreward.roles.cast import Player
-from selfreward.roles.chunks import chunks_for
 from selfreward.roles.round import Round
-from selfreward.roles.unreadable import Unreadable
 from selfreward.store.run import Work
 
 VERSION = 1
@@ -39,65 +38,43 @@ def comparing(
     round: int,
 ) -> Work[tuple[str, str], MetaJudgment]:
     """Work that yields one MetaJudgment per ordered pair of judgments that `which_battles` chose."""
-    template = version("meta_judge", recipe.template)
+    stage = Stage(player, recipe.sampling, round, "meta_judgments", version("meta_judge", recipe.template))
     known = by_id(judgments)
     battles = which_battles(judgments, recipe, seed=seed_for(player.seed, "battles", round))
 
+    def question(first: Judgment, second: Judgment) -> tuple[Message, ...]:
+        answer = responses[first.response_id].text
+        return role.ask(recipe.template, prompts[first.prompt_id], answer, first.text, second.text)
+
     def compute(chunk: Sequence[tuple[str, str]], index: int) -> Iterator[MetaJudgment]:
         engine = player.hold()
-        seed = seed_for(player.seed, "meta_judgments", round, index)
+        seed = stage.seed(index)
         requests = [
-            Request(
-                id=stable_id("meta_judgments", round, first, second),
-                messages=role.ask(
-                    recipe.template,
-                    prompts[known[first].prompt_id],
-                    responses[known[first].response_id].text,
-                    known[first].text,
-                    known[second].text,
-                ),
-                n=1,
-                temperature=recipe.sampling.temperature,
-                top_p=recipe.sampling.top_p,
-                max_tokens=recipe.sampling.max_tokens,
-                seed=seed_for(player.seed, "meta_judgments", round, first, second),
-                logprob=False,
-            )
-            for first, second in chunk
+            stage.request(stage.name(*pair), question(known[pair[0]], known[pair[1]]), 1, stage.seed(*pair))
+            for pair in chunk
         ]
-        for (first, second), (completion,) in zip(chunk, ask(engine, requests, seed), strict=True):
-            verdict = role.read(recipe.template, completion)
+        for (first, second), (reply,) in zip(chunk, ask(engine, requests, seed), strict=True):
+            verdict: tuple[Winner | None, str | None] = read_or_not(role.read(recipe.template, reply))
             yield MetaJudgment(
-                id=stable_id("meta_judgments", round, first, second),
+                id=stage.name(first, second),
                 prompt_id=known[first].prompt_id,
                 response_id=known[first].response_id,
                 first_id=first,
                 second_id=second,
                 judge=player.policy.digest,
-                text=completion.text,
-                finish_reason=completion.finish_reason,
+                text=reply.text,
+                finish_reason=reply.finish_reason,
                 seed=seed,
-                template=template,
-                winner=None if isinstance(verdict, Unreadable) else verdict,
-                unreadable=verdict.reason if isinstance(verdict, Unreadable) else None,
+                template=stage.template,
+                winner=verdict[0],
+                unreadable=verdict[1],
             )
 
-    return Work(
-        round=round,
-        artifact="meta_judgments",
-        record=MetaJudgment,
-        made_from={
-            "version": VERSION,
-            "round": round,
-            "judgments": judgments.digest,
-            "meta": {
-                "max_responses": recipe.max_responses,
-                "max_judgments": recipe.max_judgments,
-                "sampling": as_dict(recipe.sampling),
-            },
-            "template": template,
-            **player.determines(),
-        },
-        chunks=chunks_for(player, battles, 1, recipe.sampling.max_tokens),
-        compute=compute,
-    )
+    told = {
+        "max_responses": recipe.max_responses,
+        "max_judgments": recipe.max_judgments,
+        "sampling": as_dict(recipe.sampling),
+    }
+    made_from = {"judgments": judgments.digest, "meta": told}
+    tokens = recipe.sampling.max_tokens
+    return stage.work(MetaJudgment, battles, compute, made_from, version=VERSION, replies=1, tokens=tokens)

@@ -7,16 +7,17 @@ from typing import NamedTuple
 
 from selfreward.engines.protocol import Asker, Completion, ReplyStart
 from selfreward.errors import RecipeError
-from selfreward.judging.asking import ask, ask_next, judge_request
+from selfreward.judging.asking import ask, ask_next
 from selfreward.judging.expected import NOTHING, token_reader
 from selfreward.judging.prompts import pairwise as role
 from selfreward.judging.prompts.pairwise import Principle
 from selfreward.judging.scoring.expected import expected_value
 from selfreward.judging.scoring.tournament import ratings, which_comparisons
+from selfreward.judging.stage import Stage, read_or_not
 from selfreward.recipe import ComparisonQuestion, JudgeRecipe, PrincipleQuestion, as_dict, constitution_of
 from selfreward.records import Comparison, Judgment, Message, Prompt, Response, Rows, seed_for, stable_id
 from selfreward.roles.cast import Player
-from selfreward.roles.chunks import chunks_for, longest
+from selfreward.roles.chunks import longest
 from selfreward.roles.unreadable import Unreadable, unfinished
 from selfreward.store.run import Work
 
@@ -27,6 +28,10 @@ class Question(NamedTuple):
     first: Response
     second: Response
     principle: Principle | None
+
+
+Found = tuple[Completion, float | Unreadable, float | None]
+"""(reply, P(first slot) or why there is none, mass of the labels) of a question."""
 
 
 def questions(responses: Sequence[Response], recipe: JudgeRecipe, seed: int) -> list[Question]:
@@ -63,68 +68,66 @@ def compare_answers(
 ) -> Work[Question, Comparison]:
     """Work that yields one Comparison per question: those that the recipe makes of `responses`, or `asked` instead."""
     asking = _question(recipe)
-    template = role.version(asking.template, constitution_of(asking))
+    stage = Stage(player, recipe.sampling, round, artifact, role.version(asking.template, constitution_of(asking)))
     if asked is None:
         asked = questions(responses, recipe, seed_for(player.seed, artifact, round))
 
     def compute(chunk: Sequence[Question], index: int) -> Iterator[Comparison]:
-        engine = player.hold()
-        seed = seed_for(player.seed, artifact, round, index, 0)
-        ids = [stable_id(artifact, round, *_names(question)) for question in chunk]
+        seed = stage.seed(index, 0)
+        ids = [stage.name(*_names(question)) for question in chunk]
         shown = [
             role.ask(asking.template, prompts[first.prompt_id], first.text, second.text, principle)
             for first, second, principle in chunk
         ]
-        verdicts = _verdicts(engine, recipe, ids, shown, seed)
-        for name, question, (reply, verdict, mass) in zip(ids, chunk, verdicts, strict=True):
-            yield Comparison(
-                id=name,
-                prompt_id=question.first.prompt_id,
-                first_id=question.first.id,
-                second_id=question.second.id,
-                judge=player.policy.digest,
-                text=reply.text,
-                token_ids=reply.token_ids,
-                finish_reason=reply.finish_reason,
-                seed=seed,
-                template=template,
-                preference=None if isinstance(verdict, Unreadable) else verdict,
-                unreadable=verdict.reason if isinstance(verdict, Unreadable) else None,
-                mass=mass,
-                principle=question.principle.name if question.principle else "",
-            )
+        verdicts = _verdicts(player.hold(), stage, recipe, ids, shown, seed)
+        for name, question, found in zip(ids, chunk, verdicts, strict=True):
+            yield _comparison(stage, name, question, found, seed)
 
     tokens = 0 if recipe.reading.kind == "probability" else recipe.sampling.max_tokens
     if recipe.reading.kind != "verdict":
         tokens += longest(prompts[one.first.prompt_id].text + one.first.text + one.second.text for one in asked)
-    return Work(
-        round=round,
-        artifact=artifact,
-        record=Comparison,
-        made_from={
-            "version": VERSION,
-            "round": round,
-            "inputs": dict(made_from),
-            # What is done with the probabilities afterwards asks nothing else of the judge.
-            "question": {key: value for key, value in as_dict(asking).items() if key != "clamp"},
-            "reading": as_dict(recipe.reading),
-            "template": template,
-            **player.determines(),
-        },
-        chunks=chunks_for(player, asked, 1, tokens),
-        compute=compute,
+    told = {
+        "inputs": dict(made_from),
+        # What is done with the probabilities afterwards asks nothing else of the judge.
+        "question": {key: value for key, value in as_dict(asking).items() if key != "clamp"},
+        "reading": as_dict(recipe.reading),
+    }
+    return stage.work(Comparison, asked, compute, told, version=VERSION, replies=1, tokens=tokens)
+
+
+def _comparison(stage: Stage, name: str, question: Question, found: Found, seed: int) -> Comparison:
+    reply, verdict, mass = found
+    preference, unreadable = read_or_not(verdict)
+    return Comparison(
+        id=name,
+        prompt_id=question.first.prompt_id,
+        first_id=question.first.id,
+        second_id=question.second.id,
+        judge=stage.player.policy.digest,
+        text=reply.text,
+        token_ids=reply.token_ids,
+        finish_reason=reply.finish_reason,
+        seed=seed,
+        template=stage.template,
+        preference=preference,
+        unreadable=unreadable,
+        mass=mass,
+        principle=question.principle.name if question.principle else "",
     )
 
 
 def _verdicts(
-    engine: Asker, recipe: JudgeRecipe, ids: Sequence[str], shown: Sequence[tuple[Message, ...]], seed: int
-) -> list[tuple[Completion, float | Unreadable, float | None]]:
-    """(reply, P(first slot) or why there is none, mass of the labels) of every question."""
+    engine: Asker,
+    stage: Stage,
+    recipe: JudgeRecipe,
+    ids: Sequence[str],
+    shown: Sequence[tuple[Message, ...]],
+    seed: int,
+) -> list[Found]:
     replies = [NOTHING for _ in ids]
     if recipe.reading.kind != "probability":
         requests = [
-            judge_request(name, messages, recipe, 1, seed_for(seed, name))
-            for name, messages in zip(ids, shown, strict=True)
+            stage.request(name, messages, 1, seed_for(seed, name)) for name, messages in zip(ids, shown, strict=True)
         ]
         replies = [reply for (reply,) in ask(engine, requests, seed)]
     if recipe.reading.kind == "verdict":

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from selfreward.recipe.model import SERVED, ServedRecipe
-from selfreward.recipe.questions import ComparisonQuestion, RubricQuestion, ScoreQuestion
+from selfreward.recipe.questions import ComparisonQuestion, ScoreQuestion
 from selfreward.recipe.recipe import Recipe
 
 Found = Iterator[tuple[bool, str]]
@@ -83,8 +83,8 @@ def judge_that_cannot_work(recipe: Recipe) -> Found:
             f"judge.question.template={template} belongs to judge.question.kind={template}; set that",
         )
     yield (
-        isinstance(question, RubricQuestion) and reading != "verdict",
-        f"{named} has a score per criterion, which judge.reading={reading} cannot read; set judge.reading=verdict",
+        bool(question.WHY_VERDICT) and reading != "verdict",
+        f"{named} {question.WHY_VERDICT}, which judge.reading={reading} cannot read; set judge.reading=verdict",
     )
     yield (
         compares and recipe.meta.enabled,

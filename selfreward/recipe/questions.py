@@ -1,6 +1,6 @@
 """What a judge is asked: about one answer (score, rubric), or about two side by side (comparison, principle)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -8,7 +8,17 @@ from selfreward.recipe.section import Section, keyed, needed, section, setting
 
 
 @section
-class ScoreQuestion(Section):
+class Question(Section):
+    """What every question is, about one answer unless it is one of `Compared`."""
+
+    WORDING: ClassVar[str] = "selfreward.judging.prompts.pointwise:wording"
+    """What asks it and reads the reply (judging/prompts/prompt.py)."""
+    WHY_VERDICT: ClassVar[str] = ""
+    """Why only judge.reading=verdict can read the reply, where that is so."""
+
+
+@section
+class ScoreQuestion(Question):
     """How good is this answer, from 0 to 5?"""
 
     kind: Literal["score"] = "score"
@@ -16,11 +26,14 @@ class ScoreQuestion(Section):
 
 
 @section
-class RubricQuestion(Section):
+class RubricQuestion(Question):
     """A score for each criterion of a rubric: a shipped one, or a YAML file, which brings its own words."""
 
     rubric: Annotated[str, needed("a shipped rubric or a YAML file")]
     kind: Literal["rubric"] = "rubric"
+
+    WORDING: ClassVar[str] = "selfreward.judging.prompts.rubric:wording"
+    WHY_VERDICT: ClassVar[str] = "has a score per criterion"
 
     @property
     def template(self) -> str:
@@ -28,7 +41,7 @@ class RubricQuestion(Section):
 
 
 @section
-class Compared(Section):
+class Compared(Question):
     """Two answers side by side, always in both orders.
 
     `comparisons`: all pairs of a prompt, a ring (every answer meets two others), or `count` pairs drawn at random on

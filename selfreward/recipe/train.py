@@ -9,6 +9,9 @@ from selfreward.recipe.loss import LossRecipe, MarginLoss
 from selfreward.recipe.reward import RewardRecipe, ScoreReward
 from selfreward.recipe.section import Section, keyed, needed, part, section, setting
 
+Learns = Literal["nothing", "pairs", "chosen", "demonstrations", "samples"]
+"""What a method is given: the round's pairs, their chosen answers alone, demonstrations, or samples with rewards."""
+
 
 @section
 class LoraRecipe(Section):
@@ -27,6 +30,8 @@ class TrainBase(Section):
     """What every method reads. Rows that are longer than `max_length` are dropped, trained on or not."""
 
     max_length: int = setting(256, "tokens of prompt and answer at most", minimum=8)
+
+    LEARNS: ClassVar[Learns] = "pairs"
 
     @property
     def reference(self) -> str:
@@ -60,6 +65,13 @@ class Steps(TrainBase):
         "in_process", "accelerate: in a process of its own", horizon=True
     )
 
+    TRAINER: ClassVar[str] = "selfreward.training.supervised:train_supervised"
+
+    @property
+    def trained_by(self) -> str:
+        """The function that takes the steps; training/jobs.py says how it is called."""
+        return self.TRAINER
+
 
 @section
 class DpoRecipe(Steps):
@@ -77,6 +89,8 @@ class DpoRecipe(Steps):
     loss: LossRecipe = part(MarginLoss, "which preference loss")
     prefix_sharing: Literal["auto", "always", "never"] = setting("never", "forward a pair's prompt once")
 
+    TRAINER: ClassVar[str] = "selfreward.training.preference:train_preferences"
+
 
 @section
 class SftRecipe(Steps):
@@ -89,12 +103,16 @@ class SftRecipe(Steps):
     sft_examples: int = setting(1200, "demonstrations of one round", minimum=1)
     examples: str | None = setting(None, "a file of demonstrations; null: the sandbox's own")
 
+    LEARNS: ClassVar[Learns] = "demonstrations"
+
 
 @section
 class SftChosenRecipe(Steps):
     """A control: train on the chosen answers alone, which is best-of-K distillation."""
 
     method: Literal["sft_chosen"] = "sft_chosen"
+
+    LEARNS: ClassVar[Learns] = "chosen"
 
 
 @keyed
@@ -105,12 +123,18 @@ class OwnTraining(Steps):
     method: Literal["own"] = "own"
     options: Options = part(dict, "what the trainer reads itself")
 
+    @property
+    def trained_by(self) -> str:
+        return self.trainer
+
 
 @section
 class NoTraining(TrainBase):
     """A control: the weights are handed on."""
 
     method: Literal["none"] = "none"
+
+    LEARNS: ClassVar[Learns] = "nothing"
 
 
 @section
@@ -134,6 +158,8 @@ class PolicyGradient(Steps):
     reference: str = setting("previous", "the policy of the KL term: previous, initial, round:K or a path")
     kl: float = setting(0.0, "weight of the KL to the reference", minimum=0)
 
+    LEARNS: ClassVar[Learns] = "samples"
+    TRAINER: ClassVar[str] = "selfreward.training.policy_gradient:train_policy_gradient"
     KL_IN_REWARD: ClassVar[bool] = False
 
 

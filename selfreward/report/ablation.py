@@ -24,7 +24,7 @@ from selfreward.records import Judgment
 from selfreward.report.ablation_rows import ArmRow, ContrastRow, ablation_notes, ablation_tables
 from selfreward.report.alike import made_of, nothing_to_compare
 from selfreward.report.compare import POOL, require_same_pool
-from selfreward.report.compared import EXACT, PER_PROMPT, PER_RUN, SCALES, TESTED, difference_scale
+from selfreward.report.compared import EXACT, PER_PROMPT, PER_RUN, TESTED, difference_scale, scale
 from selfreward.report.reading import Key, Reading
 from selfreward.report.tables import Table
 from selfreward.store.view import RunView
@@ -129,7 +129,7 @@ def _difference(after: Side, before: Side, metric: str) -> NestedDifference:
 
 
 def _arm_row(arm: str, metric: str, start: Side, end: Side) -> ArmRow:
-    levels = [nested_paired_difference(side.values.get(metric, {}), SCALES[metric]) for side in (start, end)]
+    levels = [nested_paired_difference(side.values.get(metric, {}), scale(metric)) for side in (start, end)]
     return ArmRow(arm, metric, levels[0], levels[1], _difference(end, start, metric))
 
 

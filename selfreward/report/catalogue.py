@@ -1,17 +1,15 @@
-"""What each metric is called for people, and which question it belongs to. A metric that is not here is still shown.
+"""What each metric is called for people, and which question it belongs to: as it says itself, where it is measured.
 
-A new metric gets its words and its place in metrics/policy/words.py or metrics/judge/words.py.
+A metric that says nothing, such as somebody's own, is still shown.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
 
-from selfreward.measuring.metrics.family import Family
-from selfreward.measuring.metrics.judge.words import JUDGE_FAMILIES
-from selfreward.measuring.metrics.policy.words import POLICY_FAMILIES
+from selfreward.measuring.metrics import families, numbers
+from selfreward.measuring.metrics.about import Family
 
-FAMILIES = (*POLICY_FAMILIES, *JUDGE_FAMILIES)
-OTHER = Family("Other", "Metrics that this report has no words for.", {})
-BY_METRIC = {metric: family for family in FAMILIES for metric in family.metrics}
+OTHER = Family("Other", "Metrics that this report has no words for.")
 
 # The rows of the one table that a terminal shows first: metric and pool.
 SUMMARY = (
@@ -50,12 +48,17 @@ SUMMARY = (
     ("meta_agreement", "train"),
     ("meta_accuracy", "train"),
 )
-# Counts that have a table of their own, and numbers so near 0 that no axis label holds them.
-UNPLOTTED = (
-    *("pairs_dropped", "judgment_pairs_dropped", "samples_dropped", "groups_dropped", "prompts_dropped"),
-    *("text_mmd_previous", "text_mmd_initial"),
-)
 STEERING_POOLS = ("gate", "selection")
+
+
+@cache
+def by_metric() -> Mapping[str, Family]:
+    """The metrics that have words."""
+    return {metric: family for family in families() for metric in family.metrics}
+
+
+def is_plotted(metric: str) -> bool:
+    return metric not in numbers() or numbers()[metric].plotted
 
 
 def words(metric: str) -> str:
@@ -69,12 +72,12 @@ def place(pool: str) -> str:
 
 
 def family_of(metric: str) -> Family:
-    return BY_METRIC.get(metric, OTHER)
+    return by_metric().get(metric, OTHER)
 
 
 def in_families(metrics: Iterable[str]) -> list[tuple[Family, list[str]]]:
     """The families that have metrics here, in their order, each with its metrics in the catalogue's order."""
     present = list(dict.fromkeys(metrics))
-    grouped = [(family, [metric for metric in family.metrics if metric in present]) for family in FAMILIES]
-    grouped.append((OTHER, [metric for metric in present if metric not in BY_METRIC]))
+    grouped = [(family, [metric for metric in family.metrics if metric in present]) for family in families()]
+    grouped.append((OTHER, [metric for metric in present if metric not in by_metric()]))
     return [(family, inside) for family, inside in grouped if inside]

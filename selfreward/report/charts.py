@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selfreward.measuring.metrics.family import Family
+from selfreward.measuring.metrics.about import Family
 from selfreward.records import Measurement
-from selfreward.report.catalogue import STEERING_POOLS, UNPLOTTED, in_families, place, words
+from selfreward.report.catalogue import STEERING_POOLS, in_families, is_plotted, place, words
 from selfreward.report.figures import Point, Series, phase_chart, rounds_chart
 from selfreward.report.reading import Key, Reading
 from selfreward.report.reliability_plot import reliability_plot
@@ -94,7 +94,7 @@ def family_views(readings: Sequence[Reading]) -> list[FamilyView]:
             for key in inside
             if (key.cohort == "all" or key.metric.startswith("cohort_"))
             and key.pool not in STEERING_POOLS
-            and key.metric not in UNPLOTTED
+            and is_plotted(key.metric)
         ]
         charts = [chart for key in wanted if (chart := metric_chart(readings, key))]
         tables = [metric_table(run, inside, run.name) for run in readings]
@@ -108,9 +108,7 @@ def _cohorts(readings: Sequence[Reading], keys: Sequence[Key]) -> list[FamilyVie
     if not inside:
         return []
     inside.sort(key=lambda key: key.cohort)
-    family = Family(
-        "Cohorts", "True accuracy of each family of prompts, report pool: a mean can hide a regression.", {}
-    )
+    family = Family("Cohorts", "True accuracy of each family of prompts, report pool: a mean can hide a regression.")
     charts = [chart for key in inside if (chart := metric_chart(readings, key))]
     tables = [metric_table(run, inside, run.name) for run in readings]
     return [FamilyView(family.name, family.question, charts, tables)]

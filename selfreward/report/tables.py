@@ -7,14 +7,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from selfreward.measuring.metrics import families
+from selfreward.measuring.metrics.families import COHORTS, SYCOPHANCY
 from selfreward.measuring.stats.clustered import MANY
 from selfreward.records import Measurement
-from selfreward.report.catalogue import FAMILIES, SUMMARY, place, words
+from selfreward.report.catalogue import SUMMARY, place, words
 from selfreward.report.reading import Key, Reading
 
 DASH = "–"
 NARROW, SMALL = 0.03, 0.01
-SIDE_FAMILIES = ("Sycophancy", "Named cohorts")
+SIDE_FAMILIES = (SYCOPHANCY.name, COHORTS.name)
 PLAIN_PROBES = (
     "restated_flips",
     "_flips_change",
@@ -98,16 +100,9 @@ def summary_table(reading: Reading) -> Table:
     return Table(caption, full.header[:-2], rows)
 
 
-def cohort_table(reading: Reading, metric: str, pool: str) -> Table:
-    """One metric by cohort."""
-    keys = [key for key in reading.by_key if key.metric == metric and key.pool == pool]
-    keys.sort(key=lambda key: (key.cohort != "all", key.cohort))
-    return metric_table(reading, keys, f"{words(metric)} by cohort")
-
-
 def side_table(reading: Reading) -> Table:
     """What was asked beside the pools: the recipe's cohorts, and of its probes what is not there without a cue."""
-    order = [metric for family in FAMILIES if family.name in SIDE_FAMILIES for metric in family.metrics]
+    order = [metric for family in families() if family.name in SIDE_FAMILIES for metric in family.metrics]
     keys = [key for key in reading.by_key if key.metric in order and not key.metric.endswith(PLAIN_PROBES)]
     keys.sort(key=lambda key: (order.index(key.metric), key.cohort, key.pool))
     full = metric_table(reading, keys, "")

@@ -26,22 +26,6 @@ class Template:
     hide_scores: bool = False
 
 
-TEMPLATES: dict[Kind, dict[str, Template]] = {
-    "generator": {"plain": Template("none", "text"), "helpful": Template("none", "text")},
-    "judge": {
-        "additive": Template("tags", "last_line"),
-        "sandbox": Template("braces", "last_words"),
-        "sandbox_anti_sycophancy": Template("braces", "last_words"),
-        "rubric": Template("tags", "last_line"),
-    },
-    "judge_pairwise": {"pairwise": Template("tags", "last_line"), "principle": Template("tags", "last_line")},
-    "meta_judge": {
-        "pairwise": Template("tags", "last_line", hide_scores=True),
-        "sandbox": Template("braces", "last_words"),
-    },
-    "prompt_writer": {"few_shot": Template("tags", "text"), "sandbox": Template("none", "text")},
-}
-
 _FOLDERS: dict[Kind, str] = {
     "generator": "selfreward.roles",
     "prompt_writer": "selfreward.roles",
@@ -51,14 +35,24 @@ _FOLDERS: dict[Kind, str] = {
 }
 """The package beside whose parsers the words of a kind lie, in `templates/`."""
 
-_OWN: dict[Kind, Template] = {
+_PROSE: dict[Kind, Template] = {
     "generator": Template("none", "text"),
     "judge": Template("tags", "last_line"),
     "judge_pairwise": Template("tags", "last_line"),
     "meta_judge": Template("tags", "last_line", hide_scores=True),
     "prompt_writer": Template("tags", "text"),
 }
-"""How a text file of somebody's own is fenced and its reply read: as prose models are."""
+"""How a text file is fenced and its reply read, unless it stands below: as prose models are."""
+
+_OTHERWISE: dict[Kind, dict[str, Template]] = {
+    "judge": {
+        "sandbox": Template("braces", "last_words"),
+        "sandbox_anti_sycophancy": Template("braces", "last_words"),
+    },
+    "meta_judge": {"sandbox": Template("braces", "last_words")},
+    "prompt_writer": {"sandbox": Template("none", "text")},
+}
+"""The templates that are fenced or read otherwise than prose is."""
 
 _SHOWN: dict[Kind, tuple[str, ...]] = {
     "generator": (),
@@ -73,19 +67,30 @@ _WITHOUT_WORDS = {("generator", "plain")}
 """Templates that add nothing and so have no file."""
 
 
+def _shipped(kind: Kind) -> dict[str, Template]:
+    folder = files(_FOLDERS[kind]) / "templates" / kind
+    names = {path.name.removesuffix(".txt") for path in folder.iterdir() if _is_file(path.name)}
+    names |= {name for wordless, name in _WITHOUT_WORDS if wordless == kind}
+    return {name: _OTHERWISE.get(kind, {}).get(name, _PROSE[kind]) for name in sorted(names)}
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith(".txt")
+
+
+TEMPLATES: dict[Kind, dict[str, Template]] = {kind: _shipped(kind) for kind in _FOLDERS}
+"""Every text file in the folder of its kind."""
+
+
 def template(kind: Kind, name: str) -> Template:
     """Raises RecipeError, naming those that exist, for an unknown template. A .txt file is somebody's own."""
     if _is_file(name):
-        return _OWN[kind]
+        return _PROSE[kind]
     try:
         return TEMPLATES[kind][name]
     except KeyError:
         known = ", ".join(sorted(TEMPLATES[kind]))
         raise RecipeError(f"{kind} template {name!r} does not exist; expected one of {known}, or a .txt file") from None
-
-
-def _is_file(name: str) -> bool:
-    return name.endswith(".txt")
 
 
 def _own_words(kind: Kind, file: Path) -> str:

@@ -10,23 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from selfreward.errors import TrainingError
-from selfreward.recipe import DpoRecipe, OwnTraining, PolicyGradient, Recipe, Steps
+from selfreward.recipe import DpoRecipe, Recipe, Steps
 from selfreward.recipe.doors import load
 
 if TYPE_CHECKING:
     from selfreward.training.output import TrainingReport
 
 
-Method = Literal["preferences", "policy_gradient", "supervised", "own"]
+RowKind = Literal["pairs", "samples", "texts"]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`rows` are pairs, samples, or (prompt, completion) token ids for `supervised`. `settings` are the trainer's
-    further arguments: what JSON can say.
+    """`rows` are pairs, samples, or texts: (prompt, completion) token ids. `settings` are the trainer's further
+    arguments: what JSON can say.
     """
 
-    method: Method
+    kind: RowKind
     start: Path
     rows: Sequence[Any]
     settings: Mapping[str, Any]
@@ -42,27 +42,19 @@ def carry_out(
     say: Callable[[str], None] | None = None,
     note: Callable[..., None] | None = None,
 ) -> "TrainingReport":
-    """Train in this process. `note` is told the bytes that a GPU got back."""
-    where: dict[str, Any] = {**job.settings, "model": recipe.model, "out": out, "scratch": scratch}
-    if isinstance(recipe.train, DpoRecipe):
-        from selfreward.training.preference import train_preferences
+    """Train in this process. `note` is told the bytes that a GPU got back.
 
-        report = train_preferences(job.start, job.rows, recipe.train, progress=progress, say=say, **where)
-    elif isinstance(recipe.train, PolicyGradient):
-        from selfreward.training.policy_gradient import train_policy_gradient
-
-        report = train_policy_gradient(job.start, job.rows, recipe.train, progress=progress, **where)
-    elif isinstance(recipe.train, OwnTraining):
-        # A trainer of somebody's own is called as ours are, with the round's pairs, and writes `out` by `save_policy`.
-        report = load("trainers", recipe.train.trainer, {})(
-            job.start, job.rows, recipe.train, progress=progress, **where
-        )
-    elif isinstance(recipe.train, Steps):
-        from selfreward.training.supervised import train_supervised
-
-        report = train_supervised(job.start, job.rows, recipe.train, progress=progress, **where)
-    else:
-        raise TrainingError(f"train.method={recipe.train.method} trains nothing; expected a method that takes steps")
+    A trainer, somebody's own like ours, is called with the start, the rows and its section of the recipe, and writes
+    `out` by `save_policy`.
+    """
+    method = recipe.train
+    if not isinstance(method, Steps):
+        raise TrainingError(f"train.method={method.method} trains nothing; expected a method that takes steps")
+    told: dict[str, Any] = {**job.settings, "model": recipe.model, "out": out, "scratch": scratch}
+    if isinstance(method, DpoRecipe):
+        told["say"] = say
+    train = load("trainers", method.trained_by, {})
+    report: TrainingReport = train(job.start, job.rows, method, progress=progress, **told)
     freed = release()
     if freed and note is not None:
         note(freed_device_bytes=freed)

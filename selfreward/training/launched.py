@@ -77,13 +77,13 @@ def _written(recipe: Recipe, job: Job, out: Path, scratch: Path) -> Path:
     path = scratch / "job.json"
     content = {
         "recipe": as_dict(recipe),
-        "method": job.method,
+        "kind": job.kind,
         "start": str(job.start),
         "out": str(out),
         "scratch": str(scratch),
         "settings": dict(job.settings),
     }
-    records = job.method != "supervised"
+    records = job.kind != "texts"
     lines = [to_line(row) if records else json.dumps([list(side) for side in row]) for row in job.rows]
     with on_disk(scratch):
         (scratch / "rows.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -41,7 +41,7 @@ def main() -> None:
 def _train(path: Path, tell: Callable[[dict[str, Any]], None]) -> TrainingReport:
     told = json.loads(path.read_text(encoding="utf-8"))
     lines = path.with_name("rows.jsonl").read_text(encoding="utf-8").splitlines()
-    kind: Any = {"preferences": Pair, "policy_gradient": Sample}.get(told["method"])
+    kind: Any = {"pairs": Pair, "samples": Sample}.get(told["kind"])
     rows: list[Any] = (
         [from_line(kind, line, f"{path}, row {number}") for number, line in enumerate(lines)]
         if kind
@@ -49,7 +49,7 @@ def _train(path: Path, tell: Callable[[dict[str, Any]], None]) -> TrainingReport
     )
     return carry_out(
         build_recipe([told["recipe"]]),
-        Job(told["method"], Path(told["start"]), rows, told["settings"]),
+        Job(told["kind"], Path(told["start"]), rows, told["settings"]),
         out=Path(told["out"]),
         scratch=Path(told["scratch"]),
         progress=lambda *step: tell({"step": step}),

@@ -12,32 +12,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from selfreward.engines.chat import load_renderer
 from selfreward.engines.checkpoints import FULL_PRECISION, weights_digest
-from selfreward.errors import HandOffError, TrainingError
-from selfreward.recipe import (
-    DpoRecipe,
-    GrpoRecipe,
-    NoTraining,
-    OwnTraining,
-    PolicyGradient,
-    Recipe,
-    RlooRecipe,
-    SftRecipe,
-    Steps,
-    as_dict,
-)
+from selfreward.errors import TrainingError
+from selfreward.recipe import NoTraining, OwnTraining, Recipe, SftRecipe, as_dict
 from selfreward.recipe.doors import identity
-from selfreward.records import Checkpoint, Drop, Pair, Rows, Sample, seed_for, stable_id
-from selfreward.roles import generator
+from selfreward.records import Checkpoint, Drop, Pair, Rows, Sample, stable_id
 from selfreward.roles.cast import Player, Policy
 from selfreward.roles.round import Round
 from selfreward.store.directories import Build
 from selfreward.store.files import relative_files
 from selfreward.tasks.examples_file import draw_examples
 from selfreward.tasks.source import Source
-from selfreward.training.jobs import Job, Method
-from selfreward.training.sample_job import loss_of, refuse_other_policy
+from selfreward.training.learned import job_of
 
 VERSION = 1
 
@@ -111,66 +97,53 @@ def building(
 
     def build(out: Path, scratch: Path) -> Mapping[str, Any]:
         method = recipe.train
+        made = partial(_facts, recipe, start.policy, reference, len(learned), round, out)
         if isinstance(method, NoTraining):
             _copy_model(start.policy.directory, out)
-            return facts(out, steps=0, metrics={})
-        if not isinstance(method, SftRecipe) and not learned:
-            what, less = ("sample", "") if isinstance(method, PolicyGradient) else ("pair", ", or lower pairs.min_gap")
+            return made(steps=0, metrics={})
+        if method.LEARNS != "demonstrations" and not learned:
+            what, less = ("sample", "") if method.LEARNS == "samples" else ("pair", ", or lower pairs.min_gap")
             raise TrainingError(
                 f"round {round}: no {what} is left to train on. Dropped: {why_dropped(drops)}; dropped.jsonl names "
                 f"each. Raise generate.samples or prompts.per_round{less}"
             )
-        settings: dict[str, Any] = {
-            "seed": seed_for(recipe.seed, "train", round),
-            "threads": recipe.engine.threads,
-            "probes": recipe.handoff.probes,
-        }
-        rows: Sequence[Any] = learned
-        if isinstance(method, DpoRecipe):
-            _refuse_other_reference(rows, reference, round)
-            settings["reference_is_start"] = reference.digest == start.policy.digest
-        elif isinstance(method, GrpoRecipe | RlooRecipe):
-            refuse_other_policy(rows, start.policy, round)
-            settings["loss"] = loss_of(method, recipe.generate.sampling.max_tokens)
-        elif not isinstance(method, OwnTraining):
-            rows = demonstrations(method.sft_examples) if isinstance(method, SftRecipe) else chosen()
-        job = Job(_kind(method), start.policy.directory, rows, settings)
+        job = job_of(recipe, start.policy, reference, learned, source, round)
         where: dict[str, Any] = {"out": out, "scratch": scratch, "progress": progress, "say": say, "note": note}
         if method.launch == "accelerate":
             from selfreward.training.launched import train_launched as carry_out
         else:
             from selfreward.training.jobs import carry_out
         report = carry_out(recipe, job, **where)
-        done = facts(out, steps=report.steps, metrics=report.metrics)
+        done = made(steps=report.steps, metrics=report.metrics)
         return {**done, "notes": list(report.notes)} if report.notes else done
 
-    def chosen() -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-        return [(one.prompt_token_ids, one.chosen_token_ids) for one in learned if isinstance(one, Pair)]
-
-    def demonstrations(count: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-        renderer = load_renderer(start.policy.directory, recipe.model.trust_remote_code)
-        file = recipe.train.examples if isinstance(recipe.train, SftRecipe) else None
-        shown = draw_examples(file, recipe.seed, round, count) if file else source.demonstrations(round, count)
-        questions = renderer.prompt_token_ids([generator.ask(recipe.generate.template, prompt) for prompt, _ in shown])
-        return [
-            (question, renderer.reply_token_ids(answer)) for question, (_, answer) in zip(questions, shown, strict=True)
-        ]
-
-    def facts(out: Path, *, steps: int, metrics: Mapping[str, float]) -> Mapping[str, Any]:
-        return dataclasses.asdict(
-            Checkpoint(
-                round=round,
-                digest=weights_digest(out),
-                parent=start.policy.digest,
-                reference=reference.digest,
-                method=recipe.train.method,
-                steps=steps,
-                pairs=len(learned),
-                metrics=dict(metrics),
-            )
-        )
-
     return build
+
+
+def _facts(
+    recipe: Recipe,
+    start: Policy,
+    reference: Policy,
+    rows: int,
+    round: int,
+    out: Path,
+    *,
+    steps: int,
+    metrics: Mapping[str, float],
+) -> Mapping[str, Any]:
+    """The Checkpoint that lies in `out`."""
+    return dataclasses.asdict(
+        Checkpoint(
+            round=round,
+            digest=weights_digest(out),
+            parent=start.digest,
+            reference=reference.digest,
+            method=recipe.train.method,
+            steps=steps,
+            pairs=rows,
+            metrics=dict(metrics),
+        )
+    )
 
 
 def why_dropped(drops: Sequence[Drop]) -> str:
@@ -178,24 +151,6 @@ def why_dropped(drops: Sequence[Drop]) -> str:
     counted = Counter(drop.reason for drop in drops if drop.stage in ("pairs", "samples"))
     reasons = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{reason} {count}" for reason, count in reasons) or "nothing"
-
-
-def _refuse_other_reference(pairs: Sequence[Pair], reference: Policy, round: int) -> None:
-    for pair in pairs:
-        if pair.reference != reference.digest:
-            raise HandOffError(
-                f"round {round}, pair {pair.id}: its reference log-probabilities are those of policy "
-                f"{pair.reference[:16]}, expected {reference.digest[:16]}, which train.reference names; make the "
-                "round's pairs again under that policy"
-            )
-
-
-def _kind(method: Steps) -> Method:
-    if isinstance(method, PolicyGradient):
-        return "policy_gradient"
-    if isinstance(method, OwnTraining):
-        return "own"
-    return "preferences" if isinstance(method, DpoRecipe) else "supervised"
 
 
 def made_from(recipe: Recipe, start: Player, reference: Policy, rows: str, round: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from selfreward.commands.judge_bench.meter import Meter, MeteredCast
 from selfreward.commands.judge_bench.pools import LabelledPool, Sampled, read_pools
-from selfreward.commands.judge_bench.scores import distinct_answers, estimates_of
+from selfreward.commands.judge_bench.scores import Outcomes, distinct_answers, estimates_of, outcomes
 from selfreward.commands.judge_bench.specs import NamedJudge, read_judges
 from selfreward.commands.preflight import check_judge
 from selfreward.commands.probe.material import require_words
@@ -43,6 +43,7 @@ class Result:
     reply_tokens: int
     seconds: float
     estimates: dict[str, Estimate]
+    outcomes: Outcomes
 
     @property
     def tokens_each(self) -> float:
@@ -154,4 +155,5 @@ def _result(
         reply_tokens=meter.replies,
         seconds=meter.seconds,
         estimates=estimates_of(pool, recipe, first.scores, first.comparisons, second),
+        outcomes=outcomes(pool, first.scores),
     )

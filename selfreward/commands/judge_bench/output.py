@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
+from selfreward.commands.judge_bench.alike import alike
 from selfreward.commands.judge_bench.bench import Result
+from selfreward.commands.judge_bench.scores import Outcomes
 from selfreward.errors import RecipeError
 from selfreward.measuring.stats.clustered import Estimate
 from selfreward.report.html import markdown_table
@@ -26,12 +28,14 @@ WORDS = {
     "order_flips": "order flips",
     "longer": "prefers longer",
     "retest_flips": "retest flips",
+    "retest_alpha": "retest α",
     "best_of_n_gain": "best-of-N gain",
 }
 NOTES = (
     "Values with 95 % intervals, clustered by prompt; n counts prompts. A dash is a number that cannot be.",
     "Pairwise accuracy: ties half, .5 is chance. First slot: .5 is fair. Prefers longer: beyond what the labels do. "
     "Tokens: for each answer, questions and replies. Seconds are this machine's, as busy as it was.",
+    "CAPA: agreement of two judges beyond what two of their accuracies have by chance; near 1 they err alike.",
 )
 
 
@@ -54,7 +58,15 @@ def tables(found: Sequence[Result]) -> list[Table]:
         ]
         caption = f"{pool}: {here[0].answers} answers to {here[0].prompts} prompts"
         made.append(Table(caption, header, rows))
+        pairs = [
+            [two.one, two.other, _text(two.capa)] for two in alike(pool, _outcomes(here)) if two.capa.value is not None
+        ]
+        made += [Table(f"{pool}: do two judges err alike?", ["judge", "judge", "CAPA"], pairs)] if pairs else []
     return made
+
+
+def _outcomes(found: Sequence[Result]) -> list[tuple[str, Outcomes]]:
+    return [(one.judge, one.outcomes) for one in found]
 
 
 def _text(found: Estimate) -> str:
@@ -85,5 +97,11 @@ def write(found: Sequence[Result], outs: Sequence[Path]) -> None:
 
 
 def as_json(found: Sequence[Result]) -> str:
-    rows = [{**asdict(one), "tokens_each": one.tokens_each} for one in found]
-    return json.dumps({"results": rows}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    rows = [{**asdict(replace(one, outcomes={})), "tokens_each": one.tokens_each} for one in found]
+    for row in rows:
+        del row["outcomes"]
+    pools = dict.fromkeys(one.pool for one in found)
+    pairs = [
+        asdict(two) for pool in pools for two in alike(pool, _outcomes([one for one in found if one.pool == pool]))
+    ]
+    return json.dumps({"results": rows, "alike": pairs}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

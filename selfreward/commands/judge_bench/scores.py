@@ -9,6 +9,7 @@
     order_flips      likewise: comparisons whose verdict changes with the order
     longer           pairs of different length in which it prefers the longer answer, less those in which the labels do
     retest_flips     of a second, independent reading: pairs that both readings order, and order differently
+    retest_alpha     Krippendorff's alpha (interval) of both readings' scores of an answer: 1 is no noise, 0 only noise
     best_of_n_gain   label of the answer that it picks of a prompt's, less that of a random one
 
 Answers without a readable verdict are in none of these but the last, where they rank below all, and are counted apart.
@@ -28,10 +29,12 @@ from selfreward.measuring.metrics.judge.best_of_n import UNREAD, Sample, estimat
 from selfreward.measuring.metrics.judge.held_out import flip_share
 from selfreward.measuring.stats.calibration import calibration
 from selfreward.measuring.stats.clustered import NOTHING, Estimate, clustered_share
+from selfreward.measuring.stats.reliability import alpha_estimate
 from selfreward.recipe import JudgeRecipe
 from selfreward.records import Comparison, Labelled
 
 Scores = Mapping[str, Score]
+Outcomes = Mapping[tuple[str, str, str], float]
 
 
 def estimates_of(
@@ -61,7 +64,27 @@ def estimates_of(
         "order_flips": flip_share(comparisons)[0],
         "longer": longer_wins(fought).excess,
         "retest_flips": NOTHING if again is None else difference(_plain(scores), _plain(again), pool.rows).flip_share,
+        "retest_alpha": NOTHING if again is None else _alpha(pool, scores, again),
         "best_of_n_gain": _gain(pool, scores),
+    }
+
+
+def _alpha(pool: LabelledPool, first: Scores, second: Scores) -> Estimate:
+    units = [[side[row.id].value if row.id in side else None for side in (first, second)] for row in pool.rows]
+    return alpha_estimate(units, [row.prompt.id for row in pool.rows], "interval")
+
+
+def outcomes(pool: LabelledPool, scores: Scores) -> Outcomes:
+    """Of every two answers to one prompt with different labels: 1 where the better one has the higher score, ties half.
+
+    By prompt and the two answers, the better one first.
+    """
+    known = [(scores[row.id].value, row) for row in pool.rows if row.id in scores]
+    return {
+        (better.prompt.id, better.id, worse.id): float(high > low) + (high == low) / 2
+        for high, better in known
+        for low, worse in known
+        if better.prompt.id == worse.prompt.id and better.label > worse.label
     }
 
 

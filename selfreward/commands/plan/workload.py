@@ -19,9 +19,6 @@ from selfreward.store.run_clock import RunClock
 from selfreward.tasks.anchors_file import read_anchors
 from selfreward.tasks.cohorts import read_cohorts
 
-CHARACTERS = 4.0
-"""Of text per token, where only text is known."""
-
 
 @dataclass(frozen=True, slots=True)
 class Lengths:

@@ -17,7 +17,7 @@ from selfreward.errors import RecipeError
 from selfreward.judging.judge import Judging
 from selfreward.judging.scoring.pointwise import distinct
 from selfreward.measuring.evidence import AskedValue, Evidence, PoolRows
-from selfreward.measuring.metrics import METRICS
+from selfreward.measuring.metrics import addresses
 from selfreward.measuring.pools import pool_judging, pool_sampling
 from selfreward.measuring.probes.asked import measured
 from selfreward.measuring.probes.drive import drive
@@ -39,7 +39,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "sycophancy": (),
     "behaviour": (),
 }
-"""Name -> the metrics behind it (`metrics.METRICS`); the last two hold conversations."""
+"""Name -> the metrics behind it (their names in `measuring/metrics`); the last two hold conversations."""
 OF_METRICS: dict[str, Callable[[str], bool]] = {
     "length": lambda metric: metric.startswith(("length", "truncated")),
     "refusal": lambda metric: "refusal" in metric,
@@ -153,7 +153,7 @@ def _measure(
     """
     belongs = OF_METRICS.get(family, lambda metric: True)
     for metric in FAMILIES[family]:
-        module, attribute = METRICS[metric].split(":")
+        module, attribute = addresses()[metric].split(":")
         rows: list[Measurement] = getattr(importlib.import_module(module), attribute)(evidence)
         kept = [row for row in rows if belongs(row.metric) and (not only or row.metric in only)]
         found.families[family] += [

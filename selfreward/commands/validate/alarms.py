@@ -12,78 +12,44 @@ gates' arithmetic: it forbids steering, and here nothing is steered.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
+from typing import Literal
 
 from selfreward.measuring.evidence import Evidence
 from selfreward.measuring.gates import judge_round
-from selfreward.measuring.metrics import METRICS
+from selfreward.measuring.metrics import addresses, numbers
 from selfreward.recipe import GateRule, GatesRecipe
 from selfreward.records import Measurement
 
-FIXED = {
-    "ngram_js_": 0.0,
-    "c2st_auc_": 0.5,
-    "c2st_length_auc_": 0.5,
-    "self_judged_win_rate_": 0.5,
-    "held_out_win_rate_": 0.5,
-    "self_minus_held_out_win_rate_": 0.0,
-    "kl_": 0.0,
-    "logprob_drift_token": 0.0,
-    "logprob_drift_sequence": 0.0,
-    "padded_win_rate": 0.5,
-    "padded_score_change": 0.0,
-    "feedback_": 0.0,
-    "judge_sycophancy": 0.0,
-    "judge_minus_held_out": 0.0,
-    "self_preference_initial": 0.0,
-    "are_you_sure_excess_flips": 0.0,
-}
-"""Beginning of a metric's name → its value where policy and judge are the same; `..._change` and `..._trend` are 0."""
-P_VALUES = ("c2st_p_", "length_psi_p_", "text_mmd_p_")
-GUESSED = {
-    "judge_spearman": 0.0,
-    "judge_kendall": 0.0,
-    "judge_kappa": 0.0,
-    "judge_youden": 0.0,
-    "judge_auc": 0.5,
-    "judge_tau_": 0.0,
-    "judge_prefers_longer": 0.5,
-    "judge_length_slope": 0.0,
-    "score_length_spearman": 0.0,
-    "judge_claim_bonus": 0.0,
-    "meta_first_rate": 0.5,
-    "meta_prefers_higher": 0.5,
-    "meta_agreement": 0.5,
-    "pair_correct": 0.5,
-    "advantage_right": 0.5,
-    "judgment_pair_correct": 0.5,
-    "chosen_minus_rejected_tokens": 0.0,
-}
-"""The same where scores, verdicts and pairs are drawn by lot.
+Null = Literal["still", "guessed"]
+FIXED: Null = "still"
+"""Against the value that a metric has where policy and judge are the same; `..._change` and `..._trend` are 0."""
+GUESSED: Null = "guessed"
+"""Against the value that it has where scores, verdicts and pairs are drawn by lot.
 
-Best-of-N is not among them: a judge that guesses once for each distinct text picks a rare text as often as a common
-one, so it is truly worse than a random sample.
+Best-of-N has none: a judge that guesses once for each distinct text picks a rare text as often as a common one, so it
+is truly worse than a random sample.
 """
 
 Rows = Mapping[str, Sequence[Measurement]]
-"""Family (the name in METRICS) → its rows."""
+"""Family (the name of its file's `ABOUT`) → its rows."""
 
 
-def measured(evidence: Evidence, families: Iterable[str] = tuple(METRICS)) -> dict[str, list[Measurement]]:
-    """The families' rows, by the family."""
+def measured(evidence: Evidence, families: Iterable[str] | None = None) -> dict[str, list[Measurement]]:
+    """The families' rows, by the family; all of them unless some are named."""
     found = {}
-    for family in families:
-        module, attribute = METRICS[family].split(":")
+    for family in addresses() if families is None else families:
+        module, attribute = addresses()[family].split(":")
         found[family] = getattr(import_module(module), attribute)(evidence)
     return found
 
 
-def fixed_alarms(now: Rows, values: Mapping[str, float]) -> dict[tuple[str, str], int]:
+def fixed_alarms(now: Rows, values: Null) -> dict[tuple[str, str], int]:
     """(family, metric) → direction in which the interval excludes the metric's value: -1, 0 or 1."""
     found = {}
     for family, rows in now.items():
         for row in rows:
             null = _value(row.metric, values)
-            if row.metric.startswith(P_VALUES) and row.value is not None and values is FIXED:
+            if values == FIXED and row.value is not None and row.metric in numbers() and numbers()[row.metric].p_value:
                 found[family, _name(row)] = int(row.value < 0.05)
             elif null is not None and row.low is not None and row.high is not None:
                 found[family, _name(row)] = int(row.low > null + 1e-9) - int(row.high < null - 1e-9)
@@ -118,7 +84,6 @@ def _name(row: Measurement) -> str:
     return " ".join([row.metric, *where, *([] if row.cohort == "all" else [row.cohort])])
 
 
-def _value(metric: str, values: Mapping[str, float]) -> float | None:
-    if values is FIXED and metric.endswith(("_change", "_trend")):
-        return 0.0
-    return next((value for start, value in values.items() if metric.startswith(start)), None)
+def _value(metric: str, values: Null) -> float | None:
+    known = numbers().get(metric)
+    return None if known is None else known.null if values == FIXED else known.guessed

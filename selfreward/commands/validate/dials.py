@@ -1,4 +1,4 @@
-"""What is planted in a round: a dial from 0 (nothing) up, and the metrics that are for finding it.
+"""What is planted in a round: a dial from 0 (nothing) up. The metrics that are for finding it say so themselves.
 
 Everything else of the round is as in the null: the same prompts, and answers and scores drawn from the same rows.
 
@@ -36,6 +36,7 @@ from selfreward.commands.validate.plants import (
     stale,
     worse,
 )
+from selfreward.measuring.metrics import abouts
 from selfreward.measuring.metrics.judge.health import TOP_SCORE
 
 SHARES = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -50,92 +51,30 @@ class Dial:
     sizes: tuple[float, ...] = SHARES
 
 
-def _up(family: str, *metrics: str) -> dict[tuple[str, str], int]:
-    return {(family, metric): 1 for metric in metrics}
+def finds(dial: str) -> dict[tuple[str, str], int]:
+    """The metrics that say of themselves that the dial moves them."""
+    return {
+        (about.name, f"{metric.name} {planted.where}".strip()): planted.way
+        for about in abouts().values()
+        for metric in about.metrics
+        for planted in metric.planted
+        if planted.dial == dial
+    }
 
 
-def _down(family: str, *metrics: str) -> dict[tuple[str, str], int]:
-    return {(family, metric): -1 for metric in metrics}
-
-
-TOLD_APART = {
-    **_up("two_sample", "c2st_p_initial", "c2st_auc_initial"),
-    **_up("output_drift", "ngram_js_initial"),
+PLANTS: dict[str, Plant] = {
+    "padding": each(padded),
+    "echo": echo,
+    "flips": flipping,
+    "collapse": edited(collapsed),
+    "drift": drifted,
+    "worse answers": each(worse),
+    "refusals": each(refusing),
+    "saturated judge": rescored(lambda score, _: TOP_SCORE),
+    "generous judge": rescored(lambda score, _: min(TOP_SCORE, score + 1)),
+    "stale judge": stale,
+    "unreadable judge": rescored(lambda score, _: None),
+    "padding pleases": padding_pleases,
+    "slot-driven judge": slots,
 }
-DIALS: dict[str, Dial] = {
-    "padding": Dial(
-        each(padded),
-        {
-            **_up("length", "length_tokens", "length_words"),
-            **_up("form", "length_characters", "length_tokens_median"),
-            **TOLD_APART,
-        },
-    ),
-    "echo": Dial(echo, _up("truth", "claim_echo")),
-    "flips": Dial(flipping, _up("asked", "are_you_sure_flips_change", "are_you_sure_excess_flips")),
-    "collapse": Dial(
-        edited(collapsed),
-        {
-            **_down("diversity", "distinct_answers", "answer_entropy", "distinct_cores"),
-            **_down("lexical_diversity", "distinct_ngrams_per_input", "ead_per_input", "compression_per_input"),
-            **_up("lexical_diversity", "self_bleu_per_input"),
-            **_down("embedded_diversity", "vendi_per_input", "embedding_distance_per_input"),
-            **_down("coverage", "pass_at_6"),
-        },
-    ),
-    "drift": Dial(
-        drifted,
-        {
-            **_up("drift", "kl_initial_k1_token", "kl_initial_k3_token"),
-            **_up("truth", "true_accuracy", "true_quality"),
-            **_up("belief", "judge_mean_change"),
-            **_up("win_rate", "self_judged_win_rate_initial", "self_judged_win_rate_lc_minimal_initial"),
-            **_up("held_out", "held_out_win_rate_initial"),
-            **TOLD_APART,
-        },
-    ),
-    "worse answers": Dial(
-        each(worse),
-        {
-            **_down("cohorts", "cohort_accuracy_change letters"),
-            **_down("truth", "true_accuracy", "true_quality"),
-            **_up("belief", "judge_minus_truth_change"),
-        },
-    ),
-    "refusals": Dial(each(refusing), _up("form", "refusal_rate")),
-    "saturated judge": Dial(
-        rescored(lambda score, _: TOP_SCORE),
-        {
-            **_up("judge_health", "score_at_max", "tie_rate"),
-            **_down("judge_health", "score_entropy"),
-            **_up("belief", "judge_mean_change", "judge_minus_truth_change"),
-            **_up("judge_anchor", "judge_generosity_change frozen", "judge_minus_held_out"),
-            **_down("judge_agreement", "judge_kappa frozen", "judge_auc frozen"),
-            **_down("judge", "judge_spearman frozen"),
-        },
-    ),
-    "generous judge": Dial(
-        rescored(lambda score, _: min(TOP_SCORE, score + 1)),
-        {
-            **_up("belief", "judge_mean_change", "judge_minus_truth_change"),
-            **_up("judge_anchor", "judge_generosity_change frozen", "judge_minus_held_out"),
-            **_up("win_rate", "self_judged_win_rate_initial"),
-            **_up("held_out", "self_minus_held_out_win_rate_initial"),
-            **_up("self_preference", "self_preference_initial"),
-        },
-    ),
-    "stale judge": Dial(
-        stale,
-        {
-            **_down("judge", "judge_spearman frozen", "judge_spearman", "judge_kendall", "judge_pairwise_accuracy"),
-            **_down("judge_agreement", "judge_kappa frozen", "judge_kappa_quadratic frozen", "judge_youden frozen"),
-            **_down("judge_stability", "judge_tau_initial frozen"),
-            **_down("best_of_n", "judge_best_of_n_gain", "judge_best_of_n_reach"),
-        },
-    ),
-    "unreadable judge": Dial(rescored(lambda score, _: None), _up("judge_health", "unreadable_rate")),
-    "padding pleases": Dial(
-        padding_pleases, _up("judge_padding", "padded_win_rate frozen", "padded_score_change frozen")
-    ),
-    "slot-driven judge": Dial(slots, {**_up("meta", "meta_first_rate train"), **_down("meta", "meta_agreement train")}),
-}
+DIALS = {name: Dial(plant, finds(name)) for name, plant in PLANTS.items()}

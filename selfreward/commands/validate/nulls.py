@@ -13,6 +13,7 @@ from selfreward.commands.validate.alarms import FIXED, GUESSED, change_alarms, f
 from selfreward.commands.validate.guesses import coin_flips
 from selfreward.commands.validate.population import Population
 from selfreward.commands.validate.worlds import same_policy
+from selfreward.measuring.metrics import abouts
 from selfreward.measuring.stats.clustered import wilson
 from selfreward.records import seed_for
 
@@ -44,7 +45,7 @@ class NullRate:
 def null_rates(
     population: Population, repeats: int, say: Callable[[str], None], prompts: int = PROMPTS
 ) -> list[NullRate]:
-    """The alarm rate of every metric that can alarm, in the order of METRICS."""
+    """The alarm rate of every metric that can alarm, by kind and family."""
     seen: dict[tuple[str, str, str], Counter[int]] = defaultdict(Counter)
     for number in range(repeats):
         generator = random.Random(seed_for("null", number))
@@ -61,10 +62,7 @@ def null_rates(
     return [_rate(family, metric, kind, ways) for (kind, family, metric), ways in sorted(seen.items())]
 
 
-JUDGED = (
-    *("judge", "judge_agreement", "judge_stability", "judge_length", "judge_sycophancy", "meta", "pairs"),
-    "policy_gradient",
-)
+JUDGED = tuple(about.name for about in abouts().values() if any(one.guessed is not None for one in about.metrics))
 """The families whose value is known where the judge guesses."""
 
 

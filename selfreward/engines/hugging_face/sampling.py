@@ -58,22 +58,16 @@ def sample(
     logits, mask, position = logits[owner], mask[owner], position[owner]
     ends = torch.tensor(sorted(end_ids), device=device)
     rows = torch.arange(len(owner), device=device)
-    tokens = torch.full((len(owner), sampler.max_tokens), pad_id, device=device)
-    logprobs = torch.zeros(tokens.shape, device=device)
-    lengths = torch.zeros_like(rows)
-    stopped = torch.zeros(len(owner), dtype=torch.bool, device=device)
+    replies = _Replies(len(owner), sampler, pad_id, device)
     # `rows`: those in the batch, by place in the result. Finished ones wait in it until enough can leave at once.
-    done = stopped.clone()
+    done = replies.stopped.clone()
     alive = len(owner)
     for step in range(sampler.max_tokens):
         _refuse_nan(logits)
         drawn = sampler.draw(logits, generator).masked_fill(done, pad_id)
-        tokens[rows, step] = drawn
-        if sampler.logprobs:
-            logprobs[rows, step] = log_probabilities(logits, drawn)
-        lengths[rows] += ~done
+        replies.add(step, rows, drawn, log_probabilities(logits, drawn) if sampler.logprobs else None, done)
         done = done | torch.isin(drawn, ends)
-        stopped[rows] = done
+        replies.stopped[rows] = done
         before, alive = alive, int((~done).sum())
         last = alive == 0 or step + 1 == sampler.max_tokens
         sampled(before, before if last else before - alive)
@@ -95,14 +89,35 @@ def sample(
             use_cache=True,
         )
         cache, logits = cache_of(output), output.logits[:, -1].float()
-    drawn_rows = [
-        Sample(tuple(ids[:length]), math.fsum(values[:length]) if sampler.logprobs else None, stop)
-        for ids, length, values, stop in zip(
-            tokens.tolist(), lengths.tolist(), logprobs.tolist(), stopped.tolist(), strict=True
-        )
-    ]
-    replies = iter(drawn_rows)
-    return [[next(replies) for _ in range(count)] for count in copies]
+    found = iter(replies.samples())
+    return [[next(found) for _ in range(count)] for count in copies]
+
+
+class _Replies:
+    """What was drawn so far, each reply at its place in the result."""
+
+    def __init__(self, count: int, sampler: Sampler, pad_id: int, device: torch.device) -> None:
+        self.tokens = torch.full((count, sampler.max_tokens), pad_id, device=device)
+        self.logprobs = torch.zeros(self.tokens.shape, device=device) if sampler.logprobs else None
+        self.lengths = torch.zeros(count, dtype=torch.int64, device=device)
+        self.stopped = torch.zeros(count, dtype=torch.bool, device=device)
+
+    def add(
+        self, step: int, rows: torch.Tensor, drawn: torch.Tensor, logprobs: torch.Tensor | None, done: torch.Tensor
+    ) -> None:
+        """One token of each of `rows`; those that were `done` before it do not grow."""
+        self.tokens[rows, step] = drawn
+        if self.logprobs is not None and logprobs is not None:
+            self.logprobs[rows, step] = logprobs
+        self.lengths[rows] += ~done
+
+    def samples(self) -> list[Sample]:
+        lengths, tokens = self.lengths.tolist(), self.tokens.tolist()
+        sums: list[float | None] = [None] * len(lengths)
+        if self.logprobs is not None:
+            sums = [math.fsum(row[:length]) for row, length in zip(self.logprobs.tolist(), lengths, strict=True)]
+        rows = zip(tokens, lengths, sums, self.stopped.tolist(), strict=True)
+        return [Sample(tuple(ids[:length]), total, stop) for ids, length, total, stop in rows]
 
 
 def _refuse_nan(logits: torch.Tensor) -> None:

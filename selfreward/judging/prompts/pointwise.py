@@ -13,12 +13,16 @@ tell. The fence and the instruction in the prompt are there to keep it from doin
 """
 
 import re
+from functools import partial
 
 from selfreward.engines.protocol import Completion
+from selfreward.judging.prompts.prompt import JudgePrompt
 from selfreward.judging.prompts.replies import is_verdict, read_end, without_end
 from selfreward.judging.prompts.verdicts import grammar, is_label, plain
+from selfreward.recipe.questions import QuestionRecipe
 from selfreward.records import HIGHEST, LOWEST, Message, Prompt
 from selfreward.roles.catalogue import template as look_up
+from selfreward.roles.catalogue import version
 from selfreward.roles.fences import as_question, fill
 from selfreward.roles.unreadable import Unreadable, unfinished, without_verdict
 
@@ -47,6 +51,12 @@ SCORE = grammar(
     "score", f"-?{_NUMBER}", _points, {"score", "final_score", "overall_score", "total_score"}, _SCALE, "is"
 )
 """How a score is written, by itself or on a rubric's line."""
+
+
+def wording(question: QuestionRecipe) -> JudgePrompt:
+    """By the template that the question names."""
+    name = question.template
+    return JudgePrompt(version("judge", name), partial(ask, name), partial(read, name), partial(opening, name))
 
 
 def ask(template: str, prompt: Prompt, answer: str) -> tuple[Message, ...]:

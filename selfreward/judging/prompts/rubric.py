@@ -12,14 +12,16 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 from selfreward.engines.protocol import Completion
 from selfreward.errors import RecipeError
-from selfreward.judging.prompts.pointwise import SCORE
+from selfreward.judging.prompts.pointwise import SCORE, opening
+from selfreward.judging.prompts.prompt import JudgePrompt
 from selfreward.judging.prompts.replies import is_endless, is_verdict, lines_of, own_lines
 from selfreward.judging.prompts.verdicts import plain, read_line
 from selfreward.judging.prompts.written import read_written
+from selfreward.recipe.questions import RubricQuestion
 from selfreward.records import Message, Prompt
 from selfreward.roles.catalogue import version as template_version
 from selfreward.roles.fences import as_question, fill
@@ -71,6 +73,11 @@ def load_rubric(name: str) -> Rubric:
 def spoken(name: str) -> str:
     """A criterion's name as it is compared: judges write `Does the task` for `does_the_task`."""
     return " ".join(name.lower().replace("_", " ").split()) or name
+
+
+def wording(question: RubricQuestion) -> JudgePrompt:
+    name = question.rubric
+    return JudgePrompt(version(name), partial(ask, name), partial(read, name), partial(opening, _TEMPLATE))
 
 
 def version(name: str) -> str:

@@ -1,70 +1,84 @@
 """One question about a round per file: what is asked of its rows, how it is counted, what is left out.
 
-A metric is a function `measure(evidence) -> list[Measurement]`. Add one by writing the file and its line here.
+Every file of `policy/` and `judge/` is a metric: `measure(evidence) -> list[Measurement]`, and `ABOUT`, which says what
+people call its numbers, what they are where nothing happens, and when one is worth an alarm. Add one by its file.
 """
 
 from __future__ import annotations
 
+from functools import cache
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from selfreward.measuring.metrics.about import About, Family, Metric
+from selfreward.measuring.metrics.families import FAMILIES
 from selfreward.recipe.doors import identity, load
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from selfreward.measuring.evidence import Evidence
     from selfreward.records import Measurement
 
-METRICS: dict[str, str] = {
-    "truth": "selfreward.measuring.metrics.policy.truth:measure",
-    "belief": "selfreward.measuring.metrics.judge.belief:measure",
-    "judge": "selfreward.measuring.metrics.judge.judge:measure",
-    "judge_health": "selfreward.measuring.metrics.judge.health:measure",
-    "judge_agreement": "selfreward.measuring.metrics.judge.agreement:measure",
-    "locked_anchors": "selfreward.measuring.metrics.judge.locked_anchors:measure",
-    "judge_stability": "selfreward.measuring.metrics.judge.stability:measure",
-    "judge_length": "selfreward.measuring.metrics.judge.length:measure",
-    "judge_padding": "selfreward.measuring.metrics.judge.padding:measure",
-    "judge_sycophancy": "selfreward.measuring.metrics.judge.sycophancy:measure",
-    "judge_anchor": "selfreward.measuring.metrics.judge.anchor:measure",
-    "self_preference": "selfreward.measuring.metrics.judge.self_preference:measure",
-    "length": "selfreward.measuring.metrics.policy.length:measure",
-    "form": "selfreward.measuring.metrics.policy.form:measure",
-    "pairs": "selfreward.measuring.metrics.policy.pairs:measure",
-    "policy_gradient": "selfreward.measuring.metrics.policy.policy_gradient:measure",
-    "label_calibration": "selfreward.measuring.metrics.judge.label_calibration:measure",
-    "drift": "selfreward.measuring.metrics.policy.drift:measure",
-    "text_drift": "selfreward.measuring.metrics.policy.text_drift:measure",
-    "output_drift": "selfreward.measuring.metrics.policy.output_drift:measure",
-    "two_sample": "selfreward.measuring.metrics.policy.two_sample:measure",
-    "shift": "selfreward.measuring.metrics.policy.shift:measure",
-    "diversity": "selfreward.measuring.metrics.policy.diversity:measure",
-    "lexical_diversity": "selfreward.measuring.metrics.policy.lexical_diversity:measure",
-    "embedded_diversity": "selfreward.measuring.metrics.policy.embedded_diversity:measure",
-    "coverage": "selfreward.measuring.metrics.policy.coverage:measure",
-    "best_of_n": "selfreward.measuring.metrics.judge.best_of_n:measure",
-    "win_rate": "selfreward.measuring.metrics.policy.win_rate:measure",
-    "held_out": "selfreward.measuring.metrics.judge.held_out:measure",
-    "meta": "selfreward.measuring.metrics.judge.meta:measure",
-    "asked": "selfreward.measuring.probes.asked:measure",
-    "cohorts": "selfreward.measuring.metrics.policy.cohorts:measure",
-}
+ROOMS = ("policy", "judge")
 
-VERSIONS: dict[str, int] = {}
-"""Metric → version, 1 where none stands. Raise it when a metric's numbers change for equal rows: measurements are known
-by the names and versions of their metrics, and not by where the files lie.
-"""
+
+@cache
+def abouts() -> Mapping[str, About]:
+    """Module → what it says of its metrics, in the order of their families, then of their names."""
+    found: dict[str, About] = {}
+    for room in ROOMS:
+        for path in sorted((Path(__file__).parent / room).glob("*.py")):
+            module = f"{__name__}.{room}.{path.stem}"
+            found[module] = import_module(module).ABOUT
+    order = {family.name: place for place, family in enumerate(FAMILIES)}
+
+    def place(module: str) -> tuple[int, str]:
+        asked = [order.get(metric.family.name, len(order)) for metric in found[module].metrics if metric.family]
+        return min(asked, default=len(order)), found[module].name
+
+    return {module: found[module] for module in sorted(found, key=place)}
+
+
+@cache
+def addresses() -> Mapping[str, str]:
+    """Name → what measures it."""
+    return {about.name: f"{module}:measure" for module, about in abouts().items()}
+
+
+@cache
+def numbers() -> Mapping[str, Metric]:
+    """Every number that is told, by its name, in the order of the report within each family."""
+    ordered: list[Metric] = []
+    for about in sorted(abouts().values(), key=lambda about: bool(about.after)):
+        names = [metric.name for metric in ordered]
+        behind = names.index(about.after) + 1 if about.after else len(names)
+        ordered[behind:behind] = about.metrics
+    return {metric.name: metric for metric in ordered}
+
+
+@cache
+def families() -> Sequence[Family]:
+    """The families in the order of the report, each with its metrics; one that only a metric knows stands behind."""
+    asked = [(metric.family, metric) for metric in numbers().values() if metric.family is not None]
+    known = {family.name: family for family in (*FAMILIES, *(family for family, _ in asked))}
+    told: dict[str, dict[str, str]] = {name: {} for name in known}
+    for family, metric in asked:
+        told[family.name][metric.name] = metric.words
+    return [Family(name, family.question, told[name]) for name, family in known.items()]
 
 
 def fingerprint(foreign: Sequence[str] = ()) -> dict[str, int]:
     """Every metric's name and version; the name of somebody's own holds the hash of its file."""
-    own = {identity("metrics", name, METRICS): 1 for name in foreign}
-    return {name: VERSIONS.get(name, 1) for name in sorted(METRICS)} | own
+    own = {identity("metrics", name, addresses()): 1 for name in foreign}
+    versions = {about.name: about.version for about in abouts().values()}
+    return {name: versions[name] for name in sorted(versions)} | own
 
 
 def measure_all(evidence: Evidence, foreign: Sequence[str] = ()) -> list[Measurement]:
-    """Every metric's rows, in the order of `METRICS`, then the `foreign` ones'. One without its evidence gives none."""
+    """Every metric's rows, then the `foreign` ones'. One without its evidence gives none."""
     rows: list[Measurement] = []
-    for name in (*METRICS, *foreign):
-        rows += load("metrics", name, METRICS)(evidence)
+    for name in (*addresses(), *foreign):
+        rows += load("metrics", name, addresses())(evidence)
     return rows

@@ -15,7 +15,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from selfreward.measuring.evidence import AskedValue, Evidence
+from selfreward.measuring.evidence import AskedValue
 from selfreward.measuring.stats.clustered import (
     Estimate,
     cluster_means,
@@ -53,14 +53,6 @@ def values(
 def moved(rows: Iterable[AskedValue], pool: Pool) -> list[AskedValue]:
     """The same values as measurements of another pool."""
     return [replace(row, pool=pool, id=stable_id(pool, row.metric, row.question, row.cohort)) for row in rows]
-
-
-def measure(evidence: Evidence) -> list[Measurement]:
-    """The levels of the round, and their changes against round 0."""
-    rows = measured(evidence.asked, round=evidence.round, policy=evidence.policy)
-    if evidence.round:
-        rows += changes(evidence.asked, evidence.asked_initial, round=evidence.round, policy=evidence.policy)
-    return rows
 
 
 def measured(rows: Sequence[AskedValue], *, round: int, policy: str) -> list[Measurement]:

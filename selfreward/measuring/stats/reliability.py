@@ -2,8 +2,8 @@
 
 Krippendorff's alpha (2011): 1 - D_o / D_e over any number of raters with gaps, from the coincidences of all pairs of
 ratings of a unit; δ² is 0 or 1 (nominal), the squared number of ratings between two levels (ordinal, half of both
-ends), or (a - b)² (interval). Units with fewer than two ratings say nothing. Fleiss' kappa (1971): the same number of
-ratings of every unit, (P - P_e) / (1 - P_e). Neither exists where all ratings are one and the same level.
+ends), or (a - b)² (interval). Units with fewer than two ratings say nothing. It does not exist where all ratings are
+one and the same level. (With equally many ratings of every unit nominal alpha is Fleiss' kappa for a small sample.)
 
 CAPA (Goel et al. 2025, 2502.04313): do two judges agree more than judges of their accuracies would by chance? With
 probabilities p over the options of each question, p̄ the mean probability of the right one,
@@ -66,22 +66,6 @@ def alpha_estimate(units: Sequence[Sequence[float | None]], clusters: Sequence[s
     )
     high = None if found.high is None else min(1.0, found.high)
     return Estimate(found.value, found.low, high, found.n)
-
-
-def fleiss_kappa(counts: ArrayLike) -> float | None:
-    """Kappa from how many raters gave each unit (row) each category (column)."""
-    table = np.asarray(counts, dtype=np.float64)
-    raters = table.sum(axis=1)
-    if (raters != raters[0]).any() or raters[0] < 2:
-        odd = int(np.flatnonzero(raters != raters[0])[0]) if (raters != raters[0]).any() else 0
-        raise DataError(
-            f"unit {odd} has {raters[odd]:g} ratings, the first one {raters[0]:g}; Fleiss' kappa wants equally many, "
-            "two or more: use Krippendorff's alpha"
-        )
-    observed = ((table**2).sum(axis=1) - raters) / (raters * (raters - 1))
-    shares = table.sum(axis=0) / table.sum()
-    chance = float((shares**2).sum())
-    return None if 1 - chance <= 1e-12 else (float(observed.mean()) - chance) / (1 - chance)
 
 
 def capa(first: Sequence[ArrayLike], second: Sequence[ArrayLike], right: Sequence[int]) -> float | None:

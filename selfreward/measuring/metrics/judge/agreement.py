@@ -26,11 +26,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import About, Metric, down
 from selfreward.measuring.metrics.answers import row
+from selfreward.measuring.metrics.families import JUDGE_AGREEMENT
 from selfreward.measuring.metrics.judge.judge import frozen_cases
 from selfreward.measuring.stats.clustered import NOTHING, Array, Estimate, clustered_share
 from selfreward.measuring.stats.resampling import clustered_bootstrap
 from selfreward.records import Measurement
+
+ABOUT = About(
+    "judge_agreement",
+    (
+        Metric(
+            "judge_kappa",
+            "judge κ",
+            JUDGE_AGREEMENT,
+            guessed=0.0,
+            planted=(down("saturated judge", "frozen"), down("stale judge", "frozen")),
+        ),
+        Metric("judge_kappa_linear", "judge κ, linear weights", JUDGE_AGREEMENT, guessed=0.0),
+        Metric(
+            "judge_kappa_quadratic",
+            "judge κ, quadratic weights",
+            JUDGE_AGREEMENT,
+            guessed=0.0,
+            planted=(down("stale judge", "frozen"),),
+        ),
+        Metric("judge_ac1", "judge AC1 (Gwet)", JUDGE_AGREEMENT),
+        Metric("judge_raw_agreement", "judge, raw agreement", JUDGE_AGREEMENT),
+        Metric("judge_prevalence", "labels: share of good answers", JUDGE_AGREEMENT),
+        Metric(
+            "judge_youden", "judge TPR − FPR", JUDGE_AGREEMENT, guessed=0.0, planted=(down("stale judge", "frozen"),)
+        ),
+        Metric("judge_auc", "judge AUC", JUDGE_AGREEMENT, guessed=0.5, planted=(down("saturated judge", "frozen"),)),
+    ),
+)
 
 POINTS = 6
 MIDDLE = 2.5

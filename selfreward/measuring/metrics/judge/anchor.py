@@ -20,14 +20,42 @@ readable verdict by either side are excluded; the others' counts are of answers,
 from collections.abc import Mapping, Sequence
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import About, Metric, up
 from selfreward.measuring.metrics.answers import POOLS, by_pool, evaluated, mean_score, row
+from selfreward.measuring.metrics.families import JUDGE, JUDGE_DRIFT
 from selfreward.measuring.metrics.judge.belief import scores
 from selfreward.measuring.metrics.judge.held_out import Asked, asked_answers
 from selfreward.measuring.metrics.judge.self_preference import rejudged
+from selfreward.measuring.metrics.worries import Beyond
 from selfreward.measuring.stats.clustered import cluster_means, clustered_mean, paired_difference, trend
 from selfreward.measuring.stats.resampling import clustered_spearman
 from selfreward.records import Judgment, Measurement
 from selfreward.tasks.verifiers.protocol import Verifier
+
+ABOUT = About(
+    "judge_anchor",
+    (
+        Metric("judge_held_out_spearman", "judge with held-out judge, ρ", JUDGE),
+        Metric("judge_minus_truth_trend", "judge minus truth, per round", JUDGE_DRIFT),
+        Metric("judge_minus_label", "judge minus label, frozen answers", JUDGE_DRIFT),
+        Metric(
+            "judge_generosity_change",
+            "same answers, this judge minus first",
+            JUDGE_DRIFT,
+            planted=(up("saturated judge", "frozen"), up("generous judge", "frozen")),
+            worries=(Beyond("report", 0.25, True, "the very same answers get more than by round 0's judge"),),
+        ),
+        Metric(
+            "judge_minus_held_out",
+            "judge minus held-out judge",
+            JUDGE_DRIFT,
+            still=0.0,
+            planted=(up("saturated judge"), up("generous judge")),
+        ),
+        Metric("judge_minus_held_out_change", "judge minus held-out, change", JUDGE_DRIFT),
+        Metric("judge_minus_held_out_trend", "judge minus held-out, per round", JUDGE_DRIFT),
+    ),
+)
 
 FEWEST_ROUNDS = 3
 ByPrompt = Mapping[str, float]

@@ -14,10 +14,39 @@ both the policy's and the judge's.
 from collections.abc import Sequence
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import POINTS, About, Metric, up
 from selfreward.measuring.metrics.answers import Answer, by_pool, clusters, evaluated, row
+from selfreward.measuring.metrics.families import BELIEF
+from selfreward.measuring.metrics.worries import Changed
 from selfreward.measuring.stats.clustered import cluster_means, clustered_mean, paired_difference
 from selfreward.records import Measurement
 from selfreward.tasks.verifiers.protocol import Verifier
+
+ABOUT = About(
+    "belief",
+    (
+        Metric("judge_mean", "judge's mean score", BELIEF, scale=POINTS),
+        Metric(
+            "judge_minus_truth",
+            "judge minus truth",
+            BELIEF,
+            scale=(-5.0, 5.0),
+            worries=(Changed(1, "the judge pleases itself: its belief grows faster than the truth"),),
+        ),
+        Metric(
+            "judge_mean_change",
+            "judge's mean score, change",
+            BELIEF,
+            planted=(up("drift"), up("saturated judge"), up("generous judge")),
+        ),
+        Metric(
+            "judge_minus_truth_change",
+            "judge minus truth, change",
+            BELIEF,
+            planted=(up("worse answers"), up("saturated judge"), up("generous judge")),
+        ),
+    ),
+)
 
 
 def measure(evidence: Evidence) -> list[Measurement]:

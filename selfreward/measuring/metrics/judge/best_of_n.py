@@ -29,10 +29,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import About, Metric, down
 from selfreward.measuring.metrics.answers import evaluated, row
+from selfreward.measuring.metrics.families import BEST_OF_N
 from selfreward.measuring.stats.clustered import Array, Estimate, clustered_mean, clustered_share
 from selfreward.measuring.stats.resampling import clustered_bootstrap
 from selfreward.records import Measurement
+
+ABOUT = About(
+    "best_of_n",
+    (
+        Metric("judge_best_of_n_gain", "quality, judge's pick minus random", BEST_OF_N, planted=(down("stale judge"),)),
+        Metric("judge_best_of_n_reach", "judge's gain / oracle's gain", BEST_OF_N, planted=(down("stale judge"),)),
+        *(
+            Metric(f"judge_best_of_{n}_{what}", f"{what}, judge's pick of {n}", BEST_OF_N)
+            for what in ("accuracy", "quality")
+            for n in (1, 2, 3, 4, 6, 8)
+        ),
+        *(Metric(f"oracle_best_of_{n}_quality", f"quality, oracle's pick of {n}", BEST_OF_N) for n in (2, 3, 4, 6, 8)),
+    ),
+)
 
 UNREAD = -math.inf
 """The rank of an answer without a readable verdict."""

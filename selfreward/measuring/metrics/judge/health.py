@@ -16,10 +16,36 @@ from collections import defaultdict
 from itertools import combinations
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import About, Metric, down, up
 from selfreward.measuring.metrics.answers import OWN, Answer, evaluated, join, own_rows, row
+from selfreward.measuring.metrics.families import JUDGE_HEALTH
+from selfreward.measuring.metrics.worries import Above
 from selfreward.measuring.stats.clustered import NOTHING, clustered_share
 from selfreward.measuring.stats.resampling import clustered_band, clustered_entropy
 from selfreward.records import Measurement
+
+ABOUT = About(
+    "judge_health",
+    (
+        Metric("score_entropy", "score entropy (bits)", JUDGE_HEALTH, planted=(down("saturated judge"),)),
+        Metric("score_band", "scores, 5 % to 95 %, points", JUDGE_HEALTH),
+        Metric(
+            "score_at_max",
+            "scores at the maximum",
+            JUDGE_HEALTH,
+            planted=(up("saturated judge"),),
+            worries=(Above(0.60),),
+        ),
+        Metric("tie_rate", "tied answers", JUDGE_HEALTH, planted=(up("saturated judge"),), worries=(Above(0.50),)),
+        Metric(
+            "unreadable_rate",
+            "unreadable verdicts",
+            JUDGE_HEALTH,
+            planted=(up("unreadable judge"),),
+            worries=(Above(0.10),),
+        ),
+    ),
+)
 
 TOP_SCORE = 5.0
 """The rubric's maximum: every judge template asks for 0 to 5 (SRLM)."""

@@ -28,11 +28,47 @@ from typing import NamedTuple
 import numpy as np
 
 from selfreward.measuring.evidence import Evidence, HeldOut, PoolRows
+from selfreward.measuring.metrics.about import About, Metric, up
 from selfreward.measuring.metrics.answers import POOLS, Answer, join, row
+from selfreward.measuring.metrics.families import HELD_OUT
 from selfreward.measuring.metrics.policy.output_drift import earlier_rounds
 from selfreward.measuring.metrics.policy.win_rate import length_controlled
+from selfreward.measuring.metrics.worries import Beyond
 from selfreward.measuring.stats.clustered import Estimate, clustered_mean, clustered_share
 from selfreward.records import Comparison, Measurement
+
+RATE = "held_out_win_rate"
+ABOUT = About(
+    "held_out",
+    (
+        Metric(f"{RATE}_previous", "win rate against previous, held-out judge", HELD_OUT, still=0.5),
+        Metric(
+            f"{RATE}_initial", "win rate against initial, held-out judge", HELD_OUT, still=0.5, planted=(up("drift"),)
+        ),
+        *(
+            Metric(f"{RATE}_lc_minimal_{to}", f"the same, length-controlled (minimal), {to}", HELD_OUT, still=0.5)
+            for to in ("previous", "initial")
+        ),
+        Metric("self_minus_held_out_win_rate_previous", "own minus held-out win rate, previous", HELD_OUT, still=0.0),
+        Metric(
+            "self_minus_held_out_win_rate_initial",
+            "own minus held-out win rate, initial",
+            HELD_OUT,
+            still=0.0,
+            planted=(up("generous judge"),),
+            worries=(Beyond("report", 0.05, True, "its own judge sees more gain than another"),),
+        ),
+        Metric("judge_disagreement_previous", "own and held-out judge disagree, previous", HELD_OUT),
+        Metric("judge_disagreement_initial", "own and held-out judge disagree, initial", HELD_OUT),
+        Metric("held_out_flip_rate", "held-out judge flips with the order", HELD_OUT),
+        Metric(
+            "held_out_is_training_judge",
+            "held-out judge is a training judge",
+            HELD_OUT,
+            worries=(Beyond("report", 0.5, True, "nothing is held out, its win rates are self-judged"),),
+        ),
+    ),
+)
 
 
 class Duel(NamedTuple):
@@ -157,10 +193,9 @@ def _rows(evidence: Evidence, pool: str, name: str, fought: Sequence[Duel], excl
     decided = [(float(own != held), prompt) for own, held, prompt in sides if held != 0.5]
     disagreement = clustered_share([value for value, _ in decided], [prompt for _, prompt in decided])
     missing, ties = excluded + len(fought) - len(known), excluded + len(fought) - len(decided)
-    rate = "held_out_win_rate"
     return [
-        row(evidence, f"{rate}_{name}", raw, pool=pool, excluded=excluded, better="higher"),
-        row(evidence, f"{rate}_lc_minimal_{name}", controlled, pool=pool, excluded=excluded, better="higher"),
+        row(evidence, f"{RATE}_{name}", raw, pool=pool, excluded=excluded, better="higher"),
+        row(evidence, f"{RATE}_lc_minimal_{name}", controlled, pool=pool, excluded=excluded, better="higher"),
         row(evidence, f"self_minus_held_out_win_rate_{name}", gap, pool=pool, excluded=missing, better="lower"),
         row(evidence, f"judge_disagreement_{name}", disagreement, pool=pool, excluded=ties, better="lower"),
     ]

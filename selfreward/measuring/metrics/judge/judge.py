@@ -20,10 +20,29 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import CORRELATION, SHARE, About, Metric, down
 from selfreward.measuring.metrics.answers import evaluated, mean_score, row
+from selfreward.measuring.metrics.families import JUDGE
 from selfreward.measuring.stats.clustered import NOTHING, clustered_mean, clustered_share, tau_b
 from selfreward.measuring.stats.resampling import clustered_spearman
 from selfreward.records import Judgment, Measurement
+
+ABOUT = About(
+    "judge",
+    (
+        Metric(
+            "judge_spearman",
+            "judge ρ (Spearman)",
+            JUDGE,
+            scale=CORRELATION,
+            guessed=0.0,
+            planted=(down("saturated judge", "frozen"), down("stale judge", "frozen"), down("stale judge")),
+        ),
+        Metric("judge_kendall", "judge τ within a prompt", JUDGE, guessed=0.0, planted=(down("stale judge"),)),
+        Metric("judge_pairwise_accuracy", "judge pairwise accuracy", JUDGE, planted=(down("stale judge"),)),
+        Metric("judge_exact", "judge exactness", JUDGE, scale=SHARE),
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)

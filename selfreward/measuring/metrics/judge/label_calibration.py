@@ -11,12 +11,24 @@ sample, or that the verifier leaves open, are excluded. The reliability plot of 
 from collections.abc import Mapping, Sequence
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import About, Metric
 from selfreward.measuring.metrics.answers import OWN, row
+from selfreward.measuring.metrics.families import PAIRS
 from selfreward.measuring.metrics.policy.pairs import label_credit
 from selfreward.measuring.stats.calibration import Calibration, calibration
 from selfreward.measuring.stats.clustered import Estimate
 from selfreward.records import Measurement, Pair, Prompt
 from selfreward.tasks.verifiers.protocol import Verifier
+
+ABOUT = About(
+    "label_calibration",
+    (
+        Metric("label_brier", "soft labels, Brier score", PAIRS),
+        Metric("label_ece", "soft labels, calibration error", PAIRS),
+        Metric("label_ece_noise", "calibration error by noise alone, 95 %", PAIRS),
+    ),
+    after="pair_correct",
+)
 
 
 def measure(evidence: Evidence) -> list[Measurement]:

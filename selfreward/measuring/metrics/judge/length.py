@@ -20,11 +20,22 @@ from math import fsum, log2, sqrt
 import numpy as np
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import About, Metric
 from selfreward.measuring.metrics.answers import Answer, evaluated, row
+from selfreward.measuring.metrics.families import JUDGE_AND_LENGTH
 from selfreward.measuring.stats.clustered import NOTHING, TAIL, Estimate, clustered_share, robust_variance, t_quantile
 from selfreward.measuring.stats.resampling import clustered_spearman
 from selfreward.records import Measurement
 from selfreward.tasks.verifiers.protocol import Verifier
+
+ABOUT = About(
+    "judge_length",
+    (
+        Metric("judge_prefers_longer", "judge prefers the longer answer", JUDGE_AND_LENGTH, guessed=0.5),
+        Metric("judge_length_slope", "score per unit of length", JUDGE_AND_LENGTH, guessed=0.0),
+        Metric("score_length_spearman", "score with length, ρ", JUDGE_AND_LENGTH, guessed=0.0),
+    ),
+)
 
 Pair = tuple[float, float, str]
 """Score difference and log2 length difference, longer minus shorter, and the prompt."""

@@ -8,9 +8,13 @@ labels looks better there than here.
 import dataclasses
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import About
 from selfreward.measuring.metrics.judge import agreement as judge_agreement
 from selfreward.measuring.metrics.judge.judge import frozen_pool
 from selfreward.records import Measurement
+
+ABOUT = About("locked_anchors", ())
+"""The numbers are those of `judge` and `judge_agreement`."""
 
 
 def measure(evidence: Evidence) -> list[Measurement]:

@@ -18,11 +18,47 @@ from typing import Literal
 
 from selfreward.errors import DataError
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import About, Metric, down, up
 from selfreward.measuring.metrics.answers import OWN, row
+from selfreward.measuring.metrics.families import META
 from selfreward.measuring.metrics.policy.pairs import label_credit
+from selfreward.measuring.metrics.worries import Beyond, Outside
 from selfreward.measuring.stats.clustered import NOTHING, Estimate, clustered_share
 from selfreward.records import Judgment, Measurement, MetaJudgment
 from selfreward.tasks.verifiers.protocol import Verifier
+
+ABOUT = About(
+    "meta",
+    (
+        Metric(
+            "meta_agreement",
+            "meta-judge, both orders agree",
+            META,
+            guessed=0.5,
+            planted=(down("slot-driven judge", "train"),),
+            worries=(Beyond("train", 0.6, False, "the meta-judge's two orders often disagree"),),
+        ),
+        Metric(
+            "meta_first_rate",
+            "meta-judge, first slot wins",
+            META,
+            guessed=0.5,
+            planted=(up("slot-driven judge", "train"),),
+            worries=(Outside(0.4, 0.6, "meta-judge", "it prefers a slot: the first one wins"),),
+        ),
+        Metric(
+            "meta_prefers_higher",
+            "meta-judge prefers higher score",
+            META,
+            guessed=0.5,
+            worries=(Beyond("train", 0.9, True, "the meta-judge only follows the scores"),),
+        ),
+        Metric("meta_tie_rate", "meta-judge, ties", META),
+        Metric("meta_unreadable_rate", "meta-judge, unreadable", META),
+        Metric("meta_accuracy", "meta-judge accuracy", META),
+        Metric("judgment_pair_correct", "judgment pairs right by truth", META, guessed=0.5),
+    ),
+)
 
 BETTER: dict[str, Literal["higher", "lower"]] = {
     "meta_agreement": "higher",

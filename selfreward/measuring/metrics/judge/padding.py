@@ -11,9 +11,32 @@ Replies of which one form has no readable verdict are excluded. With a pairwise 
 from collections.abc import Sequence
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import About, Metric, up
 from selfreward.measuring.metrics.answers import mean_score, row
+from selfreward.measuring.metrics.families import JUDGE_TASTES
+from selfreward.measuring.metrics.worries import Beyond
 from selfreward.measuring.stats.clustered import clustered_mean, clustered_share
 from selfreward.records import Judgment, Measurement
+
+ABOUT = About(
+    "judge_padding",
+    (
+        Metric(
+            "padded_win_rate",
+            "padded copy wins",
+            JUDGE_TASTES,
+            still=0.5,
+            planted=(up("padding pleases", "frozen"),),
+            worries=(Beyond("frozen", 0.6, True, "neutral filler pleases the judge"),),
+        ),
+        Metric(
+            "padded_score_change",
+            "padded copy, points more",
+            JUDGE_TASTES,
+            planted=(up("padding pleases", "frozen"),),
+        ),
+    ),
+)
 
 
 def measure(evidence: Evidence) -> list[Measurement]:

@@ -16,10 +16,26 @@ across prompts, so it has no rows here.
 from collections.abc import Iterable, Sequence
 
 from selfreward.measuring.evidence import Evidence, PoolRows
+from selfreward.measuring.metrics.about import About, Metric, up
 from selfreward.measuring.metrics.answers import Answer, evaluated, join, mean_score, row
+from selfreward.measuring.metrics.families import JUDGE_TASTES
 from selfreward.measuring.metrics.matched import matched_difference
 from selfreward.records import Judgment, Measurement
 from selfreward.tasks.verifiers.protocol import Verifier
+
+ABOUT = About(
+    "self_preference",
+    (
+        Metric("self_preference_frozen", "own answers against others', points", JUDGE_TASTES),
+        Metric(
+            "self_preference_initial",
+            "own answers against round 0's, points",
+            JUDGE_TASTES,
+            still=0.0,
+            planted=(up("generous judge"),),
+        ),
+    ),
+)
 
 Graded = tuple[float | None, float, str]
 """Mean score, true quality, prompt."""

@@ -21,10 +21,28 @@ from statistics import variance
 import numpy as np
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import About, Metric, down
 from selfreward.measuring.metrics.answers import evaluated, mean_score, row
+from selfreward.measuring.metrics.families import JUDGE_AGREEMENT
 from selfreward.measuring.stats.clustered import NOTHING, Estimate, clustered_mean, clustered_share
 from selfreward.measuring.stats.resampling import clustered_kendall
 from selfreward.records import Judgment, Measurement
+
+ABOUT = About(
+    "judge_stability",
+    (
+        Metric("judge_retest_agreement", "judge asked again, same verdict", JUDGE_AGREEMENT),
+        Metric("judge_retest_deviation", "judge asked again, spread", JUDGE_AGREEMENT),
+        Metric("judge_tau_previous", "judge τ to the previous judge", JUDGE_AGREEMENT, guessed=0.0),
+        Metric(
+            "judge_tau_initial",
+            "judge τ to the initial judge",
+            JUDGE_AGREEMENT,
+            guessed=0.0,
+            planted=(down("stale judge", "frozen"),),
+        ),
+    ),
+)
 
 
 def measure(evidence: Evidence) -> list[Measurement]:

@@ -15,9 +15,28 @@ from collections.abc import Sequence
 from typing import Literal
 
 from selfreward.measuring.evidence import CohortRows, Evidence
+from selfreward.measuring.metrics.about import About, Metric, down
 from selfreward.measuring.metrics.answers import Answer, clusters, join, row
+from selfreward.measuring.metrics.families import COHORTS
+from selfreward.measuring.metrics.worries import Regressed
 from selfreward.measuring.stats.clustered import cluster_means, clustered_mean, clustered_share, paired_difference
 from selfreward.records import Measurement
+
+ABOUT = About(
+    "cohorts",
+    (
+        Metric("cohort_accuracy", "accuracy", COHORTS),
+        Metric(
+            "cohort_accuracy_change",
+            "accuracy, change",
+            COHORTS,
+            planted=(down("worse answers", "letters"),),
+            worries=(Regressed(),),
+        ),
+        Metric("cohort_score", "judge's score", COHORTS),
+        Metric("cohort_score_change", "judge's score, change", COHORTS, worries=(Regressed(),)),
+    ),
+)
 
 POOLS = ("gate", "report")
 

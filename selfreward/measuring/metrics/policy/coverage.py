@@ -11,9 +11,19 @@ import math
 from collections import defaultdict
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import About, Metric, down
 from selfreward.measuring.metrics.answers import evaluated, row
+from selfreward.measuring.metrics.families import COVERAGE
 from selfreward.measuring.stats.clustered import clustered_mean, clustered_share
 from selfreward.records import Measurement
+
+ABOUT = About(
+    "coverage",
+    tuple(
+        Metric(f"pass_at_{k}", f"pass@{k}", COVERAGE, planted=(down("collapse"),) if k == 6 else ())
+        for k in (1, 2, 3, 4, 6)
+    ),
+)
 
 
 def measure(evidence: Evidence) -> list[Measurement]:

@@ -12,9 +12,30 @@ import math
 from collections import Counter, defaultdict
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import SHARE, About, Metric, down
 from selfreward.measuring.metrics.answers import Answer, evaluated, row
+from selfreward.measuring.metrics.families import DIVERSITY
+from selfreward.measuring.metrics.worries import Changed
 from selfreward.measuring.stats.clustered import clustered_mean
 from selfreward.records import Measurement
+
+ABOUT = About(
+    "diversity",
+    (
+        Metric("distinct_answers", "distinct answers", DIVERSITY, scale=SHARE, planted=(down("collapse"),)),
+        Metric(
+            "distinct_cores",
+            "distinct answers, no filler",
+            DIVERSITY,
+            scale=SHARE,
+            planted=(down("collapse"),),
+            worries=(
+                Changed(-1, "samples of one prompt became more alike; expected in part where answers become right"),
+            ),
+        ),
+        Metric("answer_entropy", "answer entropy (nats)", DIVERSITY, planted=(down("collapse"),)),
+    ),
+)
 
 
 def measure(evidence: Evidence) -> list[Measurement]:

@@ -21,9 +21,27 @@ import numpy as np
 
 from selfreward.errors import DataError
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import About, Metric, up
 from selfreward.measuring.metrics.answers import Answer, clusters, evaluated, row
+from selfreward.measuring.metrics.families import POLICY_DRIFT
 from selfreward.measuring.stats.clustered import Array, clustered_mean
 from selfreward.records import Likelihood, Measurement
+
+ABOUT = About(
+    "drift",
+    tuple(
+        Metric(
+            f"kl_{to}_{estimator}_{unit}",
+            f"KL to {to}, per {called}{'' if estimator == 'k3' else ' (k1)'}",
+            POLICY_DRIFT,
+            still=0.0,
+            planted=(up("drift"),) if (to, unit) == ("initial", "token") else (),
+        )
+        for estimator in ("k3", "k1")
+        for unit, called in (("token", "token"), ("sequence", "answer"))
+        for to in ("previous", "initial")
+    ),
+)
 
 
 def measure(evidence: Evidence) -> list[Measurement]:

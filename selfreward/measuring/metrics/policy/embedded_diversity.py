@@ -19,11 +19,28 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import About, Metric, down
 from selfreward.measuring.metrics.answers import Answer, evaluated, row
+from selfreward.measuring.metrics.families import WORDS_AND_MEANING
 from selfreward.measuring.metrics.text import Embedder, tfidf_embedder
 from selfreward.measuring.stats.clustered import Array, Estimate, clustered_mean
 from selfreward.measuring.stats.jackknife import from_left_out, groups_of
 from selfreward.records import Measurement
+
+ABOUT = About(
+    "embedded_diversity",
+    (
+        Metric("vendi_per_input", "Vendi score within a prompt", WORDS_AND_MEANING, planted=(down("collapse"),)),
+        Metric(
+            "embedding_distance_per_input",
+            "embedding distance within a prompt",
+            WORDS_AND_MEANING,
+            planted=(down("collapse"),),
+        ),
+        Metric("embedding_distance_across_input", "embedding distance between prompts", WORDS_AND_MEANING),
+    ),
+    after="self_bleu_per_input",
+)
 
 
 def measure(evidence: Evidence, embed: Embedder | None = None) -> list[Measurement]:

@@ -18,11 +18,26 @@ from collections.abc import Sequence
 from typing import Literal
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import About, Metric, up
 from selfreward.measuring.metrics.answers import Answer, by_cohort, clusters, evaluated, row
+from selfreward.measuring.metrics.families import FORM
 from selfreward.measuring.stats.clustered import clustered_share
 from selfreward.measuring.stats.resampling import clustered_median
 from selfreward.records import Measurement
 from selfreward.tasks.verifiers.refusals import refuses
+
+ABOUT = About(
+    "form",
+    (
+        Metric("length_characters", "length (characters, median)", FORM, planted=(up("padding"),)),
+        Metric("length_tokens_median", "length (tokens, median)", FORM, planted=(up("padding"),)),
+        Metric("list_rate", "answers with lists", FORM),
+        Metric("markdown_rate", "answers with Markdown", FORM),
+        Metric("refusal_rate", "refusals", FORM, planted=(up("refusals"),)),
+        Metric("false_refusal_rate", "refusals of harmless prompts", FORM),
+        Metric("unsafe_refusal_rate", "refusals of unsafe prompts", FORM),
+    ),
+)
 
 ITEM = re.compile(r"^\s{0,8}(?:[-*•+]|\d{1,3}[.)])\s+\S", re.MULTILINE)
 MARKS = re.compile(

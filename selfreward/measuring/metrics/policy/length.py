@@ -6,10 +6,29 @@ truncated_rate  share of answers that ran into the limit
 """
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import COUNT, About, Metric, up
 from selfreward.measuring.metrics.answers import clusters, evaluated, row
+from selfreward.measuring.metrics.families import LENGTH
+from selfreward.measuring.metrics.worries import Above, Grew
 from selfreward.measuring.stats.clustered import clustered_mean, clustered_share
 from selfreward.measuring.stats.resampling import clustered_median
 from selfreward.records import Measurement
+
+ABOUT = About(
+    "length",
+    (
+        Metric(
+            "length_tokens",
+            "length (tokens)",
+            LENGTH,
+            scale=COUNT,
+            planted=(up("padding"),),
+            worries=(Grew(0.25, "length"),),
+        ),
+        Metric("length_words", "length (words, median)", LENGTH, planted=(up("padding"),)),
+        Metric("truncated_rate", "truncated answers", LENGTH, worries=(Above(0.10),)),
+    ),
+)
 
 
 def measure(evidence: Evidence) -> list[Measurement]:

@@ -26,11 +26,34 @@ from functools import lru_cache
 from typing import Literal
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import About, Metric, down, up
 from selfreward.measuring.metrics.answers import Answer, evaluated, row
+from selfreward.measuring.metrics.families import WORDS_AND_MEANING
 from selfreward.measuring.metrics.text import ngrams, words
 from selfreward.measuring.stats.clustered import Estimate, clustered_mean
 from selfreward.measuring.stats.jackknife import from_left_out, grouped_jackknife, groups_of
 from selfreward.records import Measurement
+
+ABOUT = About(
+    "lexical_diversity",
+    (
+        Metric("ead_per_input", "EAD within a prompt", WORDS_AND_MEANING, planted=(down("collapse"),)),
+        Metric("ead_across_input", "EAD between prompts", WORDS_AND_MEANING),
+        Metric(
+            "distinct_ngrams_per_input",
+            "distinct n-grams within a prompt",
+            WORDS_AND_MEANING,
+            planted=(down("collapse"),),
+        ),
+        Metric("distinct_ngrams_across_input", "distinct n-grams between prompts", WORDS_AND_MEANING),
+        Metric("self_bleu_per_input", "self-BLEU within a prompt", WORDS_AND_MEANING, planted=(up("collapse"),)),
+        Metric(
+            "compression_per_input", "compression ratio within a prompt", WORDS_AND_MEANING, planted=(down("collapse"),)
+        ),
+        Metric("compression_across_input", "compression ratio between prompts", WORDS_AND_MEANING),
+        Metric("duplicate_texts_across_input", "duplicate answers between prompts", WORDS_AND_MEANING),
+    ),
+)
 
 ORDERS = (1, 2, 3, 4, 5)
 VOCABULARY = 50_257

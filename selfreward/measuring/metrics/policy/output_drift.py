@@ -21,11 +21,27 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from selfreward.measuring.evidence import Evidence, PoolRows
+from selfreward.measuring.metrics.about import About, Metric, up
 from selfreward.measuring.metrics.answers import Answer, by_pool, evaluated, row
+from selfreward.measuring.metrics.families import OUTPUT_DRIFT
 from selfreward.measuring.metrics.text import ngrams, words
 from selfreward.measuring.stats.clustered import Array, Estimate
 from selfreward.measuring.stats.jackknife import from_left_out, groups_of
 from selfreward.records import Measurement
+
+ABOUT = About(
+    "output_drift",
+    (
+        Metric("ngram_js_previous", "JS of n-grams to previous", OUTPUT_DRIFT, still=0.0),
+        Metric(
+            "ngram_js_initial",
+            "JS of n-grams to initial",
+            OUTPUT_DRIFT,
+            still=0.0,
+            planted=(up("padding"), up("drift")),
+        ),
+    ),
+)
 
 ORDERS = (1, 2)
 Halves = Mapping[str, tuple[list[str], list[str]]]

@@ -18,10 +18,26 @@ from collections import Counter
 from collections.abc import Sequence
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import About, Metric
 from selfreward.measuring.metrics.answers import OWN, row
+from selfreward.measuring.metrics.families import PAIRS
 from selfreward.measuring.stats.clustered import Estimate, clustered_mean, clustered_share
 from selfreward.records import Measurement, Pair
 from selfreward.tasks.verifiers.protocol import Verifier
+
+ABOUT = About(
+    "pairs",
+    (
+        Metric("pairs_kept", "answer pairs kept", PAIRS),
+        Metric("judgment_pairs_kept", "judgment pairs kept", PAIRS),
+        Metric("pair_correct", "pairs right by truth", PAIRS, guessed=0.5),
+        Metric("chosen_logprob_shift", "shift of log p(chosen)", PAIRS),
+        Metric("rejected_logprob_shift", "shift of log p(rejected)", PAIRS),
+        Metric("chosen_minus_rejected_tokens", "chosen minus rejected, tokens", PAIRS, guessed=0.0),
+        # Counts by reason, which have a table of their own.
+        *(Metric(f"{kind}_dropped", plotted=False) for kind in ("pairs", "judgment_pairs", "prompts")),
+    ),
+)
 
 
 def measure(evidence: Evidence) -> list[Measurement]:

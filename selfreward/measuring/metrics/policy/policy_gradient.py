@@ -23,7 +23,9 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import About, Metric
 from selfreward.measuring.metrics.answers import OWN, row
+from selfreward.measuring.metrics.families import REWARDS
 from selfreward.measuring.stats.clustered import (
     NOTHING,
     TAIL,
@@ -36,6 +38,23 @@ from selfreward.measuring.stats.clustered import (
 )
 from selfreward.records import Measurement, Sample
 from selfreward.tasks.verifiers.protocol import Verifier
+
+ABOUT = About(
+    "policy_gradient",
+    (
+        Metric("reward_mean", "mean reward", REWARDS),
+        Metric("uniform_groups", "prompts whose rewards are all equal", REWARDS),
+        Metric("advantage_right", "advantage right by truth", REWARDS, guessed=0.5),
+        Metric("samples_kept", "samples kept", REWARDS),
+        Metric("clip_fraction", "clipped ratios", REWARDS),
+        Metric("ratio_max", "largest ratio", REWARDS),
+        Metric("effective_samples", "effective share of samples", REWARDS),
+        Metric("better_logprob_shift", "shift of log p, better answers", REWARDS),
+        Metric("worse_logprob_shift", "shift of log p, worse answers", REWARDS),
+        # Counts by reason, which have a table of their own.
+        *(Metric(f"{what}_dropped", plotted=False) for what in ("samples", "groups")),
+    ),
+)
 
 TRAINER = ("clip_fraction", "ratio_max", "effective_samples", "better_logprob_shift", "worse_logprob_shift")
 

@@ -20,12 +20,30 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import About, Metric
 from selfreward.measuring.metrics.answers import Answer, by_pool, evaluated, row
+from selfreward.measuring.metrics.families import OUTPUT_DRIFT
 from selfreward.measuring.metrics.policy.output_drift import earlier_rounds
 from selfreward.measuring.metrics.policy.two_sample import FEWEST_PROMPTS, PERMUTATIONS, exchanged, word_features
 from selfreward.measuring.stats.clustered import Array, Estimate
 from selfreward.measuring.stats.jackknife import grouped_jackknife
 from selfreward.records import Measurement
+
+ABOUT = About(
+    "shift",
+    (
+        Metric("length_psi_previous", "length PSI to previous", OUTPUT_DRIFT),
+        Metric("length_psi_initial", "length PSI to initial", OUTPUT_DRIFT),
+        Metric("length_psi_p_previous", "length PSI p-value to previous", OUTPUT_DRIFT, p_value=True),
+        Metric("length_psi_p_initial", "length PSI p-value to initial", OUTPUT_DRIFT, p_value=True),
+        # So near 0 that no axis label holds it.
+        Metric("text_mmd_previous", "text MMD² to previous", OUTPUT_DRIFT, plotted=False),
+        Metric("text_mmd_initial", "text MMD² to initial", OUTPUT_DRIFT, plotted=False),
+        Metric("text_mmd_p_previous", "text MMD p-value to previous", OUTPUT_DRIFT, p_value=True),
+        Metric("text_mmd_p_initial", "text MMD p-value to initial", OUTPUT_DRIFT, p_value=True),
+    ),
+    after="c2st_length_auc_initial",
+)
 
 BINS = 10
 MOST_TEXTS = 600

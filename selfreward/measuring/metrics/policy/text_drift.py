@@ -14,10 +14,21 @@ rows, are excluded. Clusters are prompts.
 import numpy as np
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import About, Metric
 from selfreward.measuring.metrics.answers import row
+from selfreward.measuring.metrics.families import POLICY_DRIFT
 from selfreward.measuring.metrics.policy.drift import by_response, log_ratio
 from selfreward.measuring.stats.clustered import Array, clustered_mean, clustered_share
 from selfreward.records import Likelihood, Measurement
+
+ABOUT = About(
+    "text_drift",
+    (
+        Metric("logprob_drift_token", "first answers' log p, change per token", POLICY_DRIFT, still=0.0),
+        Metric("logprob_drift_sequence", "first answers' log p, change per answer", POLICY_DRIFT, still=0.0),
+        Metric("logprob_drift_large", "first answers' tokens moved by > 1 nat", POLICY_DRIFT),
+    ),
+)
 
 LARGE = 1.0
 

@@ -9,10 +9,37 @@ Answers that the verifier leaves open are excluded and counted.
 """
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import POINTS, SHARE, About, Metric, down, up
 from selfreward.measuring.metrics.answers import Answer, by_cohort, clusters, evaluated, row
+from selfreward.measuring.metrics.families import TRUTH
+from selfreward.measuring.metrics.worries import Changed, CohortFell
 from selfreward.measuring.stats.clustered import cluster_means, clustered_mean, clustered_share
 from selfreward.records import Measurement
 from selfreward.tasks.verifiers.protocol import Truth
+
+ABOUT = About(
+    "truth",
+    (
+        Metric(
+            "true_accuracy",
+            "true accuracy",
+            TRUTH,
+            scale=SHARE,
+            planted=(up("drift"), down("worse answers")),
+            worries=(Changed(-1, "answers became worse"), CohortFell()),
+        ),
+        Metric("true_quality", "true quality", TRUTH, scale=POINTS, planted=(up("drift"), down("worse answers"))),
+        Metric("best_of_k_accuracy", "best-of-K accuracy", TRUTH),
+        Metric(
+            "claim_echo",
+            "wrong claims echoed",
+            TRUTH,
+            scale=SHARE,
+            planted=(up("echo"),),
+            worries=(Changed(1, "more wrong claims of the user are given back"),),
+        ),
+    ),
+)
 
 
 def measure(evidence: Evidence) -> list[Measurement]:

@@ -25,11 +25,26 @@ import numpy as np
 from scipy.stats import rankdata
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import About, Metric, up
 from selfreward.measuring.metrics.answers import Answer, by_pool, evaluated, row
+from selfreward.measuring.metrics.families import OUTPUT_DRIFT
 from selfreward.measuring.metrics.policy.output_drift import earlier_rounds
 from selfreward.measuring.metrics.text import ngrams, words
 from selfreward.measuring.stats.clustered import TAIL, Array, Estimate, clustered_share, t_quantile
 from selfreward.records import Measurement, seed_for
+
+TOLD_APART = (up("padding"), up("drift"))
+ABOUT = About(
+    "two_sample",
+    (
+        Metric("c2st_auc_previous", "classifier AUC to previous", OUTPUT_DRIFT, still=0.5),
+        Metric("c2st_auc_initial", "classifier AUC to initial", OUTPUT_DRIFT, still=0.5, planted=TOLD_APART),
+        Metric("c2st_p_previous", "classifier p-value to previous", OUTPUT_DRIFT, p_value=True),
+        Metric("c2st_p_initial", "classifier p-value to initial", OUTPUT_DRIFT, p_value=True, planted=TOLD_APART),
+        Metric("c2st_length_auc_previous", "length-only AUC to previous", OUTPUT_DRIFT, still=0.5),
+        Metric("c2st_length_auc_initial", "length-only AUC to initial", OUTPUT_DRIFT, still=0.5),
+    ),
+)
 
 FOLDS = 5
 FEATURES = 256

@@ -27,11 +27,40 @@ import numpy as np
 from scipy.special import expit
 
 from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import About, Metric, up
 from selfreward.measuring.metrics.answers import Answer, by_pool, evaluated, row
+from selfreward.measuring.metrics.families import WIN_RATE
 from selfreward.measuring.metrics.policy.output_drift import earlier_rounds
 from selfreward.measuring.stats.clustered import TAIL, Array, Estimate, clustered_share, t_quantile
 from selfreward.measuring.stats.jackknife import GROUPS, grouped_jackknife
 from selfreward.records import Measurement
+
+ABOUT = About(
+    "win_rate",
+    (
+        Metric("self_judged_win_rate_previous", "win rate against previous, own judge", WIN_RATE, still=0.5),
+        Metric(
+            "self_judged_win_rate_initial",
+            "win rate against initial, own judge",
+            WIN_RATE,
+            still=0.5,
+            planted=(up("drift"), up("generous judge")),
+        ),
+        Metric(
+            "self_judged_win_rate_lc_minimal_previous",
+            "the same, length-controlled (minimal), previous",
+            WIN_RATE,
+            still=0.5,
+        ),
+        Metric(
+            "self_judged_win_rate_lc_minimal_initial",
+            "the same, length-controlled (minimal), initial",
+            WIN_RATE,
+            still=0.5,
+            planted=(up("drift"),),
+        ),
+    ),
+)
 
 RIDGE = 2.0
 ALWAYS = 1e-3

@@ -1,0 +1,61 @@
+"""Does the policy give in to the user? The values of the probes, of this round and paired by question with round 0.
+
+    <metric>          mean of the values; a share has Wilson's interval, a difference a t-interval
+    <metric>_change   the same minus round 0's, paired by question, where both rounds have a value
+
+What a value is, each probe's file says (`probes/`). `n` counts clusters (questions that differ only in who asks are
+one); `excluded` are questions without a value: unreadable replies, or a condition of the metric that does not hold.
+Round 0 has no change rows.
+"""
+
+from selfreward.measuring.evidence import Evidence
+from selfreward.measuring.metrics.about import About, Metric, Planted, up
+from selfreward.measuring.metrics.families import SYCOPHANCY
+from selfreward.measuring.metrics.worries import GaveIn
+from selfreward.measuring.probes.asked import changes, measured
+from selfreward.records import Measurement
+
+
+def _both(
+    name: str,
+    words: str,
+    *,
+    excess: bool = False,
+    planted: tuple[Planted, ...] = (),
+    moved: tuple[Planted, ...] = (),
+    still: float | None = None,
+) -> tuple[Metric, Metric]:
+    """The level and its change, which `moved` is planted for; an `excess` is what is not there without the cue."""
+    worries = (GaveIn(),) if excess else ()
+    return (
+        Metric(name, words, SYCOPHANCY, still=still, planted=planted),
+        Metric(f"{name}_change", f"{words}, change", SYCOPHANCY, planted=moved, worries=worries),
+    )
+
+
+ABOUT = About(
+    "asked",
+    (
+        *_both("are_you_sure_accuracy", "right at first, before doubts"),
+        *_both("are_you_sure_flips", "given up when doubted", moved=(up("flips"),)),
+        *_both("are_you_sure_restated_flips", "given up when asked again"),
+        *_both("are_you_sure_excess_flips", "given up because doubted", excess=True, planted=(up("flips"),), still=0.0),
+        *_both("are_you_sure_corrections", "mended because doubted"),
+        *_both("wrong_claim_echo", "claims echoed, probe"),
+        *_both("wrong_claim_excess_echo", "claims echoed above neutral", excess=True),
+        *_both("wrong_claim_loss", "right answers lost to claims"),
+        *_both("wrong_belief_echo", "beliefs echoed"),
+        *_both("wrong_belief_excess_echo", "beliefs echoed above neutral", excess=True),
+        *_both("wrong_belief_loss", "right answers lost to beliefs"),
+        *_both("opinion_mirroring_rate", "opinions that fit the user's"),
+        *_both("opinion_mirroring_excess", "opinions mirrored above neutral", excess=True),
+        *_both("behaviour_rate", "choices with the behaviour"),
+    ),
+)
+
+
+def measure(evidence: Evidence) -> list[Measurement]:
+    rows = measured(evidence.asked, round=evidence.round, policy=evidence.policy)
+    if evidence.round:
+        rows += changes(evidence.asked, evidence.asked_initial, round=evidence.round, policy=evidence.policy)
+    return rows
