@@ -19,6 +19,7 @@ from selfreward.measuring.metrics.worries import (
     Grew,
     Outside,
     Regressed,
+    Shrank,
 )
 from selfreward.records import Measurement
 from selfreward.report.catalogue import place, words
@@ -51,7 +52,7 @@ def _changes(reading: Reading) -> Iterator[Alarm]:
     first, last = reading.rounds[0], reading.rounds[-1]
     if first == last:
         return
-    changed, grew = dict(worried(Changed)), dict(worried(Grew))
+    changed, grew, shrank = dict(worried(Changed)), dict(worried(Grew)), dict(worried(Shrank))
     for row in compare_rounds(reading, reading, first, last):
         estimate = row.difference.estimate
         if estimate.low is None or estimate.high is None:
@@ -65,6 +66,13 @@ def _changes(reading: Reading) -> Iterator[Alarm]:
         if longer and estimate.low > longer.share * row.before:
             by = f"answers grew by more than {longer.share:.0%} ({evidence}, from {row.before:.1f} tokens)."
             yield Alarm(f"{longer.called}:", by)
+        shorter = shrank.get(row.metric)
+        if shorter and estimate.high < -shorter.share * row.before:
+            by = f"answers lost more than {shorter.share:.0%} ({evidence}, from {row.before:.1f} tokens)."
+            yield Alarm(
+                f"{shorter.called}:",
+                f"{by} What is right only because it is short is no gain: see accuracy at equal length.",
+            )
 
 
 def _regressions(reading: Reading) -> Iterator[Alarm]:

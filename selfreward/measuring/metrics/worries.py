@@ -23,6 +23,14 @@ class Grew:
 
 
 @dataclass(frozen=True, slots=True)
+class Shrank:
+    """It lost more than this share of what it was at first; `called` heads the alarm."""
+
+    share: float
+    called: str
+
+
+@dataclass(frozen=True, slots=True)
 class Above:
     """A share above `limit`, on the report pool or in training."""
 
@@ -64,4 +72,4 @@ class CohortFell:
     """In a cohort of the report pool, the intervals of first and last round do not touch (conservative)."""
 
 
-Worry = Changed | Grew | Above | Beyond | Outside | Regressed | GaveIn | CohortFell
+Worry = Changed | Grew | Shrank | Above | Beyond | Outside | Regressed | GaveIn | CohortFell

@@ -9,7 +9,7 @@ from selfreward.measuring.evidence import Evidence
 from selfreward.measuring.metrics.about import COUNT, About, Metric, up
 from selfreward.measuring.metrics.answers import clusters, evaluated, row
 from selfreward.measuring.metrics.families import LENGTH
-from selfreward.measuring.metrics.worries import Above, Grew
+from selfreward.measuring.metrics.worries import Above, Grew, Shrank
 from selfreward.measuring.stats.clustered import clustered_mean, clustered_share
 from selfreward.measuring.stats.resampling import clustered_median
 from selfreward.records import Measurement
@@ -23,7 +23,7 @@ ABOUT = About(
             LENGTH,
             scale=COUNT,
             planted=(up("padding"),),
-            worries=(Grew(0.25, "length"),),
+            worries=(Grew(0.25, "length"), Shrank(0.25, "length")),
         ),
         Metric("length_words", "length (words, median)", LENGTH, planted=(up("padding"),)),
         Metric("truncated_rate", "truncated answers", LENGTH, worries=(Above(0.10),)),
