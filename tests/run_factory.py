@@ -22,7 +22,7 @@ POOLS = {"gate": 20, "selection": 60, "report": 60}
 
 @dataclass(frozen=True)
 class Story:
-    """Per round: the chance that an answer is right, and how many points the judge is too generous."""
+    """Per round: the chance that an answer is right, how many points the judge is too generous, an answer's tokens."""
 
     skill: Sequence[float]
     generosity: Sequence[float] | None = None
@@ -32,6 +32,7 @@ class Story:
     texts: Mapping[str, str] | None = None
     report: int = POOLS["report"]
     train: int = 40
+    tokens: Sequence[int] | None = None
 
 
 def recipe_of(story: Story) -> Recipe:
@@ -130,7 +131,7 @@ def _answers(story: Story, number: int, asked: Sequence[Prompt], kind: str) -> P
         for sample in range(SAMPLES):
             quality = 5 if rng.random() < story.skill[number] else rng.randrange(5)
             text = (story.texts or {}).get(prompt.pool) or reply(prompt, quality, rng.randrange(3))
-            made = response(prompt, sample, text)
+            made = response(prompt, sample, text, tokens=story.tokens[number] if story.tokens else None)
             rows.append(Response(**{**_fields(made), "id": stable_id(kind, number, prompt.id, sample)}))
             qualities.append(float(quality))
     return PoolRows(list(asked), rows, _judged(story, number, rows, qualities, kind))

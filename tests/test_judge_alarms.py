@@ -1,14 +1,16 @@
-"""Alarms about a judge: they fire where the whole interval is beyond the limit, and not before."""
+"""Alarms about a judge and about lengths: they fire where the whole interval is beyond the limit, and not before."""
 
 from types import SimpleNamespace
 
 import pytest
+from run_factory import Story, write_run
 
 from selfreward.measuring.metrics.worries import Beyond
 from selfreward.records import Measurement
 from selfreward.report.alarms import alarms, worried
 from selfreward.report.catalogue import by_metric
-from selfreward.report.reading import Key
+from selfreward.report.reading import Key, Reading
+from selfreward.store.results import Store
 
 
 def fired(metric, pool, value, half, n=50):
@@ -33,3 +35,10 @@ def test_a_judge_beyond_its_limit_is_called_out(metric, worry):
 def test_a_fact_without_an_interval_is_called_out_by_its_value():
     assert fired("held_out_is_training_judge", "report", 1.0, None, n=0)
     assert not fired("held_out_is_training_judge", "report", 0.0, None, n=0)
+
+
+@pytest.mark.parametrize(("last", "said"), [(60, "grew by more than 25%"), (24, "lost more than 25%"), (36, "")])
+def test_answers_that_became_longer_or_shorter_are_called_out(tmp_path, last, said):
+    run = write_run(Store(tmp_path, share=False), "lengths", Story((0.5, 0.5), tokens=(40, last)))
+    found = [alarm.evidence for alarm in alarms(Reading(run)) if alarm.name == "length:"]
+    assert [said in evidence for evidence in found] == ([True] if said else [])
