@@ -19,6 +19,7 @@ from selfreward.pairing.pair import pair
 from selfreward.progress import Progress
 from selfreward.recipe import GrpoRecipe, Recipe, RlooRecipe
 from selfreward.records import Measurement, Rows
+from selfreward.report.key_metrics import key_line
 from selfreward.report.trackers import Tracking
 from selfreward.roles.cast import Cast, Policy
 from selfreward.roles.respond import respond
@@ -89,6 +90,7 @@ def measure(course: Course, round: Round, rows: RoundRows) -> None:
     """Everything that is measured of the round's policy, told to the tracker and kept for the gates."""
     measured = course.measuring.measure(round, rows)
     course.measurements += measured
+    round.say(key_line(round.number, measured))
     course.told.round(round.number, measured, round.facts()["metrics"])
     refuse_oracle_rules(course.recipe.gates, course.measurements, round.number)
 

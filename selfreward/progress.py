@@ -56,6 +56,8 @@ class Stage:
     def __init__(self, name: str, total: int | None, done: int, clock: Callable[[], float]) -> None:
         self.name, self.total, self.done, self.note, self.tokens = name, total, done, "", 0
         self.run_left: Callable[[Stage], float | None] = lambda stage: None
+        self.watcher: Callable[[Stage], None] = lambda stage: None
+        """Called once a second, in whatever style the stage is shown."""
         self._before, self._clock, self._started = done, clock, clock()
         self._due = self._started
         self._show: Callable[[Stage], None] | None = None
@@ -204,6 +206,7 @@ class Progress:
         def watch() -> None:
             while not over.wait(TICK_SECONDS):
                 stage.tick()
+                stage.watcher(stage)
 
         threading.Thread(target=watch, name=f"progress of {stage.name}", daemon=True).start()
         try:

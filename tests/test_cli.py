@@ -2,11 +2,11 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -53,12 +53,19 @@ def test_every_error_has_an_exit_code_of_its_own() -> None:
     assert 0 not in codes
 
 
+def processor_seconds() -> float:
+    """What all processes that were begun here and have ended took."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_help_comes_at_once_and_names_every_command(tmp_path: Path) -> None:
     seconds = []
     for _ in range(3):
-        begun = time.perf_counter()
+        # Processor time, which a busy machine does not stretch as it does the clock on the wall.
+        begun = processor_seconds()
         done = selfreward("--help", cwd=tmp_path)
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(processor_seconds() - begun)
         assert done.returncode == 0
     names = (
         "recipes",

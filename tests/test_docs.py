@@ -68,8 +68,10 @@ def test_commands_that_are_named_exist_with_their_options(page: Path) -> None:
 
 @written
 def test_recipes_that_are_run_by_name_ship(page: Path) -> None:
-    for command, named, *_ in (words for words in commands(page.read_text(encoding="utf-8")) if len(words) > 1):
+    for command, named, *further in (words for words in commands(page.read_text(encoding="utf-8")) if len(words) > 1):
         folder = {"run": RECIPES, "plan": RECIPES, "ablate": RECIPES / "grids"}.get(command)
+        if command == "ablate" and "--vary" in further:
+            folder = RECIPES
         if folder and not named.isupper():
             assert (folder / f"{named}.yaml").exists() or (ROOT / named).exists(), f"{page}: no recipe {named!r}"
 

@@ -23,10 +23,12 @@ from selfreward.judging.readable import require_readable
 from selfreward.measuring.gates import best_round
 from selfreward.measuring.stats.multiplicity import holm, p_value
 from selfreward.measuring.stats.nested_difference import nested_paired_difference
+from selfreward.measuring.stats.sign_test import sign_test
 from selfreward.records import Judgment, Measurement
 from selfreward.report.ablation import ablation_table
 from selfreward.report.browser import embedded_prompts, script_safe
-from selfreward.report.compare import compare
+from selfreward.report.catalogue import words as metric_words
+from selfreward.report.compare import Compared, by_evidence, compare, comparison_table
 from selfreward.report.figures import nice_ticks
 from selfreward.report.html import write_report
 from selfreward.report.reading import Key, Reading
@@ -151,8 +153,41 @@ def test_a_pool_of_which_nothing_is_ever_right_claims_no_smallest_effect_of_0(tm
 
 def test_two_runs_show_the_recipe_keys_in_which_they_differ(store: Store) -> None:
     shown = text_of(print_comparison, store.existing("still"), store.existing("still-too"))
-    table = shown.split("Recipe keys in which they differ")[1]
+    table = shown.split("Recipe keys in which they differ")[1].split("Shared in")[0]
+    assert shown.index("Recipe keys in which") < shown.index("Shared in") < shown.index("paired by prompt")
     assert re.search(r"seed\s+0\s+1", table) and "measure" not in table
+
+
+def test_a_comparison_says_what_is_shared_and_orders_the_rest_by_its_evidence(store: Store, tmp_path: Path) -> None:
+    forked = Store(tmp_path, share=False)
+    shutil.copytree(store.existing("honest").path, tmp_path / "honest")
+    honest = forked.existing("honest")
+    forked.fork("honest", 1, "other", honest.recipe(), {})
+    shutil.copytree(store.existing("peaked").directory(2), tmp_path / "other" / "round-02")
+    shown = " ".join(text_of(print_comparison, honest, forked.existing("other")).split())
+    assert "Their recipes have the same values." in shown
+    assert "Shared in rounds 0, 1: everything (same by construction" in shown
+    a, b = Reading(honest), Reading(forked.existing("other"))
+    rows = by_evidence(compare(a, b))
+    assert {row.round_b for row, _, _ in rows} == {2}, "what is shared is not listed"
+    chances = [chance for _, chance, _ in rows if chance is not None]
+    assert chances == sorted(chances) and len(chances) == len(rows) >= 5
+    assert [adjusted for _, _, adjusted in rows] == pytest.approx(holm(chances))
+    first = comparison_table([row for row, _, _ in reversed(rows)], a.name, b.name).rows[0]
+    assert first[0] == metric_words(rows[0][0].metric)
+
+
+def test_a_difference_that_does_not_survive_holm_is_not_called_one() -> None:
+    def row(metric: str, value: float) -> Compared:
+        table = {("", "", str(number)): value + (number % 2 - 0.5) / 2 for number in range(40)}
+        difference = nested_paired_difference(table, (-1.0, 1.0))
+        return Compared(metric, 1, 1, 0.5, 0.5 + value, difference, sign_test(table.values()))
+
+    faint = row("true_accuracy", 0.095)
+    assert faint.verdict == "higher" and 0.01 < p_value(faint.difference) < 0.05
+    alone = comparison_table([faint], "a", "b")
+    among = comparison_table([faint, *(row("claim_echo", 0.0) for _ in range(9))], "a", "b")
+    assert (alone.rows[0][6], among.rows[0][6]) == ("higher", "not after Holm")
 
 
 def test_comparison_is_antisymmetric_and_finds_the_planted_difference(store: Store) -> None:

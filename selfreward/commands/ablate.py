@@ -18,16 +18,16 @@ Arms share what is really equal (the start policy's measurements, the first roun
 are started arm by arm, so that processes beside one another have different seeds and do not wait for the same work.
 """
 
-import subprocess
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from selfreward.commands.grid.running import Running
 from selfreward.errors import RecipeError, SelfRewardError
 from selfreward.progress import Progress
+from selfreward.recipe import walk
 from selfreward.recipe.read import load_recipe
 from selfreward.recipe.sentences import refuse_marks
 from selfreward.recipe.text import read_yaml
@@ -106,32 +106,55 @@ def load_grid(path: Path) -> Grid:
         seeds=tuple(map(int, raw["seeds"])),
         contrasts=tuple(tuple(map(str, contrast)) for contrast in raw.get("contrasts") or ()),
     )
+    check_grid(grid)
+    return grid
+
+
+def check_grid(grid: Grid) -> None:
+    """Its contrasts, and every cell's recipe. Raises RecipeError naming the key or the arm."""
+    where = f"grid {grid.name}: contrast"
     for contrast in grid.contrasts:
         if len(contrast) < 2:
-            raise RecipeError(f"grid {path}: contrast {list(contrast)}; expected an arm, its control and any metrics")
+            raise RecipeError(
+                f"grid {grid.name}: contrast {list(contrast)}; expected an arm, its control and any metrics"
+            )
         for arm in contrast[:2]:
             if arm not in grid.arms:
-                raise RecipeError(f"grid {path}: contrast names arm {arm!r}; expected one of {', '.join(grid.arms)}")
+                raise RecipeError(
+                    f"grid {grid.name}: contrast names arm {arm!r}; expected one of {', '.join(grid.arms)}"
+                )
         for metric in contrast[2:]:
             if metric not in COMPARED:
-                raise RecipeError(f"grid {path}: contrast names {metric!r}; expected one of {', '.join(COMPARED)}")
+                raise RecipeError(f"{where} names {metric!r}; expected one of {', '.join(COMPARED)}")
     # Cells of one arm differ in model and seed only, so the first of each arm stands for all.
     for cell in {cell.arm: cell for cell in reversed(grid.cells())}.values():
         load_recipe(grid.base, cell.overrides)
     for cell in grid.cells():
         if is_seed_name(cell.start):
             parse_seed_name(cell.start)
-    return grid
 
 
-def ablate(grid: Grid, results: Path, jobs: int, progress: Progress) -> dict[str, str]:
-    """Train the sandbox models that are missing, then run every cell, `jobs` at a time; return the cells that failed,
-    by name, with the last line they wrote.
+def factors_of(grid: Grid) -> dict[str, dict[str, str]]:
+    """Arm -> the keys in which the grid's arms differ, with its values; what is derived from the cell is left out."""
+    recipes = {}
+    for cell in reversed(grid.cells()):
+        recipes[cell.arm] = {key: str(value) for key, value, _ in walk(load_recipe(grid.base, cell.overrides))}
+    found = {arm: recipes[arm] for arm in grid.arms}
+    keys = dict.fromkeys(key for values in found.values() for key in values if key not in ("seed", "model.path"))
+    differing = [key for key in keys if len({values.get(key) for values in found.values()}) > 1]
+    return {arm: {key: values.get(key, "") for key in differing} for arm, values in found.items()}
+
+
+def ablate(
+    grid: Grid, results: Path, jobs: int, progress: Progress, cells: Sequence[Cell] | None = None
+) -> dict[str, str]:
+    """Train the sandbox models that are missing, then run every cell (or those of `cells`), `jobs` at a time; return
+    the cells that failed, by name, with the last line they wrote.
 
     Cells that are done cost nothing, so the same command goes on where it was interrupted. An interrupt ends the runs
     that are under way, which keep what they have sealed, and starts no other.
     """
-    cells = grid.cells()
+    cells = grid.cells() if cells is None else cells
     failed: dict[str, str] = {}
     running = Running()
     train_missing_models(cells, jobs, running, progress)
@@ -150,7 +173,7 @@ def ablate(grid: Grid, results: Path, jobs: int, progress: Progress) -> dict[str
     return failed
 
 
-def train_missing_models(cells: Sequence[Cell], jobs: int, running: "Running", progress: Progress) -> None:
+def train_missing_models(cells: Sequence[Cell], jobs: int, running: Running, progress: Progress) -> None:
     """Plain seeds first, then those that go on from them. A model that fails is told again by each of its cells."""
     names = dict.fromkeys(parse_seed_name(cell.start) for cell in cells if is_seed_name(cell.start))
     missing = [name for name in names if known_directory(name) is None]
@@ -175,37 +198,6 @@ def _training(name: SeedName) -> list[str]:
     """One model into the cache, as the ordinary command."""
     dials = [part for dial, value in name.dials for part in ("--dial", f"{dial}={value!r}")]
     return [sys.executable, "-m", "selfreward", "sandbox", "train", "--seed", str(name.seed), *dials]
-
-
-class Running:
-    """The processes of a grid that are under way, so that an interrupt can end them."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._processes: set[subprocess.Popen[str]] = set()
-        self._ended = False
-
-    def finish(self, command: Sequence[str]) -> str:
-        """Run `command` to its end; an empty string, or its exit code and last line where it failed."""
-        with self._lock:
-            if self._ended:
-                return "not started"
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-            self._processes.add(process)
-        _, said = process.communicate()
-        with self._lock:
-            self._processes.discard(process)
-        if process.returncode == 0:
-            return ""
-        lines = said.strip().splitlines() or ["no message"]
-        return f"exit {process.returncode}: {lines[-1]}"
-
-    def end(self) -> None:
-        """Ask every process to stop as SIGTERM does: what is whole stays, and nothing new begins."""
-        with self._lock:
-            self._ended = True
-            for process in self._processes:
-                process.terminate()
 
 
 def _command(grid: Grid, cell: Cell, results: Path) -> list[str]:

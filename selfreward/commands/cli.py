@@ -15,10 +15,13 @@ from selfreward import __version__
 from selfreward.commands.anchors.command import app as anchors
 from selfreward.commands.check import check
 from selfreward.commands.exits import run_command
+from selfreward.commands.grid.command import ablate
 from selfreward.commands.imports import imports
 from selfreward.commands.init import init
 from selfreward.commands.recipes import recipes
-from selfreward.commands.shipped import recipe_file
+from selfreward.commands.see.command import COMMANDS as SEE
+from selfreward.commands.see.command import RESULTS, Results, RunName
+from selfreward.commands.shipped import recipe_file, recipe_names
 from selfreward.errors import RecipeError, StoreError
 from selfreward.progress import visible
 
@@ -39,13 +42,8 @@ app.add_typer(imports, name="import")
 app.command()(recipes)
 app.command()(init)
 app.command()(check)
-
-RESULTS = Path("results")
-
-FIRST_STEPS = """\
-selfreward run smoke   sees in a minute that all of it works here; `selfreward run sandbox` learns something in two
-selfreward init        writes a recipe for your --model and --data on this machine; `selfreward check` looks at it
-selfreward recipes     lists what ships; `selfreward --help` every command"""
+for command in (*SEE, ablate):
+    app.command()(command)
 
 
 def _version(wanted: bool) -> None:
@@ -61,15 +59,20 @@ def options(
 ) -> None:
     """Options before the command."""
     if context.invoked_subcommand is None:
-        typer.echo(FIRST_STEPS)
+        from selfreward.commands.see.next_steps import next_steps
+
+        typer.echo(visible("\n".join(next_steps(RESULTS))))
 
 
 RecipeFile = Annotated[
-    Path, typer.Argument(metavar="RECIPE", help="A YAML file, or the name of a recipe that ships, such as smoke.")
+    Path,
+    typer.Argument(
+        metavar="RECIPE",
+        help="A YAML file, or the name of a recipe that ships, such as smoke.",
+        autocompletion=recipe_names,
+    ),
 ]
-Results = Annotated[Path, typer.Option("--results", help="The directory that holds the runs.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Recipe keys to set.")]
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name in --results, or its directory.")]
 
 
 @app.command()
@@ -95,7 +98,7 @@ def run(
     from selfreward.commands.run import run as run_loop
 
     directory = run_loop(loaded, _store(results), name or file.stem, Progress(), track, run_clock(loaded))
-    typer.echo(f"done: {directory}\nsee:  selfreward report {directory}")
+    _tell_end(directory, f"selfreward report {directory}")
 
 
 @app.command()
@@ -122,37 +125,10 @@ def fork(
         store.fork(str(view.path), int(number), name, recipe, environment(recipe))
     elif (made := store.existing(name).info().get("forked_from")) is None or made["round"] != int(number):
         raise StoreError(f"run {name!r} exists and is not a fork of {source}; choose another --name")
-    directory = run_loop(recipe, store, name, Progress())
-    typer.echo(f"done: {directory}\nsee:  selfreward compare {view.path} {directory}")
+    from selfreward.commands.plan.workload import run_clock
 
-
-@app.command()
-def ablate(
-    grid: Annotated[
-        Path, typer.Argument(metavar="GRID", help="A YAML file with arms and seeds, or the name of a grid that ships.")
-    ],
-    jobs: Annotated[int, typer.Option(min=1, help="Runs at the same time, each in a process of its own.")] = 1,
-    results: Results = RESULTS,
-) -> None:
-    """Run every arm of a grid with every seed, then set the arms side by side. The same command goes on."""
-    from selfreward.commands.ablate import ablate as run_grid
-    from selfreward.commands.ablate import load_grid, require_all
-    from selfreward.progress import Progress
-
-    loaded = load_grid(recipe_file(grid, "grids"))
-    require_all(run_grid(loaded, results, jobs, Progress()))
-    from selfreward.report.ablation import ablation_table
-    from selfreward.report.terminal import console, print_table
-
-    outcome = ablation_table(_store(results), loaded.runs(), loaded.contrasts)
-    for table in outcome.tables:
-        print_table(table, console())
-    typer.echo("\n".join(outcome.notes))
-    for ending, text in (("md", outcome.markdown()), ("json", outcome.as_json())):
-        path = results / "tables" / f"{loaded.name}.{ending}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    typer.echo(f"tables: {results / 'tables' / loaded.name}.md and .json")
+    directory = run_loop(recipe, store, name, Progress(), clock=run_clock(recipe))
+    _tell_end(directory, f"selfreward compare {view.path} {directory}")
 
 
 @app.command()
@@ -176,7 +152,7 @@ def report(
 
 @app.command()
 def compare(before: RunName, after: RunName, results: Results = RESULTS) -> None:
-    """The second run minus the first, paired by prompt, with intervals."""
+    """What differs between two runs, what they share, and the second minus the first, paired by prompt."""
     views = [_store(results).existing(name) for name in (before, after)]
     from selfreward.report.terminal import console, print_comparison
 
@@ -325,6 +301,29 @@ def probe(
     typer.echo(visible("\n".join(notes + ([f"written: {out}"] if out else []))))
 
 
+@app.command()
+def chat(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="RUN@best, RUN@last or RUN@K, a directory, sandbox:seed-K.")
+    ],
+    overrides: Overrides = None,
+    against: Annotated[str | None, typer.Option(metavar="MODEL", help="Another one beside it.")] = None,
+    results: Results = RESULTS,
+) -> None:
+    """Talk with a policy, or with two side by side. Keys such as generate.sampling.temperature=0 may be set."""
+    from selfreward.commands.probe.models import subject
+    from selfreward.progress import Progress
+
+    say, changes = Progress().say, overrides or []
+    names = [model, *([against] if against else [])]
+    subjects = [subject(name, changes, lambda run: _store(results).existing(run), say) for name in names]
+    from selfreward.commands.chat import chat as talk
+    from selfreward.commands.chat import typed
+    from selfreward.report.terminal import console
+
+    talk(subjects[0], subjects[1] if against else None, typed, console())
+
+
 @app.command("win-rate")
 def win_rate(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Annotations, votes or comparisons.")],
@@ -471,6 +470,15 @@ def sandbox_skill(directory: Annotated[Path, typer.Argument(help="A model that w
     from selfreward.tasks.sandbox.seeds.skill import measure_skill
 
     typer.echo(skill_table(measure_skill(directory)))
+
+
+def _tell_end(directory: Path, further: str) -> None:
+    """The verdict of a run that is over, and where to look further."""
+    from selfreward.report.verdict_file import verdict_of
+    from selfreward.store.view import RunView
+
+    found = verdict_of(RunView(directory))
+    typer.echo(visible("\n".join([f"done: {directory}", found.headline, *found.details, f"see:  {further}"])))
 
 
 def _store(results: Path) -> "Store":

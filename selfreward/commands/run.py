@@ -1,7 +1,7 @@
 """A run from its recipe to its last round: everything is checked, opened and, whatever happens, closed again."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,10 +9,12 @@ from selfreward.commands.environment import environment
 from selfreward.commands.preflight import preflight
 from selfreward.commands.unknown import only_itself
 from selfreward.engines.handoff import HandOffReport
+from selfreward.errors import SelfRewardError, StoreError
 from selfreward.loop import Course, begin, end, iterate
 from selfreward.progress import Progress
 from selfreward.recipe import Recipe
 from selfreward.report.trackers import tracking
+from selfreward.report.verdict_file import write_verdict
 from selfreward.roles.cast import Cast, Policy
 from selfreward.store.allowance import Allowance
 from selfreward.store.results import Store
@@ -45,6 +47,7 @@ def run(
 
         with (
             closing(Cast(recipe, note_handoff, day=artifacts.day)) as cast,
+            ending_noted(artifacts),
             served_costs_noted(cast, artifacts),
             tracking(track, artifacts.path, recipe) as told,
         ):
@@ -58,7 +61,21 @@ def run(
             end(course, number)
             if counted := cast.report():
                 artifacts.note("engine", None, report=counted)
+        write_verdict(artifacts)
     return artifacts.path
+
+
+@contextmanager
+def ending_noted(artifacts: Run) -> Iterator[None]:
+    """The error that ends the run is in its journal, for whoever looks at it later."""
+    artifacts.note("began", None)
+    try:
+        yield
+    except SelfRewardError as problem:
+        # A disk that takes nothing any more may be the very error.
+        with suppress(StoreError):
+            artifacts.note("failed", None, said=f"{type(problem).__name__}: {problem}")
+        raise
 
 
 @contextmanager

@@ -20,6 +20,16 @@ def shipped(folder: str = ".") -> dict[str, Path]:
     return {path.stem: path for path in sorted((root / folder).glob("*.yaml"))}
 
 
+def recipe_names(incomplete: str) -> list[str]:
+    """For the shell: the recipes that ship whose names begin so."""
+    return [name for name in shipped() if name.startswith(incomplete)]
+
+
+def grid_names(incomplete: str) -> list[str]:
+    """The same of the grids."""
+    return [name for name in shipped("grids") if name.startswith(incomplete)]
+
+
 def recipe_file(named: Path, folder: str = ".") -> Path:
     """The file that a command line means: a path, or the bare name of a recipe that ships.
 

@@ -21,7 +21,14 @@ from selfreward.measuring.stats.clustered import cluster_means
 from selfreward.measuring.stats.multiplicity import holm, p_value
 from selfreward.measuring.stats.nested_difference import NestedDifference, nested_paired_difference
 from selfreward.records import Judgment
-from selfreward.report.ablation_rows import ArmRow, ContrastRow, ablation_notes, ablation_tables
+from selfreward.report.ablation_rows import (
+    ArmCost,
+    ArmRow,
+    ContrastRow,
+    ablation_notes,
+    ablation_tables,
+    arm_cost,
+)
 from selfreward.report.alike import made_of, nothing_to_compare
 from selfreward.report.compare import POOL, require_same_pool
 from selfreward.report.compared import EXACT, PER_PROMPT, PER_RUN, TESTED, difference_scale, scale
@@ -65,6 +72,7 @@ class Ablation:
 
     arms: Sequence[ArmRow]
     contrasts: Sequence[ContrastRow]
+    costs: Sequence[ArmCost]
     tables: Sequence[Table]
     notes: Sequence[str]
 
@@ -78,6 +86,7 @@ class Ablation:
         plain = {
             "arms": [dataclasses.asdict(row) for row in self.arms],
             "contrasts": [{**dataclasses.asdict(row), "verdict": row.verdict} for row in self.contrasts],
+            "costs": [dataclasses.asdict(row) for row in self.costs],
             "notes": list(self.notes),
         }
         return json.dumps(plain, indent=1, ensure_ascii=False)
@@ -92,6 +101,7 @@ def ablation_table(store: Runs, grid: Mapping[str, Mapping[Cell, str]], contrast
     """
     first: Reading | None = None
     starts, ends = {arm: Side() for arm in grid}, {arm: Side() for arm in grid}
+    spent: dict[str, list[tuple[float, int]]] = {arm: [] for arm in grid}
     for arm, cells in grid.items():
         for cell, name in cells.items():
             reading = Reading(store.existing(name))
@@ -100,9 +110,12 @@ def ablation_table(store: Runs, grid: Mapping[str, Mapping[Cell, str]], contrast
             # One run is read at a time and forgotten: a grid has many.
             for number, side in ((reading.rounds[0], starts[arm]), (reading.rounds[-1], ends[arm])):
                 side.add(cell, reading, number)
+            seals = [seal for number in reading.view.rounds() for seal in reading.seals(number)]
+            spent[arm].append((sum(seal.seconds for seal in seals), sum(seal.tokens for seal in seals)))
     arms = [_arm_row(arm, metric, starts[arm], ends[arm]) for arm in grid for metric in ends[arm].values]
     rows = _contrast_rows(ends, contrasts)
-    return Ablation(arms, rows, ablation_tables(arms, rows), ablation_notes(arms, rows, grid))
+    costs = [arm_cost(arm, pairs) for arm, pairs in spent.items()]
+    return Ablation(arms, rows, costs, ablation_tables(arms, rows, costs), ablation_notes(arms, rows, grid))
 
 
 def run_values(reading: Reading, number: int) -> dict[str, dict[str, float]]:

@@ -49,35 +49,60 @@ class ContrastRow:
         return "not resolved after Holm" if self.difference.resolved else "not resolved"
 
 
-def _text(difference: NestedDifference, *, signed: bool = False) -> str:
+@dataclass(frozen=True, slots=True)
+class ArmCost:
+    """What one run of an arm took on average, from the seals: where the work was done, not where it was shared."""
+
+    arm: str
+    runs: int
+    seconds: float
+    tokens: float
+
+
+def arm_cost(arm: str, spent: Sequence[tuple[float, int]]) -> ArmCost:
+    """Seconds and sampled tokens of each run, averaged."""
+    count = max(1, len(spent))
+    return ArmCost(arm, len(spent), sum(pair[0] for pair in spent) / count, sum(pair[1] for pair in spent) / count)
+
+
+def main_metric(arms: Sequence[ArmRow]) -> str:
+    """What an arm's gain is read from first: the truth, or the judge's belief where none is known."""
+    return next((name for name in ("true_accuracy", "judge_mean") if any(row.metric == name for row in arms)), "")
+
+
+def cost_table(arms: Sequence[ArmRow], costs: Sequence[ArmCost]) -> Table:
+    """What each arm gained beside what one run of it took."""
+    main = main_metric(arms)
+    gains = {row.arm: difference_text(row.gain, signed=True) for row in arms if row.metric == main}
+    rows = [
+        [one.arm, gains.get(one.arm, DASH), f"{one.seconds:,.0f}", f"{one.tokens:,.0f}", str(one.runs)] for one in costs
+    ]
+    header = ["arm", f"gain in {words(main)}", "seconds a run", "tokens a run", "runs"]
+    return Table("Cost beside gain", header, rows)
+
+
+def difference_text(difference: NestedDifference, *, signed: bool = False) -> str:
     if difference.unit == ALIKE:
         return ALIKE
     estimate = difference.estimate
     return number_text(estimate.value, estimate.low, estimate.high, signed=signed)
 
 
-def _scope(metric: str) -> str:
+def metric_scope(metric: str) -> str:
     return f"{words(metric)}, frozen pool" if metric in (EXACT, *PER_RUN) else words(metric)
 
 
-def ablation_tables(arms: Sequence[ArmRow], contrasts: Sequence[ContrastRow]) -> list[Table]:
+def ablation_tables(arms: Sequence[ArmRow], contrasts: Sequence[ContrastRow], costs: Sequence[ArmCost]) -> list[Table]:
     by_metric: dict[str, list[ArmRow]] = defaultdict(list)
     for row in arms:
         by_metric[row.metric].append(row)
     header = ["arm", "round 0", "last round", "gain", "models x runs"]
-    tables = [
-        Table(
-            _scope(metric),
-            header,
-            [[row.arm, _text(row.start), _text(row.end), _text(row.gain, signed=True), _runs(row.end)] for row in rows],
-        )
-        for metric, rows in by_metric.items()
-    ]
+    tables = [Table(metric_scope(metric), header, list(map(_arm_cells, rows))) for metric, rows in by_metric.items()]
     body = [
         [
             f"{row.arm} - {row.control}",
-            _scope(row.metric),
-            _text(row.difference, signed=True),
+            metric_scope(row.metric),
+            difference_text(row.difference, signed=True),
             number_text(row.difference.smallest_effect),
             DASH if row.adjusted is None else f"{row.adjusted:.2g}",
             row.verdict,
@@ -85,7 +110,13 @@ def ablation_tables(arms: Sequence[ArmRow], contrasts: Sequence[ContrastRow]) ->
         for row in contrasts
     ]
     wide = ["contrast", "metric", "difference at the last round", "smallest effect", "p (Holm)", ""]
-    return [*tables, *([Table("Paired contrasts between arms", wide, body)] if body else [])]
+    contrasted = [Table("Paired contrasts between arms", wide, body)] if body else []
+    return [*tables, cost_table(arms, costs), *contrasted]
+
+
+def _arm_cells(row: ArmRow) -> list[str]:
+    gain = difference_text(row.gain, signed=True)
+    return [row.arm, difference_text(row.start), difference_text(row.end), gain, _runs(row.end)]
 
 
 def _runs(difference: NestedDifference) -> str:

@@ -36,6 +36,26 @@ def nothing_to_compare(models: int, runs: int, prompts: int) -> NestedDifference
     return NestedDifference(Estimate(0.0, None, None, models), models, runs, prompts, ALIKE, None)
 
 
+def shared_rounds(a: Reading, b: Reading) -> list[str]:
+    """Which rounds, or artifacts of a round, are one and the same in both runs; a sentence each."""
+    found: dict[str, list[int]] = {}
+    for number in (number for number in a.rounds if number in b.rounds):
+        mine, theirs = (
+            {seal.artifact: (seal.fingerprint, seal.digest) for seal in run.view.seals(number)} for run in (a, b)
+        )
+        alike = sorted(name for name in mine if mine[name] == theirs.get(name))
+        what = "everything" if alike and mine == theirs else ", ".join(alike) or "nothing"
+        found.setdefault(what, []).append(number)
+    if not found:
+        return ["They have no round in common."]
+    said = []
+    for what, numbers in found.items():
+        rounds = f"round{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+        ending = f" ({ALIKE}, so there is nothing to compare)" if what == "everything" else ""
+        said.append(f"Shared in {rounds}: {what}{ending}.")
+    return said
+
+
 def recipe_differences(a: Reading, b: Reading) -> Table:
     """The keys of two recipes that have different values, in the recipe's order; no rows where there are none."""
     mine, theirs = ({key: value for key, value, _ in walk(run.recipe)} for run in (a, b))

@@ -7,10 +7,12 @@ construction" and are not compared. Beside the interval of the mean stands the e
 run each says nothing about other run seeds: `ablate` is for that.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfreward.errors import DataError
+from selfreward.measuring.stats.multiplicity import holm, p_value
 from selfreward.measuring.stats.nested_difference import NestedDifference, nested_paired_difference
 from selfreward.measuring.stats.sign_test import SignTest, sign_test
 from selfreward.recipe import walk
@@ -31,6 +33,8 @@ METRICS = (
     "distinct_cores",
 )
 POOL = "report"
+LEVEL = 0.05
+HOLM = "Intervals are of each difference alone; p-values are Holm's over all that are listed in one table."
 # What decides whether two values of one prompt mean the same; sizes of the other pools do not.
 SAME_KEYS = ("measure.samples", "measure.sampling", "measure.verifier")
 
@@ -116,15 +120,27 @@ def require_same_pool(a: Reading, b: Reading) -> None:
             raise DataError(f"{names}: {key} is {settings[0][key]!r} and {settings[1][key]!r}; {advice}")
 
 
+def by_evidence(rows: Sequence[Compared]) -> list[tuple[Compared, float | None, float | None]]:
+    """Each row with its p-value and Holm's over all of them, the strongest evidence first.
+
+    What is the same by construction is no comparison and left out; what has no interval comes last.
+    """
+    compared = [(row, p_value(row.difference)) for row in rows if row.difference.unit != ALIKE]
+    compared.sort(key=lambda item: math.inf if item[1] is None else item[1])
+    adjusted = iter(holm([chance for _, chance in compared if chance is not None]))
+    return [(row, chance, None if chance is None else next(adjusted)) for row, chance in compared]
+
+
 def comparison_table(rows: Sequence[Compared], a: str, b: str) -> Table:
-    """The rows for people."""
-    header = ["metric", "round", a, b, "difference", "n", "resolvable", "up / down, sign test", ""]
+    """The rows for people, the strongest evidence first."""
+    header = ["metric", "round", a, b, "difference", "p (Holm)", "verdict", "n", "resolvable", "up / down, sign test"]
     if a == b:
         header[2:5] = ["before", "after", "difference"]
     body = []
-    for row in rows:
+    for row, _, adjusted in by_evidence(rows):
         estimate, effect = row.difference.estimate, row.difference.smallest_effect
         rounds = str(row.round_a) if row.round_a == row.round_b else f"{row.round_a} / {row.round_b}"
+        fallen = row.difference.resolved and adjusted is not None and adjusted >= LEVEL
         body.append(
             [
                 words(row.metric),
@@ -132,13 +148,14 @@ def comparison_table(rows: Sequence[Compared], a: str, b: str) -> Table:
                 number_text(row.before),
                 number_text(row.after),
                 number_text(estimate.value, estimate.low, estimate.high, signed=True),
+                DASH if adjusted is None else f"{adjusted:.2g}",
+                "not after Holm" if fallen else row.verdict,
                 str(row.difference.prompts),
                 number_text(effect),
-                DASH if row.difference.unit == ALIKE else _signs(row.signs),
-                row.verdict,
+                _signs(row.signs),
             ]
         )
-    return Table(f"{b} minus {a}, {POOL} pool, paired by prompt", header, body)
+    return Table(f"{b} minus {a}, {POOL} pool, paired by prompt, strongest evidence first", header, body)
 
 
 def _signs(signs: SignTest) -> str:
@@ -156,5 +173,5 @@ def compare_with_first(readings: Sequence[Reading]) -> Comparison | None:
     for other in readings[1:]:
         require_same_pool(first, other)
         rows = compare_rounds(first, other, first.rounds[-1], other.rounds[-1])
-        tables += [comparison_table(rows, first.name, other.name), recipe_differences(first, other)]
-    return Comparison("Last rounds. One run each: other run seeds may differ by more than these intervals say.", tables)
+        tables += [recipe_differences(first, other), comparison_table(rows, first.name, other.name)]
+    return Comparison(f"Last rounds. {HOLM} One run each: other run seeds may differ by more than these say.", tables)

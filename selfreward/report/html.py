@@ -27,7 +27,8 @@ from selfreward.report.judge_skill import Alarm
 from selfreward.report.lineage import lineage_table
 from selfreward.report.reading import Reading
 from selfreward.report.tables import Table, pairs_table, summary_table
-from selfreward.report.verdict import Verdict, judge_run
+from selfreward.report.verdict import judge_run
+from selfreward.report.verdict_file import Verdict
 from selfreward.store.files import on_disk, write_durably
 from selfreward.store.view import RunView
 
@@ -83,6 +84,12 @@ def write_report(runs: Sequence[RunView], out: Path) -> list[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_durably(path, text.encode())
     return list(files)
+
+
+def report_page(run: RunView) -> str:
+    """The page that `write_report` would write of one run, for whoever only looks: nothing is written."""
+    reading = Reading(run)
+    return render([reading], [run_part(reading)], None)
 
 
 def run_part(reading: Reading) -> RunPart:

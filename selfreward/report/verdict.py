@@ -11,9 +11,6 @@ Not resolved is not "no change": the smallest change that such a pool finds in 8
 Without a verifier the judge's own mean score is all there is, and the verdict says that it is not evidence of quality.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
 from selfreward.measuring.gates import SELECTIONS
 from selfreward.measuring.stats.clustered import Estimate
 from selfreward.measuring.stats.multiplicity import p_value
@@ -21,17 +18,7 @@ from selfreward.report.compare import Compared, compare_rounds
 from selfreward.report.gate_verdicts import gate_report, selected_round
 from selfreward.report.reading import Key, Reading
 from selfreward.report.tables import number_text
-
-Tone = Literal["good", "mixed", "bad", "open"]
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """`headline` is the one sentence; `details` are the numbers behind it; `tone` colours it."""
-
-    headline: str
-    details: tuple[str, ...]
-    tone: Tone
+from selfreward.report.verdict_file import Tone, Verdict
 
 
 def direction(estimate: Estimate) -> int:

@@ -5,6 +5,7 @@ sealed rows. It holds nothing that a step would change; what rounds share is in 
 """
 
 import itertools
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from selfreward.recipe import Recipe
 from selfreward.records import Rows
 from selfreward.roles.cast import Cast, Player, Policy
 from selfreward.store.allowance import Allowance
+from selfreward.store.beat import Beat, write_beat
 from selfreward.store.directories import Build
 from selfreward.store.run import Row, Run, Work
 from selfreward.store.run_clock import RunClock
@@ -70,14 +72,23 @@ class Round:
         self.clock.done(work.round, work.artifact, seal.seconds if seal else 0.0)
         return Rows(rows, seal.digest if seal else "")
 
-    def _run_left(self, artifact: str, stage: Stage) -> float | None:
-        return self.clock.left(self.number, artifact, stage.share, stage.seconds)
+    def _run_left(self, artifact: str, stage: Stage, last: int | None = None) -> float | None:
+        return self.clock.left(self.number, artifact, stage.share, stage.seconds, last=last)
+
+    def _beat(self, artifact: str, stage: Stage) -> None:
+        """What is going on, left in the run's directory for whoever looks on."""
+        told: dict[str, Any] = {name: getattr(stage, name) for name in ("done", "total", "rate", "tokens", "seconds")}
+        told |= {"left": stage.left, "note": stage.note, "time": time.time()}
+        told["round_left"] = self._run_left(artifact, stage, self.number)
+        told["run_left"] = self._run_left(artifact, stage)
+        write_beat(self.artifacts.path, Beat(self.number, artifact, stage.name, **told))
 
     @contextmanager
     def stage(self, name: str, total: int | None, done: int, artifact: str) -> Iterator[Stage]:
         """A stage of the round's progress that also tells what the whole run still takes."""
         with self.progress.stage(name, total, done) as stage:
             stage.run_left = partial(self._run_left, artifact)
+            stage.watcher = partial(self._beat, artifact)
             yield stage
 
     def checkpoint(self, determined_by: Mapping[str, Any], build: Build) -> None:

@@ -6,6 +6,7 @@ link. A kill releases the lock. An entry whose bytes no longer are the sealed on
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from pathlib import Path
 
 from selfreward.store.files import fsync_directory, link_or_copy, on_disk, remove
 from selfreward.store.seals import FINGERPRINT, Seal, damage, read_seal, seal_path
+
+LOOKS, LOOK_SECONDS = 3, 0.02
+"""Whoever looks whether a lock is held (`is_locked`) holds it for an instant: so often it is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +36,17 @@ def locked(path: Path, *, wait: bool = True, on_wait: Callable[[], None] | None 
     The lock belongs to the open file, so a killed process frees it. `gc` deletes lock files, hence the second look:
     a lock on a file that no longer has its name protects nothing.
     """
+    looks = LOOKS
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                if not wait and looks:
+                    looks -= 1
+                    time.sleep(LOOK_SECONDS)
+                    continue
                 if not wait:
                     yield False
                     return
@@ -49,6 +58,21 @@ def locked(path: Path, *, wait: bool = True, on_wait: Callable[[], None] | None 
                 return
         finally:
             os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether another process holds the lock on `path`. Nothing is written, and nothing is made."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except (FileNotFoundError, PermissionError):
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _still_named(descriptor: int, path: Path) -> bool:

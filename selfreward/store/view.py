@@ -16,6 +16,7 @@ from selfreward.recipe.text import read_yaml
 from selfreward.records import from_line
 from selfreward.store.files import digest_bytes, on_disk
 from selfreward.store.seals import Seal, damage, damaged, read_seal, seal_path
+from selfreward.store.sharing import is_locked
 
 Row = TypeVar("Row")
 
@@ -64,6 +65,10 @@ class RunView:
         begun = [entry["first_used"] for entry in info.get("environments", [])]
         # Runs of versions that wrote no day were begun on that of their first environment.
         return date.fromisoformat(info.get("day") or (begun[0] if begun else time.strftime("%Y-%m-%d"))[:10])
+
+    def is_held(self) -> bool:
+        """Whether a process works on this run now, here or on another machine that shares the disk."""
+        return is_locked(self.path / ".lock")
 
     def directory(self, round: int) -> Path:
         return self.path / f"round-{round:02d}"

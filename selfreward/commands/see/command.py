@@ -1,0 +1,94 @@
+"""`ls`, `status`, `watch` and `view`: what runs, how far it is and what it found, from the runs' files alone.
+
+Nothing is written and no lock is waited for, so they may be asked at any time, of any run, by anybody who may read it.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from selfreward.errors import StoreError
+from selfreward.progress import visible
+
+if TYPE_CHECKING:
+    from selfreward.store.view import RunView
+
+RESULTS = Path("results")
+EVERY = 2.0
+
+Directory = Annotated[Path, typer.Argument(metavar="[DIR]", help="The directory that holds the runs, or one run.")]
+
+
+def run_names(incomplete: str) -> list[str]:
+    """For the shell: the runs of `results` whose names begin so."""
+    return sorted(path.parent.name for path in RESULTS.glob(f"{incomplete}*/recipe.yaml"))
+
+
+RunName = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="A run's name in --results, or its directory.", autocompletion=run_names),
+]
+Results = Annotated[Path, typer.Option("--results", help="The directory that holds the runs.")]
+
+
+def ls(directory: Directory = RESULTS) -> None:
+    """The runs: round, state, verdict, last change."""
+    from selfreward.commands.see.listing import print_listing
+    from selfreward.report.terminal import console
+
+    print_listing(existing_runs(directory), console())
+
+
+def status(run_name: RunName, results: Results = RESULTS) -> None:
+    """Where a run is: stage, speed, time left, key metrics so far, gates. Also of one that was killed."""
+    from selfreward.commands.see.listing import print_status
+    from selfreward.report.terminal import console
+
+    print_status(_existing(run_name, results), console())
+
+
+def watch(
+    run_name: RunName,
+    every: Annotated[float, typer.Option(min=0.2, metavar="SECONDS", help="Between two looks.")] = EVERY,
+    results: Results = RESULTS,
+) -> None:
+    """The same, looked at again and again until the run ends."""
+    from selfreward.commands.see.listing import watch as look
+    from selfreward.report.terminal import console
+
+    look(_existing(run_name, results), every, console())
+
+
+def view(
+    directory: Directory = RESULTS,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8765,
+) -> None:
+    """A local page with all of it, refreshed while runs go: runs, reports, every prompt. For this machine only."""
+    existing_runs(directory)
+    from selfreward.commands.see.server import serve
+
+    serve(directory, port, lambda line: typer.echo(visible(line)))
+
+
+def existing_runs(directory: Path) -> "list[RunView]":
+    """The runs in `directory`. Raises StoreError where there is none."""
+    from selfreward.report.state import runs_in
+
+    views = runs_in(directory)
+    if not views:
+        what = "no such directory" if not directory.is_dir() else "no run in it"
+        raise StoreError(
+            f"{directory}: {what}; expected a directory of runs, as `selfreward run smoke` makes one named results"
+        )
+    return views
+
+
+def _existing(name: str, results: Path) -> "RunView":
+    from selfreward.store.results import Store
+
+    return Store(results).existing(name)
+
+
+COMMANDS: tuple[Callable[..., None], ...] = (ls, status, watch, view)
