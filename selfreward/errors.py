@@ -7,6 +7,7 @@
     │   └── RunBusyError another process works on it      5
     ├── HandOffError    the engine holds other weights   6
     ├── EngineError     text could not be generated      7
+    │   └── NotOneTokenError a word is several tokens     7
     ├── TrainingError   training cannot go on            8
     ├── GateError       a gate stopped the run           9
     ├── LimitError      a limit of the recipe is reached 10
@@ -65,6 +66,10 @@ class EngineError(SelfRewardError):
     def __init__(self, message: str, too_long: frozenset[str] = frozenset()) -> None:
         super().__init__(message)
         self.too_long = too_long
+
+
+class NotOneTokenError(EngineError):
+    """A word whose probability was asked for is several tokens of this tokenizer."""
 
 
 class TrainingError(SelfRewardError):

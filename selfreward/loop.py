@@ -30,6 +30,7 @@ from selfreward.store.run import Run
 from selfreward.store.run_clock import RunClock
 from selfreward.tasks.source import Source
 from selfreward.tasks.verifiers.protocol import Verifier
+from selfreward.training.reward_model import Taught, teach
 from selfreward.training.train import adopt, train
 from selfreward.training.weighing.weigh import weigh
 
@@ -61,7 +62,7 @@ def begin(course: Course, start: Policy) -> None:
     round = course.round(0)
     adopt(round, start)
     course.measuring.begin(round)
-    measure(course, round, RoundRows.none())
+    measure(course, round, RoundRows.none(), teach(round))
 
 
 def iterate(course: Course, number: int) -> Verdict:
@@ -79,16 +80,17 @@ def iterate(course: Course, number: int) -> Verdict:
         heed_canary(round, RoundAnswers(prompts, responses, judgments, pairs, drops))
         rows = RoundRows(prompts, responses, judgments, metas, pairs, drops)
     train(round, rows.learned, course.told.step)
+    taught = teach(round)
     if not is_measured(round):
         round.say(f"round {number}: not measured (measure.every={course.recipe.measure.every}), no gate is asked")
         return "go on"
-    measure(course, round, rows)
+    measure(course, round, rows, taught)
     return verdict(round, course.measurements, course.rejected)
 
 
-def measure(course: Course, round: Round, rows: RoundRows) -> None:
+def measure(course: Course, round: Round, rows: RoundRows, taught: Taught) -> None:
     """Everything that is measured of the round's policy, told to the tracker and kept for the gates."""
-    measured = course.measuring.measure(round, rows)
+    measured = course.measuring.measure(round, rows, taught)
     course.measurements += measured
     round.say(key_line(round.number, measured))
     course.told.round(round.number, measured, round.facts()["metrics"])

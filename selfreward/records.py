@@ -72,6 +72,7 @@ class Response:
 
     `token_ids` are the sampled tokens with the end-of-turn token when `finish_reason` is "stop": training uses these,
     never re-tokenised text. `logprob` is their sum of log-probabilities under the sampling policy at temperature 1.
+    `source` names generator and temperature where several answer.
     """
 
     id: str
@@ -85,6 +86,7 @@ class Response:
     seed: int
     template: str
     logprob: float | None = None
+    source: str | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,14 @@ def whole(seed=0, count=12):
         cohorts=[CohortRows("named", pools, initial, None)],
         asked=replies(rng),
         asked_initial=replies(rng),
+        reward_prompts=pools.prompts,
+        reward_responses=pools.responses,
+        reward_pairs=[one for one in given.round_pairs if one.kind == "answer"],
+        reward_scores=[
+            dataclasses.replace(row, text=str(rng.gauss(0, 1)), score=1.0, unreadable=None)
+            for row in pools.judgments
+            if row.sample == 0
+        ],
     )
     given = probed(given, "padded", lambda *_: [float(rng.randrange(6))])
     given = probed(given, "claims", lambda *_: [float(rng.randrange(6))], arms=("echo", "other"))

@@ -10,7 +10,7 @@ from selfreward.commands.plan.plan import Assumptions, Plan, compare, plan
 from selfreward.commands.plan.roofline import DEVICES, FLOOR, Efficiency, Roofline
 from selfreward.commands.plan.shapes import NAMED, read_shape
 from selfreward.commands.plan.text import aligned, duration, fits, lines, taken_lines
-from selfreward.commands.plan.workload import Lengths, judging, recipe_lengths, training
+from selfreward.commands.plan.workload import Lengths, generating, judging, recipe_lengths, training
 from selfreward.errors import DataError, RecipeError
 from selfreward.recipe import Recipe
 from selfreward.recipe.read import build_recipe, load_recipe
@@ -280,3 +280,31 @@ def test_a_policy_gradient_trains_on_every_answer_once_and_on_no_second_side() -
     assert samples.tokens == pytest.approx(7 / 2 * pairs.tokens) and pairs.reference == pairs.tokens
     assert samples.reference == samples.tokens and held.reference == 2 * samples.reference
     assert samples.steps == pytest.approx(7 * pairs.steps) and samples.row == pytest.approx(pairs.row / 2)
+
+
+def test_a_reward_model_is_planned_as_often_as_it_is_trained() -> None:
+    def of(**keys: Any) -> Plan:
+        model = {"prompts": 100, "held_out": 0.25, "epochs": 3.0, **keys}
+        judge = {"model": "reward_model", "reading": "scalar"}
+        layer = {"rounds": 4, "generate": {"samples": 5}, "judge": judge, "reward_model": model}
+        return planned(build_recipe([layer]), Lengths())
+
+    once, every = of(), of(refresh="every")
+    taught = {cost.stage: cost for cost in once.taught}
+    assert [taught[stage].questions for stage in ("answer", "label", "score")] == [500, 1500, 125]
+    assert taught["train"].prefill == 75 * 5 * 3 * (Lengths().prompt + Lengths().response)
+    assert once.taught == every.taught
+    spent = sum(cost.seconds for cost in once.taught)
+    assert every.seconds(False) - once.seconds(False) == pytest.approx(4 * spent)
+    assert every.disk["checkpoints"] - once.disk["checkpoints"] == 4 * 4 * once.shape.parameters
+    assert "training the reward model" in {phase.name for phase in once.phases}
+    plain = planned(build_recipe([{"rounds": 4}]), Lengths())
+    assert not plain.taught and len(plain.phases) == len(once.phases) - 1
+
+
+def test_further_generators_are_planned() -> None:
+    keys = {"samples": 4, "mix": [{"samples": 2, "temperature": 0.2}, {"model": "earlier"}]}
+    recipe = build_recipe([{"prompts": {"per_round": 20}, "generate": keys}])
+    asked = generating(recipe, Lengths())
+    assert {one.artifact: one.questions for one in asked} == {"responses": 80, "responses_1": 40, "responses_2": 20}
+    assert judging(recipe, Lengths(), 1.0)[0].questions == 20 * 7 * recipe.judge.samples

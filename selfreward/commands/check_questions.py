@@ -41,9 +41,13 @@ def roles(recipe: Recipe, prompts: Sequence[Prompt]) -> Iterator[Role]:
     answer = recipe.generate.sampling.max_tokens
     yield Role("generator", "policy", lambda prompt: generator.ask(recipe.generate.template, prompt), answer)
     # Whoever labels the training answers, the judge is measured on the pools.
-    yield judge_role("judge", recipe.judge, answer)
+    asked = {"judge": recipe.judge}
     if recipe.measure.held_out is not None:
-        yield judge_role("held-out judge", held_out_judge(recipe, recipe.measure.held_out), answer)
+        asked["held-out judge"] = held_out_judge(recipe, recipe.measure.held_out)
+    if recipe.reward_model is not None and recipe.reward_model.labels.source == "model":
+        asked["labelling judge"] = recipe.reward_model.labels
+    # A reward model is shown the answer as it stands.
+    yield from (judge_role(name, one, answer) for name, one in asked.items() if one.reading.kind != "scalar")
     if recipe.meta.enabled:
         judgment = recipe.judge.sampling.max_tokens
         ask = lambda prompt: meta.ask(recipe.meta.template, prompt, answer_to(prompt), JUDGMENT, JUDGMENT)  # noqa: E731

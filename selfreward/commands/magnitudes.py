@@ -15,15 +15,16 @@ MOST_REPLIES = 10**9
 
 def refuse_absurd(recipe: Recipe) -> None:
     """Raise RecipeError for a temperature that is neither greedy nor usable, and for numbers beyond any machine."""
-    for key, value, _ in walk(recipe):
-        if key.endswith(".temperature") and 0 < value < COOLEST:
+    mixed = [(f"generate.mix[{place}].temperature", one.temperature) for place, one in enumerate(recipe.generate.mix)]
+    for key, value in [*((key, value) for key, value, _ in walk(recipe)), *mixed]:
+        if key.endswith(".temperature") and 0 < (value or 0) < COOLEST:
             raise RecipeError(f"key {key!r} is {value:g}; expected 0 (the likeliest token) or at least {COOLEST:g}")
     per_round, writer = recipe.prompts.per_round, recipe.prompts.writer
     measure = recipe.measure
     asked = {
-        "prompts.per_round x generate.samples": per_round * recipe.generate.samples,
+        "prompts.per_round x generate.samples": per_round * recipe.generate.answers,
         "prompts.per_round x generate.samples x judge.aggregate.samples": per_round
-        * recipe.generate.samples
+        * recipe.generate.answers
         * recipe.judge.samples,
         "prompts.per_round x writer.share x writer.oversample": per_round * writer.share * writer.oversample,
         "measure.gate + selection + report, x measure.samples": (measure.gate + measure.selection + measure.report)

@@ -19,6 +19,7 @@ from selfreward.measuring.probes.judge_replies import check_probes
 from selfreward.pairing.answers import rule_of
 from selfreward.progress import Progress
 from selfreward.recipe import (
+    REWARD_MODEL,
     SERVED,
     OwnRule,
     OwnTraining,
@@ -127,7 +128,8 @@ def said_when_slow(say: Say | None, what: str) -> Iterator[None]:
 
 def check_judge(recipe: Recipe) -> None:
     """Every template, rubric and constitution that the judge would ask with is read once. Raises RecipeError."""
-    judges = [recipe.judge, *(recipe.judge.member(name) for name in recipe.judge.members)]
+    judges = [recipe.judge, *([recipe.reward_model.labels] if recipe.reward_model else [])]
+    judges += [*(recipe.judge.member(name) for name in recipe.judge.members)]
     if recipe.measure.held_out is not None:
         judges.append(held_out_judge(recipe, recipe.measure.held_out))
     for judge in judges:
@@ -203,5 +205,5 @@ def check_models(
 
 def _is_directory(reference: str) -> bool:
     """Whether a role's reference names a directory on disk."""
-    named = ("policy", "previous", "initial", "")
+    named = ("policy", "previous", "initial", REWARD_MODEL, "")
     return reference not in named and not reference.startswith(("round:", SERVED)) and not is_seed_name(reference)

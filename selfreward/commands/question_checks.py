@@ -80,9 +80,13 @@ def check_judges(
 def judges(recipe: Recipe) -> Iterator[JudgeRecipe]:
     """The recipe of every judge that is asked, members of an ensemble one by one."""
     members = recipe.judge.members
-    yield from (recipe.judge.member(name) for name in members) if members else [recipe.judge]
+    asked = [recipe.judge.member(name) for name in members] if members else [recipe.judge]
     if recipe.measure.held_out is not None:
-        yield held_out_judge(recipe, recipe.measure.held_out)
+        asked.append(held_out_judge(recipe, recipe.measure.held_out))
+    if recipe.reward_model is not None and recipe.reward_model.labels.source == "model":
+        asked.append(recipe.reward_model.labels)
+    # A reward model reads a prompt and its answer as they stand, which the policy has room for.
+    yield from (judge for judge in asked if judge.reading.kind != "scalar")
 
 
 def _plays_the_policy(model: str) -> bool:

@@ -26,7 +26,7 @@ from typing import Any
 from selfreward.engines.checkpoints import GENERATION, cannot_load, end_tokens
 from selfreward.engines.dated import with_day
 from selfreward.engines.thinking import CHANNEL, CHANNEL_TOKENS, MESSAGE, THINKING, split_channels, split_reasoning
-from selfreward.errors import DataError, EngineError
+from selfreward.errors import DataError, EngineError, NotOneTokenError
 from selfreward.records import Message
 
 __all__ = ["ChatRenderer", "load_renderer", "split_reasoning"]
@@ -117,18 +117,21 @@ class ChatRenderer:
         (tokens,) = self._encode([self.neutralise(text)])
         return (*tokens, self._given_end)
 
-    def candidate_token_ids(self, opening: str, candidates: Sequence[str]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def candidate_token_ids(
+        self, opening: str, candidates: Sequence[str], *, joined: bool = False
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """(tokens of `opening`, one token per candidate), where every candidate follows the opening after a space.
 
-        Where the space is a token of its own (Llama 3, Qwen), it belongs to the opening. Raises EngineError for a
-        candidate that is not one token there.
+        `joined`: without one. Where the space is a token of its own (Llama 3, Qwen), it belongs to the opening. Raises
+        NotOneTokenError for a candidate that is not one token there.
         """
-        texts = [f"{self.neutralise(opening)} {candidate}".strip() for candidate in candidates]
+        between = "" if joined else " "
+        texts = [f"{self.neutralise(opening)}{between}{candidate}".strip() for candidate in candidates]
         encoded = self._encode(texts)
         shared = encoded[0][:-1]
         for candidate, tokens in zip(candidates, encoded, strict=True):
             if len(tokens) != len(shared) + 1 or tokens[:-1] != shared:
-                raise EngineError(
+                raise NotOneTokenError(
                     f"{self.where}: {candidate!r} is not one token after {opening[-40:]!r}; this judge's probabilities "
                     "cannot be read from one position: set judge.reading=verdict"
                 )

@@ -55,11 +55,15 @@ class TokenSequence:
 
 @dataclass(frozen=True, slots=True)
 class ReplyStart:
-    """A question and the beginning of the reply to it; what is asked is which words may come next."""
+    """A question and the beginning of the reply to it; what is asked is which words may come next.
+
+    They come after a space or, `joined`, without one: then they go on with the reply's last word.
+    """
 
     id: str
     messages: tuple[Message, ...]
     reply: str
+    joined: bool = False
 
 
 TOO_LONG = Completion(text="", reasoning="", token_ids=(), finish_reason="too long")
@@ -120,7 +124,7 @@ class TokenReader(Protocol):
     def next_token_logprobs(self, starts: Sequence[ReplyStart], candidates: Sequence[str]) -> list[tuple[float, ...]]:
         """Log-probability (nats, temperature 1) of each candidate as the next word of each reply, in order.
 
-        A candidate must be one token where it stands. Raises EngineError naming the one that is not.
+        A candidate must be one token where it stands. Raises NotOneTokenError naming the one that is not.
         """
         ...
 

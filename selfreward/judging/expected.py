@@ -3,18 +3,22 @@
 A rationale is sampled as a judgment is, `judge.aggregate.samples` times, and cut before its own verdict. One that was
 cut by its token limit is unreadable: a scratchpad without its end says nothing about the score that would have come.
 
+Where the scale goes up to 10 and a tokenizer splits digits, as Qwen's and SmolLM2's do, 10 is read in two steps: the
+first digit, then whether a 0 follows the 1. Llama 3 has a token for 10.
+
 Scores are kept to 0.01 points. After a scratchpad the probabilities are nearly 0 and 1, and without rounding their last
 digits would order answers that the judge holds for equal: no tie would ever be dropped (sandbox: rank correlation .90
 instead of .97 on the same verdicts).
 """
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 from selfreward.engines.protocol import Asker, Completion, ReplyStart, TokenReader
-from selfreward.errors import EngineError
+from selfreward.errors import EngineError, NotOneTokenError
 from selfreward.judging.asking import ask, ask_next
 from selfreward.judging.prompts.prompt import judge_prompt
-from selfreward.judging.scoring.expected import SCORE_WORDS, expected_value
+from selfreward.judging.scoring.expected import SCALES, Scale, expected_value, ten_in_two
 from selfreward.judging.stage import Stage
 from selfreward.recipe import JudgeRecipe, as_dict
 from selfreward.records import Judgment, Message, Prompt, Response, seed_for
@@ -28,7 +32,7 @@ NOTHING = Completion("", "", (), "stop")
 """The rationale of a judge that gives none."""
 
 _DECIMALS = 2
-_POINTS = tuple(float(word) for word in SCORE_WORDS)
+_DIGITS = tuple("0123456789")
 
 
 def token_reader(engine: Asker) -> TokenReader:
@@ -39,6 +43,20 @@ def token_reader(engine: Asker) -> TokenReader:
             "set engine.kind=transformers or vllm, or judge.reading=verdict"
         )
     return engine
+
+
+def read_scale(engine: TokenReader, starts: Sequence[ReplyStart], scale: Scale) -> list[tuple[float, ...]]:
+    """The log-probabilities of the scale's words; nothing for every start that does not fit."""
+    *digits, last = scale.words
+    try:
+        return ask_next(engine, starts, scale.words)
+    except NotOneTokenError:
+        if last != "10":
+            raise
+    first = ask_next(engine, starts, digits)
+    begun = [dataclasses.replace(one, reply=f"{one.reply} 1".strip(), joined=True) for one in starts]
+    second = ask_next(engine, begun, _DIGITS)
+    return [ten_in_two(one, other) for one, other in zip(first, second, strict=True)]
 
 
 def round_score(value: float) -> float:
@@ -57,7 +75,7 @@ def judge_expected(
     artifact: str = "judgments",
 ) -> Work[Response, Judgment]:
     """Work that yields one Judgment per response and rationale, its score the expected one and its `mass` recorded."""
-    wording = judge_prompt(recipe)
+    wording, scale = judge_prompt(recipe), SCALES[recipe.scale]
     stage = Stage(player, recipe.sampling, round, artifact, f"{wording.version}+{recipe.protocol}")
     rationale = recipe.protocol == "hybrid"
 
@@ -82,9 +100,9 @@ def judge_expected(
             for sample, reply in enumerate(drawn)
         ]
         starts = [ReplyStart(name, shown[one.id], wording.opening(reply.text)) for name, one, _, reply in asked]
-        found = ask_next(token_reader(engine), starts, SCORE_WORDS)
+        found = read_scale(token_reader(engine), starts, scale)
         for (name, one, sample, reply), logprobs in zip(asked, found, strict=True):
-            value, mass = expected_value(logprobs, _POINTS, recipe.min_mass)
+            value, mass = expected_value(logprobs, scale.points, recipe.min_mass)
             cut = unfinished(reply)
             verdict = cut if cut is not None else value if isinstance(value, Unreadable) else round_score(value)
             yield stage.judgment(name, one, sample, reply, verdict, seed, mass)
@@ -94,6 +112,8 @@ def judge_expected(
         "samples": recipe.samples,
         "min_mass": recipe.min_mass,
         "sampling": as_dict(recipe.sampling),
+        # Runs from before there was another scale go on.
+        **({"scale": recipe.scale} if recipe.scale != "0-5" else {}),
     }
     read = longest(prompts[one.prompt_id].text + one.text for one in responses)
     return stage.work(

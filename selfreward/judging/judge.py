@@ -2,24 +2,29 @@
 
 one answer, verdict       one artifact. With adaptive N: a first pass, then what is still open, and both together
 one answer, probability   one artifact, from probabilities; rationale likewise, after a rationale
+one answer, scalar        one artifact, from a reward model
 two answers               comparisons, and one rating per answer made of them
 ensemble                  one artifact per member, and all together
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from selfreward.engines.hugging_face.reward_model import RewardModel
 from selfreward.judging.adaptive import first_pass, judge_further
 from selfreward.judging.by_verifier import ask_oracle, ask_verifier, left_to_the_model, merge
 from selfreward.judging.expected import judge_expected
 from selfreward.judging.pairwise import compare_answers, rated
 from selfreward.judging.pointwise import judge_pointwise
 from selfreward.judging.readable import require_readable
+from selfreward.judging.scalar import judge_scalar
 from selfreward.judging.scoring.tournament import as_facts, position_statistics
 from selfreward.recipe import JudgeRecipe
 from selfreward.records import Judgment, Prompt, Response, Rows, by_id, distinct
-from selfreward.roles.cast import Cast
+from selfreward.roles.cast import Cast, Player
 from selfreward.roles.round import Round
 from selfreward.store.artifacts import COMPARISONS, FIRST, FURTHER, MODEL_JUDGMENTS, part_of
 from selfreward.store.given import given
@@ -104,6 +109,8 @@ class Judging:
             positions = as_facts(position_statistics(comparisons))
             facts = {"comparisons": comparisons.digest, "positions": positions, "ridge": recipe.ridge}
             return self.complete(given(self.round, artifact, Judgment, rows, facts))
+        if recipe.protocol == "scalar":
+            return self._by_reward_model(player, prompts, responses, asked, artifact)
         if recipe.protocol in ("expected", "hybrid"):
             return self.complete(judge_expected(player, prompts, responses, recipe, **asked, artifact=artifact))
         if recipe.adaptive is None:
@@ -117,6 +124,22 @@ class Judging:
             )
         )
         return self._together([first, further], artifact, {"adaptive": "first and further"})
+
+    def _by_reward_model(
+        self,
+        player: Player,
+        prompts: Mapping[str, Prompt],
+        responses: Sequence[Response],
+        asked: Mapping[str, Any],
+        artifact: str,
+    ) -> Rows[Judgment]:
+        run, model = self.cast.recipe, player.policy
+        scorer = RewardModel(model.directory, model.digest, run.model, run.engine.batch_tokens, self.cast.rest)
+        limit = partial(scorer.limit, run.engine.max_length)
+        template, trusted = run.generate.template, run.model.trust_remote_code
+        work = judge_scalar(player, scorer, limit, prompts, responses, template, trusted, **asked, artifact=artifact)
+        with closing(scorer):
+            return self.complete(work)
 
     def _together(self, parts: Sequence[Rows[Judgment]], artifact: str, told: Mapping[str, Any]) -> Rows[Judgment]:
         rows = [row for part in parts for row in part]

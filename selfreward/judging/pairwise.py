@@ -90,7 +90,8 @@ def compare_answers(
         "inputs": dict(made_from),
         # What is done with the probabilities afterwards asks nothing else of the judge.
         "question": {key: value for key, value in as_dict(asking).items() if key != "clamp"},
-        "reading": as_dict(recipe.reading),
+        # A comparison has labels and no scale.
+        "reading": {key: value for key, value in as_dict(recipe.reading).items() if key != "scale"},
     }
     return stage.work(Comparison, asked, compute, told, version=VERSION, replies=1, tokens=tokens)
 

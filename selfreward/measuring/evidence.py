@@ -109,6 +109,7 @@ class Evidence:
     `locked` are the labelled answers that must not steer, apart from `frozen`; `locked_judgments` are about them.
     `history` are the pool rows of all rounds that led here, from round 0 on. `initial_rejudged` and `text_likelihoods`
     ("policy", "initial") are about some of round 0's answers: what this round's judge and policy make of them.
+    `reward_*`: where this round trained a reward model, preferences that it was not trained on, and its own judgments.
     """
 
     round: int
@@ -142,6 +143,10 @@ class Evidence:
     cohorts: Sequence[CohortRows] = ()
     round_rewards: Sequence[Reward] = ()
     round_samples: Sequence[Sample] = ()
+    reward_prompts: Sequence[Prompt] = ()
+    reward_responses: Sequence[Response] = ()
+    reward_pairs: Sequence[Pair] = ()
+    reward_scores: Sequence[Judgment] = ()
 
     @property
     def digest(self) -> str:

@@ -31,6 +31,7 @@ from selfreward.roles.respond import answering
 from selfreward.roles.round import Round
 from selfreward.store.given import given
 from selfreward.tasks.verifiers.protocol import verifier_identity
+from selfreward.training.reward_model import Taught
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,10 @@ class Measuring:
         led_here = [0, *round.cast.lineage(round.number)]
         return max(number for number in led_here if number in self.pool_rows or number == 0)
 
-    def measure(self, round: Round, rows: RoundRows) -> Rows[Measurement]:
+    def measure(self, round: Round, rows: RoundRows, taught: Taught) -> Rows[Measurement]:
         """The policy's samples on the frozen pools, their scores and likelihoods, then every metric.
 
-        `rows` are those that made the policy.
+        `rows` are those that made the policy, `taught` what a reward model trained after it was not trained on.
         """
         recipe, number = round.recipe, round.number
         policy = round.cast.policies[number]
@@ -126,6 +127,10 @@ class Measuring:
             round_drops=rows.drops,
             round_rewards=rows.rewards,
             round_samples=rows.samples,
+            reward_prompts=taught.prompts,
+            reward_responses=taught.responses,
+            reward_pairs=taught.pairs,
+            reward_scores=taught.scores,
             training=round.facts()["metrics"],
             verifier=round.verifier,
             previous=self.pool_rows[before] if number else None,

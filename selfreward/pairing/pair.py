@@ -15,6 +15,7 @@ from selfreward.judging.scoring.pointwise import shuffle_within_prompts
 from selfreward.judging.scoring.score import Score
 from selfreward.judging.scoring.soft_labels import soft_labels
 from selfreward.pairing.answers import Known, answer_pairs, rule_of
+from selfreward.pairing.balance import balanced
 from selfreward.pairing.consistency import Consistency, compare_rankings, soften
 from selfreward.pairing.implicit_reward import implicit_rewards, sums
 from selfreward.pairing.judgments import judgment_pairs
@@ -61,6 +62,7 @@ def pair(
     recipe, number = round.recipe, round.number
     preferences = Preferences(round, prompts, responses)
     selected, drops = preferences.pairs(judgments)
+    selected = preferences.weighed(selected)
     if recipe.meta.enabled:
         standings, summary = hold_battles(metas, recipe.meta)
         about_judgments, more = judgment_pairs(
@@ -143,6 +145,23 @@ class Preferences:
             facts = {"pairs": implicit.consistency}
             self.round.complete(given(self.round.number, "consistency", Consistency, consistency, facts))
         return pairs, [*dropped, *drops, *softened]
+
+    def weighed(self, own: Sequence[Pair]) -> list[Pair]:
+        """The round's own answer pairs, with the weights that `pairs.balance` gives them."""
+        how = self.recipe.pairs.balance
+        if how == "none":
+            return list(own)
+        cohorts = {prompt.id: prompt.cohort for prompt in self.prompts}
+        # A chosen answer that nobody sampled is a given one.
+        sources = {response.id: response.source for response in self.responses}
+        classes = [
+            (
+                cohorts[pair.prompt_id] if "cohort" in how else "",
+                sources.get(pair.chosen_id, "gold") if "source" in how else "",
+            )
+            for pair in own
+        ]
+        return balanced(own, classes)
 
     def mixed_in(self, own: Sequence[Pair]) -> tuple[list[Pair], dict[str, Prompt]]:
         """Earlier and external pairs at the recipe's shares, and the prompts of the external ones by id."""

@@ -44,6 +44,7 @@ from selfreward.recipe.prompts import (
     EnglishSource,
     FileSource,
     GenerateRecipe,
+    GeneratorRecipe,
     PromptsRecipe,
     SandboxSource,
     WriterRecipe,
@@ -56,7 +57,7 @@ from selfreward.recipe.questions import (
     ScoreQuestion,
     constitution_of,
 )
-from selfreward.recipe.readings import ProbabilityReading, RationaleReading, VerdictReading
+from selfreward.recipe.readings import ProbabilityReading, RationaleReading, ScalarReading, VerdictReading
 from selfreward.recipe.recipe import (
     HELD_OUT_METRICS,
     HandOffRecipe,
@@ -77,6 +78,7 @@ from selfreward.recipe.reward import (
     VerifierReward,
     VotesReward,
 )
+from selfreward.recipe.reward_model import REWARD_MODEL, RewardModelRecipe
 from selfreward.recipe.section import as_dict, walk
 from selfreward.recipe.shape import Key, keys
 from selfreward.recipe.train import (
@@ -97,6 +99,7 @@ __all__ = [
     "HELD_OUT_METRICS",
     "LOSS_READS",
     "PROBES",
+    "REWARD_MODEL",
     "SERVED",
     "AdaptiveRecipe",
     "BestVsRandom",
@@ -114,6 +117,7 @@ __all__ = [
     "GateRule",
     "GatesRecipe",
     "GenerateRecipe",
+    "GeneratorRecipe",
     "GrpoRecipe",
     "HandOffRecipe",
     "HeldOutRecipe",
@@ -148,11 +152,13 @@ __all__ = [
     "PromptsRecipe",
     "RationaleReading",
     "Recipe",
+    "RewardModelRecipe",
     "RewardRecipe",
     "RlooRecipe",
     "RubricQuestion",
     "SamplingRecipe",
     "SandboxSource",
+    "ScalarReading",
     "ScoreQuestion",
     "ScoreReward",
     "ScriptedRecipe",

@@ -4,15 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from selfreward.errors import RecipeError
-from selfreward.recipe.check_judge import judge_that_cannot_work, served_that_cannot_work
+from selfreward.recipe.check_judge import judge_that_cannot_work, scale_that_cannot_work, served_that_cannot_work
 from selfreward.recipe.check_measure import held_out_that_cannot_work, measured_that_cannot_work
 from selfreward.recipe.check_pairs import pairs_that_cannot_work
+from selfreward.recipe.check_reward_model import reward_model_that_cannot_work
 from selfreward.recipe.check_rewards import rewards_that_cannot_work
 from selfreward.recipe.engine import ScriptedRecipe
 from selfreward.recipe.gates import GateRule
 from selfreward.recipe.model import SERVED
 from selfreward.recipe.prompts import SandboxSource
 from selfreward.recipe.recipe import Recipe
+from selfreward.recipe.reward_model import REWARD_MODEL
 from selfreward.recipe.train import DpoRecipe, NoTraining, SftRecipe, Steps
 
 Found = Iterator[tuple[bool, str]]
@@ -29,6 +31,8 @@ def check(recipe: Recipe, where: str = "recipe") -> None:
         held_out_that_cannot_work(recipe),
         measured_that_cannot_work(recipe),
         judge_that_cannot_work(recipe),
+        scale_that_cannot_work(recipe),
+        reward_model_that_cannot_work(recipe),
         pairs_that_cannot_work(recipe),
         rewards_that_cannot_work(recipe),
     ):
@@ -114,14 +118,28 @@ def _roles(recipe: Recipe, where: str) -> None:
     """Every reference to a model is one of the role's names, `round:K` with K below `rounds`, or a model on disk."""
     held_out, implicit, measure = recipe.measure.held_out, recipe.pairs.implicit, recipe.measure
     asked = [("judge.model", recipe.judge.model), ("meta.model", recipe.meta.model)]
+    if recipe.reward_model is not None:
+        labels = recipe.reward_model.labels
+        asked.append(("reward_model.labels.model", labels.model))
     asked += [("judge.aggregate.members", name.partition("@")[2]) for name in recipe.judge.members if "@" in name]
     asked.append(("prompts.writer.model", recipe.prompts.writer.model))
+    for number, one in enumerate(recipe.generate.mix):
+        key = f"generate.mix[{number}].model"
+        if one.model.startswith("round:") or one.model in ("policy", "initial", "earlier"):
+            _check_role(where, key, one.model, {"policy", "initial", "earlier"}, recipe.rounds)
+        else:
+            raise RecipeError(
+                f"{where}: key {key!r} is {one.model!r}; expected policy, initial, round:K or earlier: what is trained "
+                "on has the policy's tokens, so another model's answers come as pairs (pairs.mix.external)"
+            )
     # The same judge in every round: of the policies only the first one is there from the beginning.
     fixed = [("measure.held_out.model", held_out.model)] if held_out else []
     fixed += [("measure.cohort_judge", measure.cohort_judge)] if measure.cohorts else []
+    taught = {("judge.model", REWARD_MODEL), ("measure.held_out.model", REWARD_MODEL)}
+    taught.add(("measure.cohort_judge", REWARD_MODEL))
     for rounds, roles in ((recipe.rounds, asked), (1, fixed)):
         for key, reference in roles:
-            if not reference.startswith(SERVED):
+            if not reference.startswith(SERVED) and (key, reference) not in taught:
                 _check_role(where, key, reference, {"policy", "initial"}, rounds)
     _check_role(where, "train.reference", recipe.train.reference, {"previous", "initial"}, recipe.rounds)
     if implicit is not None:

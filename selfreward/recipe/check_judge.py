@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from selfreward.recipe.judge import JudgeRecipe
 from selfreward.recipe.model import SERVED, ServedRecipe
 from selfreward.recipe.questions import ComparisonQuestion, ScoreQuestion
-from selfreward.recipe.recipe import Recipe
+from selfreward.recipe.recipe import Recipe, held_out_judge
 
 Found = Iterator[tuple[bool, str]]
 
@@ -38,7 +39,7 @@ def served_that_cannot_work(recipe: Recipe) -> Found:
         )
     served, reading = any(reference.startswith(SERVED) for reference in asked), recipe.judge.reading.kind
     yield (
-        served and reading != "verdict",
+        served and reading not in ("verdict", "scalar"),
         f"judge.reading={reading} reads probabilities of tokens, which a served judge does not give; set "
         "judge.reading=verdict",
     )
@@ -107,6 +108,37 @@ def judge_that_cannot_work(recipe: Recipe) -> Found:
         yield judge.adaptive.cap < judge.adaptive.first, "judge.aggregate.cap is below judge.aggregate.first"
     if judge.ensemble is not None:
         yield from _ensemble(recipe, judge.members)
+
+
+def scale_that_cannot_work(recipe: Recipe) -> Found:
+    """Words of a score that a question does not ask for."""
+    held_out = recipe.measure.held_out
+    yield from _scale(recipe.judge, "judge")
+    for name in recipe.judge.members:
+        yield from _scale(recipe.judge.member(name), "judge")
+    if held_out is not None:
+        yield from _scale(held_out_judge(recipe, held_out), "measure.held_out")
+
+
+def _scale(judge: JudgeRecipe, section: str) -> Found:
+    question, key = judge.question, f"{section}.reading.scale"
+    yield (
+        judge.scale != "0-5" and not isinstance(question, ScoreQuestion),
+        f"{key}={judge.scale} is not read by {section}.question={question.kind}, which asks for no score of one answer",
+    )
+    if not isinstance(question, ScoreQuestion) or question.template.endswith(".txt"):
+        return
+    asked = "1-10" if question.template == "ten" else "0-5"
+    yield (
+        judge.scale != asked,
+        f"{section}.question.template={question.template} asks for a score of {asked}, but "
+        + (
+            f"{key} is {judge.scale}; set {key}={asked}"
+            if judge.reading.kind != "verdict"
+            else f"{section}.reading=verdict reads 0 to 5; set {section}.reading=probability or rationale with "
+            f"scale: {asked}"
+        ),
+    )
 
 
 def _ensemble(recipe: Recipe, members: tuple[str, ...]) -> Found:

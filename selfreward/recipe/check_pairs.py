@@ -46,6 +46,16 @@ def pairs_that_cannot_work(recipe: Recipe) -> Found:
         f"key 'pairs.length' is read by pairs.rule=length_tiers and z_length and with pairs.filters.max_length_ratio "
         f"only; pairs.rule is {pairs.rule!r}",
     )
+    weighs = recipe.train.method in ("dpo", "own")
+    yield (
+        pairs.balance != "none" and not isinstance(recipe.train, PolicyGradient) and not weighs,
+        f"pairs.balance={pairs.balance} weighs pairs, which train.method={recipe.train.method} does not read; set "
+        "train.method=dpo",
+    )
+    yield (
+        "source" in pairs.balance and not recipe.generate.mix,
+        f"pairs.balance={pairs.balance} weighs by generator, and there is one only; set generate.mix",
+    )
     yield from _mix(pairs.mix)
     yield from _given(recipe)
     yield from _scores(recipe, pairs, recipe.judge)

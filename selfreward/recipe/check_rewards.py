@@ -25,6 +25,11 @@ def rewards_that_cannot_work(recipe: Recipe) -> Found:
         f"key 'generate.sampling.temperature' is 0, which draws nothing; {named} needs one above 0, for example 1",
     )
     yield (
+        bool(recipe.generate.mix),
+        f"generate.mix takes answers of other policies or temperatures; {named} needs the probability that each was "
+        "sampled with, from one distribution for all: remove it, or learn from pairs with train.method=dpo",
+    )
+    yield (
         recipe.meta.enabled,
         f"meta.enabled makes pairs of judgments, but {named} learns from rewards; set it to false",
     )

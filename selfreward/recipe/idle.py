@@ -65,6 +65,12 @@ def idle(recipe: Recipe) -> list[Idle]:
         Idle(unasked and judge.draws, "judge.aggregate", nobody, model),
         Idle(unasked and judge.draws, "judge.reading.ask_again", nobody, model),
         Idle(not judge.draws and not judge.members, "judge.aggregate", once, samples),
+        Idle(
+            judge.reading.kind == "scalar",
+            "judge.question",
+            "judge.reading=scalar asks nothing in words",
+            "set another judge.reading",
+        ),
         Idle(not recipe.meta.enabled, "meta", "meta.enabled is false", "set meta.enabled=true", "enabled"),
         Idle(
             recipe.prompts.writer.share == 0,

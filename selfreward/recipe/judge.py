@@ -2,7 +2,7 @@
 
 question   score | rubric (each answer alone) · comparison | principle (two answers side by side, in both orders)
 reading    verdict (what a sampled reply says) · probability (of the score or label words, nothing is decoded) ·
-           rationale (a sampled rationale, then the probabilities)
+           rationale (a sampled rationale, then the probabilities) · scalar (a reward model's number)
 aggregate  mean | median (of N readings) · adaptive (more where it matters) · ensemble (several judges)
 
 A comparison is asked once in each order, and a probability read once: they have no N.
@@ -23,7 +23,7 @@ from selfreward.recipe.questions import Compared, ComparisonQuestion, PrincipleQ
 from selfreward.recipe.readings import Mass, ReadingRecipe, Reply, VerdictReading, judge_sampling
 from selfreward.recipe.section import Section, part, section, setting
 
-Protocol = Literal["pointwise", "expected", "hybrid", "pairwise"]
+Protocol = Literal["pointwise", "expected", "hybrid", "pairwise", "scalar"]
 """What the combinations of question and reading are called."""
 
 
@@ -31,13 +31,13 @@ Protocol = Literal["pointwise", "expected", "hybrid", "pairwise"]
 class JudgeRecipe(Section):
     """Who scores the answers, and how: `question`, `reading` and `aggregate` are chosen apart.
 
-    `model`: policy | initial | round:K | served:NAME | a path. `source: oracle` asks the verifier instead of a model
-    (a control); `verifier_then_model` asks the model only about the prompts that the verifier leaves open; `none` asks
-    nobody, for pair rules that need no judge (the judge is still measured on the frozen pools).
+    `model`: policy | initial | round:K | served:NAME | a path | reward_model. `source: oracle` asks the verifier
+    instead of a model (a control); `verifier_then_model` asks the model only about the prompts that the verifier leaves
+    open; `none` asks nobody, for pair rules that need no judge (the judge is still measured on the frozen pools).
     `control: shuffled` permutes the scores among the answers of each prompt: same marginals, no information.
     """
 
-    model: str = setting("policy", "who is asked: policy, initial, round:K, served:NAME or a path")
+    model: str = setting("policy", "who is asked: policy, initial, round:K, served:NAME, a path or reward_model")
     source: Literal["model", "oracle", "verifier_then_model", "none"] = setting(
         "model", "model, or verifier, or nobody"
     )
@@ -62,7 +62,7 @@ class JudgeRecipe(Section):
         if self.comparing is not None:
             return "pairwise"
         named: dict[str, Protocol] = {"verdict": "pointwise", "probability": "expected", "rationale": "hybrid"}
-        return named[self.reading.kind]
+        return named.get(self.reading.kind, "scalar")
 
     @property
     def draws(self) -> bool:
@@ -111,6 +111,11 @@ class JudgeRecipe(Section):
     @property
     def min_mass(self) -> float:
         return self.reading.min_mass if isinstance(self.reading, Mass) else Mass().min_mass
+
+    @property
+    def scale(self) -> Literal["0-5", "1-10"]:
+        """The words of a score, where probabilities are read."""
+        return self.reading.scale if isinstance(self.reading, Mass) else "0-5"
 
     def drawing(self, samples: int) -> "JudgeRecipe":
         """The same judge with one N for every answer. A judge that is asked each question once stays as it is."""

@@ -84,6 +84,9 @@ class PairsBase(Section):
     length: Literal["characters", "tokens"] = setting("characters", "what lengths are counted in")
     filters: FiltersRecipe = part(FiltersRecipe, "which picked pairs are dropped again")
     mix: MixRecipe = part(MixRecipe, "pairs beside the round's own")
+    balance: Literal["none", "cohort", "source", "cohort_and_source"] = setting(
+        "none", "equal weight of every cohort of prompts, or generator of the chosen answer"
+    )
 
     @property
     def implicit(self) -> ImplicitReward | None:

@@ -89,10 +89,32 @@ class PromptsRecipe(Section):
 
 
 @section
+class GeneratorRecipe(Section):
+    """One more generator beside the policy: policy | initial | round:K | earlier, at a temperature of its own.
+
+    `earlier` deals the prompts out among the checkpoints before the round's start, evenly over cohorts.
+    """
+
+    model: str = setting("policy", "who answers: policy, initial, round:K or earlier")
+    samples: int = setting(1, "answers to each prompt", minimum=1)
+    temperature: float | None = setting(None, "0 takes the likeliest token; null: as generate.sampling", minimum=0)
+
+
+@section
 class GenerateRecipe(Section):
-    """K = `samples` answers per prompt; equal texts of one prompt are judged once when `deduplicate` is on."""
+    """K = `samples` answers per prompt; equal texts of one prompt are judged once when `deduplicate` is on.
+
+    `mix` adds the answers of further generators, each with its source on the row (roles/respond.py). Not for a policy
+    gradient, which needs answers of one distribution.
+    """
 
     samples: int = setting(6, "answers to each prompt (K)", minimum=2)
     template: str = setting("plain", "how the prompt is put to the model")
     deduplicate: bool = setting(True, "judge equal answers to one prompt once")
     sampling: SamplingRecipe = part(SamplingRecipe, "how they are sampled")
+    mix: tuple[GeneratorRecipe, ...] = setting((), "further generators, beside the policy")
+
+    @property
+    def answers(self) -> int:
+        """Answers to each prompt of training, by all generators."""
+        return self.samples + sum(one.samples for one in self.mix)

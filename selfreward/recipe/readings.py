@@ -1,4 +1,4 @@
-"""How a judge's reply is read: what it says, the probabilities of the score words, or those after a rationale."""
+"""How a judge's reply is read: what it says, the score words' probabilities, those after a rationale, or a number."""
 
 from typing import Annotated, Literal
 
@@ -21,9 +21,14 @@ class Reply(Section):
 
 @section
 class Mass(Section):
-    """Probabilities that are read. `min_mass` is the least probability of all score or label words together."""
+    """Probabilities that are read. `min_mass` is the least probability of all score or label words together.
+
+    `scale`: the words of a score, as the question asks for them. Scores from 1 to 10 (d-RLAIF) are kept as 0 to 5, on
+    which all scores are: 1 is 0 and 10 is 5.
+    """
 
     min_mass: float = setting(0.5, "least probability of all score or label words together", above=0, maximum=1)
+    scale: Literal["0-5", "1-10"] = setting("0-5", "the words of a score; 1-10 is kept as 0 to 5")
 
 
 @section
@@ -48,4 +53,13 @@ class RationaleReading(Mass, Reply):
     kind: Literal["rationale"] = "rationale"
 
 
-ReadingRecipe = Annotated[VerdictReading | ProbabilityReading | RationaleReading, Field(discriminator="kind")]
+@section
+class ScalarReading(Section):
+    """A number that a model gives for an answer and says nothing: a reward model."""
+
+    kind: Literal["scalar"] = "scalar"
+
+
+ReadingRecipe = Annotated[
+    VerdictReading | ProbabilityReading | RationaleReading | ScalarReading, Field(discriminator="kind")
+]

@@ -23,6 +23,7 @@ from selfreward.recipe.pairs import BestVsWorst, PairsRecipe
 from selfreward.recipe.prompts import GenerateRecipe, PromptsRecipe
 from selfreward.recipe.questions import Compared, ComparisonQuestion
 from selfreward.recipe.readings import ProbabilityReading, VerdictReading
+from selfreward.recipe.reward_model import RewardModelRecipe
 from selfreward.recipe.section import Section, as_dict, part, section, setting, walk
 from selfreward.recipe.train import DpoRecipe, SftRecipe, TrainRecipe
 
@@ -62,6 +63,7 @@ class Recipe(Section):
     prompts: PromptsRecipe = part(PromptsRecipe, "the training prompts")
     generate: GenerateRecipe = part(GenerateRecipe, "the answers")
     judge: JudgeRecipe = part(JudgeRecipe, "who scores them, and how")
+    reward_model: RewardModelRecipe | None = setting(None, "a judge that the run trains; null: none")
     meta: MetaRecipe = part(MetaRecipe, "comparing judgments")
     pairs: PairsRecipe = part(BestVsWorst, "which answers become a pair")
     train: TrainRecipe = part(DpoRecipe, "how the next policy comes about")

@@ -10,4 +10,7 @@ def role_references(recipe: Recipe) -> list[str]:
     references += [recipe.meta.model, recipe.prompts.writer.model, recipe.train.reference]
     references += [recipe.measure.cohort_judge] if recipe.measure.cohorts else []
     references += [recipe.pairs.implicit.reference] if recipe.pairs.implicit else []
+    labels = recipe.reward_model.labels if recipe.reward_model else None
+    references += [labels.model, *(name.partition("@")[2] for name in labels.members)] if labels else []
+    references += [one.model for one in recipe.generate.mix if one.model != "earlier"]
     return [*references, *([held_out.model] if held_out else [])]

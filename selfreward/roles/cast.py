@@ -1,13 +1,13 @@
 """Who plays a role, and the one engine that plays them all.
 
-A role is a reference: `policy` or `previous` (the round's start), `initial`, `round:K`, `sandbox:seed-K`, or a
-directory. `Cast` puts the right weights into the engine when they are first needed, verifies every hand-off, and never
-builds a second engine.
+A role is a reference: `policy` or `previous` (the round's start), `initial`, `round:K`, `sandbox:seed-K`, a directory,
+or `reward_model`, the newest that is not newer than the round's start, which scores and says nothing. `Cast` puts the
+right weights into the engine when they are first needed, verifies every hand-off, and never builds a second engine.
 `served:NAME` is a model behind a server: it may be asked, but there are no weights here to train or to verify.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +21,7 @@ from selfreward.engines.served.engine import ServedEngine, served_digest
 from selfreward.engines.vllm.settings import vllm_version
 from selfreward.errors import EngineError, RecipeError
 from selfreward.progress import Progress
-from selfreward.recipe import SERVED, EngineRecipe, Recipe, as_dict
+from selfreward.recipe import REWARD_MODEL, SERVED, EngineRecipe, Recipe, as_dict
 from selfreward.tasks.sandbox.seeds.cache import seed_directory
 from selfreward.tasks.sandbox.seeds.names import is_seed_name, parse_seed_name
 
@@ -88,6 +88,12 @@ def engine_facts(recipe: Recipe) -> dict[str, Any]:
     }
 
 
+def _says_nothing() -> Asker:
+    raise EngineError(
+        f"{REWARD_MODEL} gives numbers and no text; only a judge with reading=scalar may be a reward model"
+    )
+
+
 def _chunk_tokens(engine: EngineRecipe) -> int | None:
     own = 2 * engine.batch_tokens if engine.kind == "transformers" else None
     return own if engine.chunk_tokens is None else engine.chunk_tokens
@@ -103,6 +109,7 @@ class Cast:
     recipe: Recipe
     on_handoff: Callable[[Policy, HandOffReport], None]
     policies: list[Policy] = field(default_factory=list)
+    reward_models: dict[int, Policy] = field(default_factory=dict)
     starts: dict[int, int] = field(default_factory=dict)
     day: date | None = None
     listener: Callable[[int, float], None] | None = None
@@ -125,6 +132,15 @@ class Cast:
             number = int(reference.removeprefix("round:"))
             # Before round K exists, the reference is the newest policy that does.
             return self.policies[min(number, round - 1)]
+        if reference == REWARD_MODEL:
+            start = self.start_of(round)
+            trained = [number for number in self.reward_models if number <= start]
+            if not trained:
+                raise RecipeError(
+                    f"role {reference!r}: none is trained here; a run trains one by its section reward_model, and "
+                    "outside of that run nobody is asked by this name: name another judge.model"
+                )
+            return self.reward_models[max(trained)]
         if reference not in self._outside:
             directory = Path(reference)
             if is_seed_name(reference):
@@ -167,7 +183,8 @@ class Cast:
         """The player that `reference` names in `round`; the only way to a served model."""
         if reference.startswith(SERVED):
             return self._served_player(reference)
-        return self.player(self.resolve(reference, round))
+        found = self.player(self.resolve(reference, round))
+        return replace(found, hold=_says_nothing) if reference == REWARD_MODEL else found
 
     def _served_player(self, reference: str) -> Player:
         name = reference.removeprefix(SERVED)

@@ -4,6 +4,7 @@
     judgments_first, judgments_further  adaptive N's first pass and what was still open after it
     judgments_0, judgments_1 ...        an ensemble's members
     judgments_comparisons               a pairwise judge's verdicts
+    responses_0, responses_1 ...        the generators' answers, where several answer
     held_out_<pool>                     the held-out judge's rows; `..._of_round_<K>` of earlier answers, scored again
 
 Any judge's rows are named so: judgments, model_judgments, eval_judgments, frozen_judgments, held_out_report ...

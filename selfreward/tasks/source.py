@@ -54,6 +54,10 @@ class Source(Protocol):
         """Seed demonstrations for the control `train.method=sft`."""
         ...
 
+    def preferences(self, round: int, count: int) -> list[Prompt]:
+        """Prompts on whose answers a reward model is trained after `round`; the policy may be trained on them too."""
+        ...
+
     def gold(self, prompts: Sequence[Prompt]) -> dict[str, str]:
         """The given answers by prompt id, where there are any (SPIN's chosen side)."""
         ...
@@ -151,6 +155,10 @@ class SandboxSource:
         tasks = prompt_pool("train", count, seed=seed_for("demonstrated", self.recipe.seed, round))
         return [(self._prompt(task, "train"), demonstrate(task, rng, DemonstratorDials())) for task in tasks]
 
+    def preferences(self, round: int, count: int) -> list[Prompt]:
+        tasks = prompt_pool("train", count, seed=seed_for("preferences", self.recipe.seed, round))
+        return [self._prompt(task, "train") for task in tasks]
+
     def gold(self, prompts: Sequence[Prompt]) -> dict[str, str]:
         """What the demonstrator, who is right about half the time, answers. Prompts that are no task have none."""
         answers = {}
@@ -189,6 +197,9 @@ class EnglishSource:
 
     def demonstrations(self, round: int, count: int) -> list[tuple[Prompt, str]]:
         raise RecipeError("train.method=sft needs demonstrations, which the English prompts do not have")
+
+    def preferences(self, round: int, count: int) -> list[Prompt]:
+        return draw_requests("train", count, "train", seed_for("preferences", self.recipe.seed, round))
 
     def gold(self, prompts: Sequence[Prompt]) -> dict[str, str]:
         return {}
@@ -238,6 +249,14 @@ class FileSource:
 
     def demonstrations(self, round: int, count: int) -> list[tuple[Prompt, str]]:
         raise RecipeError("train.method=sft needs demonstrations, which a prompt file does not have")
+
+    def preferences(self, round: int, count: int) -> list[Prompt]:
+        if count > len(self._training):
+            raise DataError(
+                f"{self.trained.path}: {len(self._training)} prompts; reward_model.prompts is {count}; lower it, or "
+                "add prompts"
+            )
+        return random.Random(seed_for("preferences", self.recipe.seed, round)).sample(self._training, count)
 
     def gold(self, prompts: Sequence[Prompt]) -> dict[str, str]:
         return {prompt.id: prompt.answer for prompt in prompts if prompt.answer is not None}

@@ -12,9 +12,9 @@ from selfreward.engines.handoff import HANDOFF_FILE, Probe, write_handoff
 from selfreward.errors import StoreError
 from selfreward.training.session import without_advice, writing
 
-_SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt", "*.py")
+SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt", "*.py")
 _OF_SAMPLING = (*("temperature", "top_k", "top_p", "min_p", "top_h", "typical_p", "epsilon_cutoff", "eta_cutoff"),)
-_OF_THE_WEIGHTS = (HANDOFF_FILE, "seed.json")
+OF_THE_WEIGHTS = (HANDOFF_FILE, "seed.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ def save_policy(model: Any, start: Path, out: Path, probes: Sequence[Probe]) -> 
     with writing(out):
         model.save_pretrained(out)
     trained = json.loads((out / "config.json").read_text(encoding="utf-8"))
-    for path in sorted(path for pattern in _SETTINGS for path in start.glob(pattern)):
-        if path.name not in _OF_THE_WEIGHTS and not path.name.endswith(".index.json"):
+    for path in sorted(path for pattern in SETTINGS for path in start.glob(pattern)):
+        if path.name not in OF_THE_WEIGHTS and not path.name.endswith(".index.json"):
             shutil.copyfile(path, out / path.name)
     mend_advice(out / GENERATION)
     settings = json.loads((start / "config.json").read_text(encoding="utf-8"))

@@ -72,14 +72,18 @@ def load_start(start: Path, model: ModelRecipe) -> tuple[Any, Any]:
         tokenizer.pad_token = tokenizer.eos_token
     # Only end-of-turn tokens are read of it; transformers would refuse to save weights beside contradictory advice.
     policy.generation_config = without_advice(policy.generation_config)
-    # Layers hold their dropout as a module or as a plain number; the configuration keeps what its author wrote.
+    without_dropout(policy)
+    return policy, tokenizer
+
+
+def without_dropout(policy: Any) -> None:
+    """Layers hold their dropout as a module or as a plain number; the configuration keeps what its author wrote."""
     for module in policy.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
         for name, value in vars(module).items():
             if name.endswith("dropout") and isinstance(value, float):
                 setattr(module, name, 0.0)
-    return policy, tokenizer
 
 
 def _embeddings(policy: Any) -> int:

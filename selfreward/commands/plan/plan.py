@@ -17,9 +17,12 @@ from selfreward.commands.plan.workload import (
     generating,
     judging,
     measuring,
+    taught_in,
+    teaching,
+    teaching_training,
     training,
 )
-from selfreward.recipe import LoraRecipe, PolicyGradient, Recipe, Steps, measured_rounds
+from selfreward.recipe import REWARD_MODEL, LoraRecipe, PolicyGradient, Recipe, Steps, measured_rounds
 from selfreward.store.artifacts import whole_of
 from selfreward.store.view import RunView
 
@@ -70,7 +73,9 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`made`: the stages that make a round's policy; `measured`: those that measure one policy."""
+    """`made`: the stages that make a round's policy; `measured`: those that measure one policy; `taught`: those that
+    train a reward model, where there is one.
+    """
 
     recipe: Recipe
     shape: ModelShape
@@ -80,6 +85,7 @@ class Plan:
     measured: tuple[Cost, ...]
     phases: tuple[Phase, ...]
     disk: dict[str, float]
+    taught: tuple[Cost, ...] = ()
 
     def round_seconds(self, cache: bool) -> float:
         """One round without its measurement."""
@@ -88,7 +94,9 @@ class Plan:
     def seconds(self, cache: bool) -> float:
         """The whole run; the start policy is measured too."""
         measured = sum(cost.cached if cache else cost.seconds for cost in self.measured)
-        return self.recipe.rounds * self.round_seconds(cache) + len(measured_rounds(self.recipe)) * measured
+        made = self.recipe.rounds * self.round_seconds(cache) + len(measured_rounds(self.recipe)) * measured
+        taught = sum(cost.cached if cache else cost.seconds for cost in self.taught)
+        return made + len(taught_in(self.recipe)) * taught
 
     @property
     def caches(self) -> bool:
@@ -121,6 +129,7 @@ def plan(recipe: Recipe, shape: ModelShape, device: Device, assumptions: Assumpt
         ),
         phases=_phases(recipe, line, asked, trained),
         disk=_disk(recipe, shape, [*asked, *measured]),
+        taught=_teaching_costs(recipe, line, lengths),
     )
 
 
@@ -157,6 +166,16 @@ def _training_costs(recipe: Recipe, line: Roofline, trained: Training) -> list[C
     ]
 
 
+def _teaching_costs(recipe: Recipe, line: Roofline, lengths: Lengths) -> tuple[Cost, ...]:
+    asked = [_cost(recipe, line, one) for one in teaching(recipe, lengths)]
+    if not asked:
+        return ()
+    trained = teaching_training(recipe, lengths)
+    tokens = trained.tokens * trained.epochs
+    seconds = line.train(tokens, frozen=False) + line.optimize(trained.steps, line.shape.parameters)
+    return (*asked, Cost("train", REWARD_MODEL, 0, tokens, tokens, 0, seconds, seconds))
+
+
 def trained_parameters(recipe: Recipe, shape: ModelShape) -> int:
     lora = _adapter(recipe)
     if lora is None:
@@ -189,10 +208,15 @@ def _phases(recipe: Recipe, line: Roofline, asked: Sequence[Asking], trained: Tr
     }
     phases = [Phase("sampling and judging", sampling)]
     train, engine = recipe.train, recipe.engine
+    beside = {} if engine.kind == "vllm" and engine.sleep else {"engine's weights": line.weights}
+    if recipe.reward_model is not None:
+        # All of its weights, in single precision.
+        whole = float(shape.parameters)
+        taught = {"weights": 4 * whole, "gradients": 4 * whole, "optimizer": 8 * whole, **beside}
+        phases.append(Phase("training the reward model", taught))
     if train.method == "none":
         return tuple(phases)
     count, lora = float(trained_parameters(recipe, shape)), train.lora is not None
-    beside = {} if engine.kind == "vllm" and engine.sleep else {"engine's weights": line.weights}
     micro = train.micro_batch_size or max(n for n in range(1, 9) if train.batch_size % n == 0)
     per_token = 6 * shape.hidden + 4 * shape.intermediate + 2 * shape.head_dim * (shape.heads + shape.kv_heads)
     # Full weights are trained in single precision under autocast; a frozen model stays as it is under its adapter.
@@ -219,7 +243,9 @@ def _disk(recipe: Recipe, shape: ModelShape, asked: Sequence[Asking]) -> dict[st
     saved = 12.0 * trained_parameters(recipe, shape)  # trained weights and the optimizer's two moments
     rounds = recipe.rounds
     return {
-        "checkpoints": float(shape.parameters * ((rounds + 1) * width + rounds * copied * trains)),
+        "checkpoints": float(
+            shape.parameters * ((rounds + 1 + len(taught_in(recipe))) * width + rounds * copied * trains)
+        ),
         "saved steps of training": 2 * saved * trains,
         "rows": rounds * ROW_BYTES * sum(one.decoded for one in asked),
     }
@@ -247,7 +273,8 @@ def compare(made: Plan, view: RunView) -> list[Taken]:
     trained = {seal.round for seal in seals if seal.artifact == "checkpoint" and seal.round}
     evaluated = {seal.round for seal in seals if seal.artifact == "measurements"}
     found = []
-    for costs, rounds in ((made.made, trained), (made.measured, evaluated)):
+    taught = {seal.round for seal in seals if seal.artifact == REWARD_MODEL}
+    for costs, rounds in ((made.made, trained), (made.measured, evaluated), (made.taught, taught)):
         for stage in dict.fromkeys(cost.stage for cost in costs):
             planned = [cost for cost in costs if cost.stage == stage]
             ours = [seal for seal in seals if seal.round in rounds and _belongs(seal.artifact, planned[0].artifact)]

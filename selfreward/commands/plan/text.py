@@ -6,7 +6,7 @@ from dataclasses import replace
 from selfreward.commands.plan.plan import Assumptions, Cost, Phase, Plan, Taken, compare, plan
 from selfreward.commands.plan.roofline import DEVICES
 from selfreward.commands.plan.shapes import NAMED, read_shape
-from selfreward.commands.plan.workload import recipe_lengths
+from selfreward.commands.plan.workload import recipe_lengths, taught_in
 from selfreward.commands.preflight import shape_directory
 from selfreward.errors import RecipeError
 from selfreward.recipe import Recipe, measured_rounds
@@ -54,8 +54,8 @@ def print_plan(
 
 def _stages(made: Plan) -> list[str]:
     rows = [["one round", "questions", "prefill", "with cache", "decoded", "time", "with cache"]]
-    for title, costs in (("", made.made), ("its measurement", made.measured)):
-        rows += [[title, *[""] * 6]] if title else []
+    for title, costs in (("", made.made), ("its measurement", made.measured), ("a reward model", made.taught)):
+        rows += [[title, *[""] * 6]] if title and costs else []
         rows += [_row(cost) for cost in costs]
     return aligned(rows)
 
@@ -71,6 +71,7 @@ def _totals(made: Plan) -> list[str]:
     own = "with" if made.caches else "without"
     price = made.recipe.rounds * sum(cost.price for cost in made.made)
     price += len(measured_rounds(made.recipe)) * sum(cost.price for cost in made.measured)
+    price += len(taught_in(made.recipe)) * sum(cost.price for cost in made.taught)
     return [
         f"a round: {duration(made.round_seconds(False))}, with a prefix cache {duration(made.round_seconds(True))}",
         f"the run, measurements included: {duration(made.seconds(False))}, with a prefix cache "

@@ -5,6 +5,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from selfreward.recipe import (
+    REWARD_MODEL,
     SERVED,
     PolicyGradient,
     Recipe,
@@ -83,7 +84,21 @@ def generating(recipe: Recipe, lengths: Lengths) -> list[Asking]:
     if not prompts:
         return []
     unique = prompts * lengths.prompt
-    return [*found, Asking("answer", "responses", prompts * samples, lengths.prompt, lengths.response, unique, samples)]
+    own = Asking("answer", "responses", prompts * samples, lengths.prompt, lengths.response, unique, samples)
+    # Each generator reads the prompts anew.
+    others = [
+        Asking(
+            "answer",
+            part_of("responses", place),
+            prompts * one.samples,
+            lengths.prompt,
+            lengths.response,
+            unique,
+            one.samples,
+        )
+        for place, one in enumerate(recipe.generate.mix, 1)
+    ]
+    return [*found, own, *others]
 
 
 def judging(recipe: Recipe, lengths: Lengths, adaptive_share: float) -> list[Asking]:
@@ -92,7 +107,7 @@ def judging(recipe: Recipe, lengths: Lengths, adaptive_share: float) -> list[Ask
         return []
     adaptive = recipe.judge.adaptive
     draws = adaptive.cap * adaptive_share if adaptive else recipe.judge.samples
-    answers = recipe.prompts.per_round, recipe.generate.samples
+    answers = recipe.prompts.per_round, recipe.generate.answers
     return _judge(recipe, lengths, "judge", "judgments", answers, draws)
 
 
@@ -104,8 +119,11 @@ def _judge(
     question = lengths.rubric + lengths.prompt + lengths.response
     unique = lengths.rubric + prompts * lengths.prompt + prompts * samples * lengths.response
     count, reply, share = prompts * samples * draws, lengths.judgment, max(1.0, draws)
-    if judge.protocol == "expected":
+    if judge.protocol in ("expected", "scalar"):
         count, reply, share = prompts * samples, 0.0, 1.0
+    if judge.protocol == "scalar":
+        question = lengths.prompt + lengths.response
+        unique = count * question
     if judge.comparing is not None:
         matches = {
             "all": samples * (samples - 1) / 2,
@@ -131,12 +149,46 @@ def _judge(
     ]
 
 
+def taught_in(recipe: Recipe) -> list[int]:
+    """The rounds after which a reward model is trained."""
+    if recipe.reward_model is None:
+        return []
+    return [0] if recipe.reward_model.refresh == "first" else list(range(recipe.rounds + 1))
+
+
+def teaching(recipe: Recipe, lengths: Lengths) -> list[Asking]:
+    """Answers, labels and held-out scores of one training of a reward model."""
+    model = recipe.reward_model
+    if model is None:
+        return []
+    prompts, samples = float(model.prompts), recipe.generate.samples
+    unique = prompts * lengths.prompt
+    found = [Asking("answer", "reward_responses", prompts * samples, lengths.prompt, lengths.response, unique, samples)]
+    if model.labels.source == "model":
+        labelled = dataclasses.replace(recipe, judge=model.labels, reward_model=None)
+        labelling = dataclasses.replace(lengths, judgment=model.labels.sampling.max_tokens)
+        draws = model.labels.adaptive.cap if model.labels.adaptive else model.labels.samples
+        found += _judge(labelled, labelling, "label", "reward_judgments", (prompts, samples), draws)
+    apart, row = prompts * model.held_out * samples, lengths.prompt + lengths.response
+    return [*found, Asking("score", "reward_scores", apart, row, 0.0, apart * row)]
+
+
+def teaching_training(recipe: Recipe, lengths: Lengths) -> Training:
+    """A reward model is trained on every answer once an epoch, whatever the number of its pairs."""
+    model = recipe.reward_model
+    if model is None:
+        return Training(0.0, 0.0, 0.0, 0.0, 0.0)
+    prompts, row = model.prompts * (1 - model.held_out), lengths.prompt + lengths.response
+    group = recipe.generate.samples * row
+    return Training(prompts * group, prompts / model.batch_size * model.epochs, model.epochs, group, 0.0)
+
+
 def comparing(recipe: Recipe, lengths: Lengths) -> list[Asking]:
     """The meta-judge's questions, both orders: all that the recipe allows; judgments of equal score do not meet."""
     meta = recipe.meta
     if not meta.enabled:
         return []
-    answers = min(meta.max_responses, recipe.prompts.per_round * recipe.generate.samples)
+    answers = min(meta.max_responses, recipe.prompts.per_round * recipe.generate.answers)
     adaptive = recipe.judge.adaptive
     fielded = min(meta.max_judgments, adaptive.cap if adaptive else recipe.judge.samples)
     count = answers * fielded * (fielded - 1)
@@ -247,6 +299,12 @@ def run_clock(recipe: Recipe) -> RunClock:
             if not asked.server:
                 cost = READ * min(asked.unique, asked.prefill) + WRITTEN * _SAID * asked.decoded
                 costs[number, asked.artifact] += cost
+        if number in taught_in(recipe):
+            for asked in teaching(recipe, lengths):
+                if not asked.server:
+                    costs[number, asked.artifact] += READ * asked.unique + WRITTEN * _SAID * asked.decoded
+            learnt = teaching_training(recipe, lengths)
+            costs[number, REWARD_MODEL] = TRAINED * learnt.tokens * learnt.epochs
         if number:
             costs[number, "checkpoint"] = TRAINED * trained.tokens * trained.epochs + READ * trained.reference
     return RunClock(costs)

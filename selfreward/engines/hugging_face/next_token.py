@@ -19,11 +19,11 @@ class Opening(NamedTuple):
 
 
 def openings(chat: ChatRenderer, starts: Sequence[ReplyStart], candidates: Sequence[str]) -> list[Opening]:
-    """Every start in tokens. Raises EngineError for a candidate that is not one token where it stands."""
+    """Every start in tokens. Raises NotOneTokenError for a candidate that is not one token where it stands."""
     prompts = chat.prompt_token_ids([start.messages for start in starts])
     found = []
     for start, prompt in zip(starts, prompts, strict=True):
-        begun, ids = chat.candidate_token_ids(start.reply, candidates)
+        begun, ids = chat.candidate_token_ids(start.reply, candidates, joined=start.joined)
         found.append(Opening((*prompt, *begun), ids))
     return found
 
