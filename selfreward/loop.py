@@ -14,7 +14,7 @@ from selfreward.measuring.canary.evidence import RoundAnswers
 from selfreward.measuring.canary.heed import heed_canary
 from selfreward.measuring.gates import refuse_oracle_rules
 from selfreward.measuring.measure import Measuring, RoundRows, is_measured
-from selfreward.measuring.verdicts import Verdict, discard_unneeded_checkpoints, verdict
+from selfreward.measuring.verdicts import Verdict, discard_unneeded_checkpoints, may_train, verdict
 from selfreward.pairing.pair import pair
 from selfreward.progress import Progress
 from selfreward.recipe import GrpoRecipe, Recipe, RlooRecipe
@@ -68,6 +68,8 @@ def begin(course: Course, start: Policy) -> None:
 def iterate(course: Course, number: int) -> Verdict:
     """One round, from prompts to the next policy, what it is worth, and whether to go on."""
     round = course.round(number)
+    if not may_train(round, course.measurements):
+        return "stop"
     prompts, refused = draw_prompts(round, course.measuring.prompts())
     responses = respond(round, prompts)
     judgments = judge(round, prompts, responses)

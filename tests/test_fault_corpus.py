@@ -76,8 +76,9 @@ ADAPTERS: dict[str, Callable[[Row], None]] = {"k1_verifiers": k1_verifiers}
 
 def rows() -> list[Any]:
     found = []
-    # The judges' replies (k2) are read by test_fault_corpus_replies.py, which needs no verifier.
-    for path in sorted(set(FOLDER.glob("*.jsonl")) - set(FOLDER.glob("k2_*.jsonl"))):
+    # The judges' replies (k2) are read by test_fault_corpus_replies.py, which needs no verifier, and
+    # recipes (k6) by test_fault_corpus_recipes.py.
+    for path in sorted(set(FOLDER.glob("*.jsonl")) - set(FOLDER.glob("k[26]_*.jsonl"))):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             found.append(pytest.param(path.stem, json.loads(line), id=f"{path.stem}:{number}"))
     return found
@@ -89,5 +90,5 @@ def test_what_was_found_stays_mended(kind: str, row: Row) -> None:
 
 
 def test_every_adapter_has_its_file() -> None:
-    elsewhere = {path.stem for path in FOLDER.glob("k2_*.jsonl")}
+    elsewhere = {path.stem for path in FOLDER.glob("k[26]_*.jsonl")}
     assert {path.stem for path in FOLDER.glob("*.jsonl")} == set(ADAPTERS) | elsewhere

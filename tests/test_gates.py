@@ -1,5 +1,6 @@
 """Gates: what fires and what does not, the stated false-alarm rate, and a run that stops or rolls back."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -9,14 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfreward.commands.export import resolve_round
 from selfreward.commands.run import run
 from selfreward.errors import GateError, RecipeError
-from selfreward.measuring.gates import GateVerdict, decision, judge_round
+from selfreward.measuring.gates import GateVerdict, decision, judge_round, rejected_rounds
 from selfreward.measuring.stats.clustered import clustered_mean, clustered_share
 from selfreward.progress import Progress
 from selfreward.recipe import GateRule, GatesRecipe
 from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Measurement
+from selfreward.report.gate_verdicts import gate_report
+from selfreward.report.reading import Reading
 from selfreward.store.results import Store
 from selfreward.store.run import RunView
 
@@ -103,6 +107,9 @@ def test_oracle_rows_are_refused_and_a_metric_that_is_not_there_is_named():
         ("{metric: length_tokens, abve: 1}", "abve"),
         ("{metric: length_tokens, above: -1, against: initial_ratio}", "ratio"),
         ("{metric: length_tokens, above: 1, against: initial, proof: health}", "health"),
+        ("{metric: length_tokens, above: 1, when: before_training, action: rollback}", "rolled back"),
+        ("{metric: pairs_kept, above: 1, when: before_training, pool: train}", "no rows of the round"),
+        ("{metric: length_tokens, above: 1, when: before}", "before_training"),
     ],
 )
 def test_a_rule_that_cannot_work_is_refused_by_name(rule, complaint):
@@ -208,6 +215,60 @@ def test_stop_ends_the_run_after_the_round_and_a_changed_gate_lets_it_go_on(resu
     view = go(results, "stops", f"gates.rules=[{ALWAYS % 'warn'}]")
     assert view.seal(2, "measurements") is not None
     assert [line["decision"] for line in journal(view, "verdict")] == ["stop", "go on", "go on"]
+
+
+EARLY = "{metric: length_tokens, %s, action: stop, when: before_training}"
+
+
+def test_a_gate_before_training_stops_at_round_0_and_a_changed_one_lets_the_run_go_on(results: Path) -> None:
+    view = go(results, "early", f"gates.rules=[{EARLY % 'above: 0.5'}]")
+    assert view.seal(0, "measurements") is not None and view.seal(1, "prompts") is None
+    (found,) = journal(view, "gate")
+    assert (found["fired"], found["round"]) == (True, 0) and float(str(found["bound"])) > 0.5
+    assert [(line["round"], line["decision"]) for line in journal(view, "before_training")] == [(1, "stop")]
+    report = gate_report(Reading(view))
+    assert not report.problem and [one.fired for one in report.verdicts] == [True]
+    (sentence,) = report.sentences
+    assert sentence.startswith("The gates stopped the run before round 1 was trained: ")
+    assert resolve_round(view, "best") == 0
+    view = go(results, "early", f"gates.rules=[{EARLY % 'above: 50'}]")
+    assert view.seal(2, "measurements") is not None
+    said = [(line["round"], line["decision"]) for line in journal(view, "before_training")]
+    assert said == [(1, "stop"), (1, "go on"), (2, "go on")] and not journal(view, "verdict")
+    untouched = go(results, "never-asked")
+    assert [facts(view, n)["digest"] for n in (1, 2)] == [facts(untouched, n)["digest"] for n in (1, 2)]
+
+
+def test_a_gate_before_training_reads_the_policy_that_the_round_starts_from(results: Path) -> None:
+    """After a rollback to round 0 it is asked of round 0 again, and what was measured is not rejected by it."""
+    rules = f"gates.rules=[{ALWAYS % 'rollback'}, {EARLY % 'above: 50'}]"
+    view = go(results, "rolls-early", rules)
+    starts = [(line["round"], line["start"]) for line in journal(view, "before_training")]
+    assert starts == [(1, 0), (2, 0)]
+    report = gate_report(Reading(view))
+    assert [one.round for one in report.verdicts if one.rule.when == "before_training"] == [0]
+
+
+def test_what_a_gate_before_training_stopped_at_is_not_rejected() -> None:
+    late = GateRule("length", above=1.0, action="stop")
+    early = dataclasses.replace(late, when="before_training")
+    rows = [row(0, 0.5), row(1, 9.0)]
+    assert rejected_rounds(GatesRecipe(rules=[late]), 3, rows) == {1}
+    assert rejected_rounds(GatesRecipe(rules=[early]), 3, rows) == set()
+    fired = [judge_round(GatesRecipe(rules=[early]), 3, rows, number, "before_training")[0].fired for number in (0, 1)]
+    assert fired == [False, True] and not judge_round(GatesRecipe(rules=[early]), 3, rows, 1)
+
+
+def test_a_start_that_was_not_measured_asks_no_gate(results: Path) -> None:
+    view = go(results, "every", "rounds=3", "measure.every=2", f"gates.rules=[{EARLY % 'above: 50'}]")
+    assert [line["round"] for line in journal(view, "before_training")] == [1, 3]
+
+
+def test_a_metric_that_round_0_does_not_have_is_named_before_anything_is_trained(results: Path) -> None:
+    with pytest.raises(GateError, match=r"kl_previous_k3_token.*round 0 does not measure it"):
+        rule = "{metric: kl_previous_k3_token, above: 1, when: before_training}"
+        go(results, "not-there", f"gates.rules=[{rule}]")
+    assert Store(results).existing("not-there").seal(1, "prompts") is None
 
 
 def test_rollback_starts_the_next_round_from_the_best_earlier_one(results: Path) -> None:

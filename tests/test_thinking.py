@@ -8,6 +8,7 @@ from tokenizers import AddedToken
 
 from selfreward.engines.chat import ChatRenderer
 from selfreward.engines.thinking import split_channels, split_reasoning
+from selfreward.recipe import ModelRecipe
 from selfreward.records import Message
 
 HARMONY = ("<|start|>", "<|end|>", "<|channel|>", "<|message|>", "<|return|>", "<|call|>")
@@ -25,7 +26,7 @@ def renderer(special=(), added=(), template=None, thinking=()):
     tokenizer.add_tokens([AddedToken(token, special=True, normalized=False) for token in special], special_tokens=True)
     tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in added])
     tokenizer.chat_template = template or tokenizer.chat_template
-    return ChatRenderer(tokenizer, "here", thinking=thinking)
+    return ChatRenderer(tokenizer, "here", model=ModelRecipe(thinking=thinking))
 
 
 def read(chat, text, opened=False):

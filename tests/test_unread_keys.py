@@ -203,7 +203,7 @@ def test_a_device_that_is_not_there_is_refused_before_the_run_has_a_directory(tm
 def test_no_pair_left_names_the_reasons_with_their_counts(tmp_path: Path) -> None:
     small = ("rounds=1", "meta.enabled=false", "prompts.writer.share=0", "prompts.per_round=8", "measure.report=4")
     recipe = load_recipe(
-        SMOKE, [*small, "measure.frozen=0", "pairs.min_gap=9", "measure.gate=4", "measure.selection=4"]
+        SMOKE, [*small, "measure.frozen=0", "pairs.min_gap=4.99", "measure.gate=4", "measure.selection=4"]
     )
     with pytest.raises(TrainingError) as refused:
         run(recipe, Store(tmp_path), "none", Progress(style="silent"))

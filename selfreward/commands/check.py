@@ -84,7 +84,7 @@ def _renderer(recipe: "Recipe", directory: Path) -> "tuple[ChatRenderer, int]":
     from selfreward.commands.question_checks import context_length
     from selfreward.engines.chat import load_renderer
 
-    return load_renderer(directory, recipe.model.trust_remote_code), context_length(directory, recipe.engine.max_length)
+    return load_renderer(directory, recipe.model), context_length(directory, recipe.engine.max_length)
 
 
 def questions(role: "Role", prompts: "Sequence[Prompt]", renderer: "ChatRenderer") -> Iterator[str]:

@@ -4,13 +4,18 @@ import difflib
 
 from selfreward.errors import RecipeError
 from selfreward.measuring.metrics import numbers
-from selfreward.recipe import Recipe, walk
+from selfreward.recipe import Recipe, Steps, asked_per_round, walk
 
 COOLEST = 1e-4
 """Below it logits divided by the temperature leave float32's range; greedy decoding is temperature 0."""
 
 MOST_REPLIES = 10**9
 """A billion replies a round: at a thousand a second, twelve days."""
+
+
+MOST_EPOCHS = 10_000
+MOST_PROMPTS = 2_000_000
+"""All of a run's training prompts are read and compared before it begins, and lie in memory for that."""
 
 
 def refuse_absurd(recipe: Recipe) -> None:
@@ -33,6 +38,20 @@ def refuse_absurd(recipe: Recipe) -> None:
     for name, count in asked.items():
         if count > MOST_REPLIES:
             raise RecipeError(f"{name} is {count:.3g} replies a round; expected at most {MOST_REPLIES:.0g}")
+    pools = measure.gate + measure.selection + measure.report + measure.frozen
+    if pools > MOST_PROMPTS:
+        raise RecipeError(
+            f"measure.gate + selection + report + frozen is {pools:,}; expected at most {MOST_PROMPTS:,}, which every "
+            "round is measured on"
+        )
+    if isinstance(recipe.train, Steps) and recipe.train.epochs > MOST_EPOCHS:
+        raise RecipeError(f"key 'train.epochs' is {recipe.train.epochs:g}; expected at most {MOST_EPOCHS:,}")
+    drawn = recipe.rounds * asked_per_round(recipe)
+    if drawn > MOST_PROMPTS:
+        raise RecipeError(
+            f"rounds x prompts.per_round is {drawn:,} training prompts; expected at most {MOST_PROMPTS:,}, which are "
+            "read before a run begins; lower one of the two (`rounds` may be raised when a run goes on)"
+        )
     if not writer.share and writer.oversample > MOST_REPLIES:
         raise RecipeError(f"key 'prompts.writer.oversample' is {writer.oversample:.3g}; expected a few, such as 2")
 

@@ -8,8 +8,10 @@ from threading import Timer
 from selfreward.commands.magnitudes import refuse_absurd, refuse_unknown_metrics
 from selfreward.commands.model_source import local_model
 from selfreward.commands.prompt_checks import check_pools, check_side, check_truth
+from selfreward.commands.question_checks import require_room
 from selfreward.engines.checkpoints import chat_digest, validate_model_directory, weights_digest
 from selfreward.engines.hugging_face.weights import choose_device
+from selfreward.engines.scripted import read_script
 from selfreward.engines.served.engine import key_of
 from selfreward.engines.vllm.settings import require_vllm
 from selfreward.judging.prompts import pairwise as judge_pairwise
@@ -21,9 +23,11 @@ from selfreward.progress import Progress
 from selfreward.recipe import (
     REWARD_MODEL,
     SERVED,
+    ModelRecipe,
     OwnRule,
     OwnTraining,
     Recipe,
+    ScriptedRecipe,
     Steps,
     asked_per_round,
     constitution_of,
@@ -173,34 +177,45 @@ def check_models(
 
     `disk`: where a real directory is tried out once (trial.py); None leaves that out.
     """
-    if recipe.engine.kind == "scripted":
+    if isinstance(recipe.engine, ScriptedRecipe):
+        read_script(Path(recipe.engine.script))
         return
+    require_room(recipe, start.directory)
     # What is slow here are the libraries; the models that ship are known, and the sandbox's prompts short for them.
-    short = recipe.generate.sampling.max_tokens <= SEED_ANSWER
+    short = max(recipe.generate.sampling.max_tokens, recipe.measure.sampling.max_tokens) <= SEED_ANSWER
+    short = short and recipe.train.max_length > SEED_ANSWER
     shipped = short and is_seed_name(recipe.model.path) and recipe.prompts.source.kind == "sandbox"
     adapted = isinstance(recipe.train, Steps) and recipe.train.lora is not None
     others = [Path(name) for name in dict.fromkeys(role_references(recipe)) if _is_directory(name)]
-    if shipped and not others and recipe.engine.max_length is None and not adapted:
+    if shipped and not others and recipe.engine.max_length is None and not adapted and not speaks(recipe.model):
         return
     from selfreward.commands.model_checks import require_targets, require_usable
-    from selfreward.commands.question_checks import check_judges, check_prompts
+    from selfreward.commands.question_checks import check_judges, check_prompts, require_short
     from selfreward.engines.chat import load_renderer
+    from selfreward.engines.template_checks import require_arguments
 
     for directory in dict.fromkeys([start.directory, *others]):
         require_usable(directory, recipe)
     require_targets(start.directory, recipe)
     prompts = [*source.pools(), *(prompt for cohort in read_cohorts(recipe.measure) for prompt in cohort.prompts)]
     prompts += training
-    renderer = load_renderer(start.directory, recipe.model.trust_remote_code)
+    renderer = load_renderer(start.directory, recipe.model)
+    require_arguments(renderer, recipe.model)
     lengths = check_prompts(recipe, renderer, start.directory, prompts)
+    require_short(recipe, lengths[len(prompts) - len(training) :])
     order = sorted(range(len(prompts)), key=lambda index: -lengths[index])
-    if recipe.judge.source in ("model", "verifier_then_model"):
+    if recipe.judge.asks_model:
         check_judges(recipe, [prompts[index] for index in order[:LONGEST]], model_directory, say)
     if disk is not None and not is_seed_name(recipe.model.path):
         from selfreward.commands.trial import try_out
 
         asked = [generator.ask(recipe.generate.template, prompts[index]) for index in order[-1:] + order[:1]]
         try_out(start.directory, start.digest, recipe, asked, disk, say)
+
+
+def speaks(model: ModelRecipe) -> bool:
+    """Whether the recipe says anything about the chat template."""
+    return bool(model.template_arguments or model.thinking or model.fold_system)
 
 
 def _is_directory(reference: str) -> bool:

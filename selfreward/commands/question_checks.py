@@ -12,10 +12,10 @@ from pathlib import Path
 
 from selfreward.engines.chat import ChatRenderer, load_renderer
 from selfreward.engines.template_checks import require_whole
-from selfreward.errors import DataError
+from selfreward.errors import DataError, RecipeError
 from selfreward.judging.prompts import pairwise as judge_pairwise
 from selfreward.judging.prompts.prompt import judge_prompt
-from selfreward.recipe import SERVED, JudgeRecipe, Recipe, constitution_of, held_out_judge
+from selfreward.recipe import SERVED, JudgeRecipe, Recipe, Steps, asked_per_round, constitution_of, held_out_judge
 from selfreward.records import Message, Prompt
 from selfreward.roles import generator
 
@@ -33,15 +33,52 @@ def check_prompts(recipe: Recipe, renderer: ChatRenderer, directory: Path, promp
     """
     questions = [generator.ask(recipe.generate.template, prompt) for prompt in prompts]
     require_whole(renderer, ([message.role for message in question] for question in questions))
-    limit = context_length(directory, recipe.engine.max_length) - recipe.generate.sampling.max_tokens
+    context = context_length(directory, recipe.engine.max_length)
     lengths = [len(tokens) for tokens in renderer.prompt_token_ids(questions)]
     for prompt, length in zip(prompts, lengths, strict=True):
-        if length > limit:
+        key, answer = answer_tokens(recipe, prompt)
+        if length > context - answer:
             raise DataError(
-                f"prompt {prompt.id} ({prompt.text[:40]!r}...) has {length} tokens; expected at most {limit}, "
-                "which is the context less generate.sampling.max_tokens; shorten the prompt or lower max_tokens"
+                f"prompt {prompt.id} ({prompt.text[:40]!r}...) has {length} tokens; expected at most "
+                f"{context - answer}, which is the context of {context} less {key} ({answer}); shorten the prompt or "
+                "lower max_tokens"
             )
     return lengths
+
+
+def answer_tokens(recipe: Recipe, prompt: Prompt) -> tuple[str, int]:
+    """The key that bounds the answer to this prompt, and its value: training's, or that of what is measured."""
+    trained = prompt.pool == "train"
+    sampling = recipe.generate.sampling if trained else recipe.measure.sampling
+    return f"{'generate' if trained else 'measure'}.sampling.max_tokens", sampling.max_tokens
+
+
+def require_room(recipe: Recipe, directory: Path) -> None:
+    """Raise RecipeError where what a local role may write is as long as the whole context of the start policy."""
+    writer, context = recipe.prompts.writer, context_length(directory, recipe.engine.max_length)
+    asked = {
+        "generate": recipe.generate.sampling if asked_per_round(recipe) else None,
+        "measure": recipe.measure.sampling,
+        "judge.reading": recipe.judge.sampling if _plays_the_policy(recipe.judge.model) else None,
+        "meta": recipe.meta.sampling if recipe.meta.enabled and _plays_the_policy(recipe.meta.model) else None,
+        "prompts.writer": writer.sampling if writer.share and _plays_the_policy(writer.model) else None,
+    }
+    for section, sampling in asked.items():
+        if sampling is not None and sampling.max_tokens >= context:
+            raise RecipeError(
+                f"key '{section}.sampling.max_tokens' is {sampling.max_tokens}; expected at most {context - 1}: the "
+                f"context of {directory.name} is {context} tokens, question and reply together"
+            )
+
+
+def require_short(recipe: Recipe, lengths: Sequence[int]) -> None:
+    """Raise RecipeError where train.max_length leaves no room for an answer to any of the training prompts."""
+    shortest, limit = min(lengths, default=0), recipe.train.max_length
+    if isinstance(recipe.train, Steps) and shortest >= limit:
+        raise RecipeError(
+            f"key 'train.max_length' is {limit}, but the shortest training prompt has {shortest} tokens, so every pair "
+            "would be left out; raise it"
+        )
 
 
 def check_judges(
@@ -55,11 +92,12 @@ def check_judges(
         if judge.model.startswith(SERVED) or not prompts:
             continue
         directory = directory_of(recipe.model.path if _plays_the_policy(judge.model) else judge.model)
-        renderer = load_renderer(directory, recipe.model.trust_remote_code)
+        renderer = load_renderer(directory, recipe.model)
         asked = [question(judge, prompt, "") for prompt in prompts[:LONGEST]]
         require_whole(renderer, ([message.role for message in question] for question in asked))
         limit = context_length(directory, recipe.engine.max_length) - _decoded(judge)
-        answers = recipe.generate.sampling.max_tokens * (2 if judge.protocol == "pairwise" else 1)
+        longest = max(recipe.generate.sampling.max_tokens, recipe.measure.sampling.max_tokens)
+        answers = longest * (2 if judge.protocol == "pairwise" else 1)
         lengths = [len(tokens) for tokens in renderer.prompt_token_ids(asked)]
         for prompt, length in zip(prompts, lengths, strict=False):
             if length > limit:
@@ -73,7 +111,7 @@ def check_judges(
             say(
                 f"the judge's longest question has {max(lengths)} tokens without an answer, and the context leaves "
                 f"room for {limit - max(lengths)} of the {answers} that answers may have; a longer one gets the "
-                'unreadable verdict "question too long". To avoid it, lower generate.sampling.max_tokens'
+                'unreadable verdict "question too long". To avoid it, lower sampling.max_tokens of generate and measure'
             )
 
 

@@ -61,7 +61,7 @@ def try_out(
             with told(directory, "saved"):
                 saved = save_policy(engine.module, directory, out, ())
             with told(out, f"loaded again once {directory} was saved"):
-                load_renderer(out, model.trust_remote_code)
+                load_renderer(out, model)
                 engine.load(out, saved)
                 verify(engine, out, recipe.handoff, model.dtype)
     finally:
@@ -98,7 +98,7 @@ def _require_embeddings(
     engine: HuggingFaceEngine, directory: Path, recipe: Recipe, questions: Sequence[tuple[Message, ...]]
 ) -> None:
     """Raise DataError where a prompt or a word of the vocabulary has a token that the model has no embedding for."""
-    renderer = load_renderer(directory, recipe.model.trust_remote_code)
+    renderer = load_renderer(directory, recipe.model)
     rows = engine.module.get_input_embeddings().weight.shape[0]
     added = set(renderer.tokenizer.added_tokens_decoder)
     words = [index for index in renderer.tokenizer.get_vocab().values() if index >= rows and index not in added]

@@ -27,6 +27,7 @@ from selfreward.engines.checkpoints import GENERATION, cannot_load, end_tokens
 from selfreward.engines.dated import with_day
 from selfreward.engines.thinking import CHANNEL, CHANNEL_TOKENS, MESSAGE, THINKING, split_channels, split_reasoning
 from selfreward.errors import DataError, EngineError, NotOneTokenError
+from selfreward.recipe import ModelRecipe
 from selfreward.records import Message
 
 __all__ = ["ChatRenderer", "load_renderer", "split_reasoning"]
@@ -38,8 +39,9 @@ _CONTROL_SHAPE = re.compile(r"<\|.*\|>|\W.*tool.*\W", re.IGNORECASE | re.DOTALL)
 class ChatRenderer:
     """Messages to token ids and completions to text, for one tokenizer. `where` names it in errors.
 
-    `thinking`: pairs of thinking markers besides those that are known. `day` is what a template that writes today's
-    date is told (`strftime_now`); without it, it asks the clock.
+    `model`: its template arguments, thinking markers besides those that are known, and whether a system turn is folded
+    into the user's. `day` is what a template that writes today's date is told (`strftime_now`); without it, it asks the
+    clock.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class ChatRenderer:
         tokenizer: Any,
         where: str,
         end_ids: Iterable[int] = (),
-        thinking: Sequence[tuple[str, str]] = (),
+        model: ModelRecipe | None = None,
         day: date | None = None,
     ) -> None:
         if not getattr(tokenizer, "chat_template", None):
@@ -56,7 +58,7 @@ class ChatRenderer:
                 "instruction-tuned model's tokenizer, or put a chat_template.jinja beside tokenizer_config.json"
             )
         self.where = where
-        self.tokenizer = tokenizer
+        self.tokenizer, self._recipe = tokenizer, model or ModelRecipe()
         self._template = None if day is None else with_day(tokenizer.get_chat_template(), day)
         added: dict[int, Any] = dict(tokenizer.added_tokens_decoder)
         special = {index for index, token in added.items() if token.special} | set(tokenizer.all_special_ids)
@@ -68,7 +70,7 @@ class ChatRenderer:
         special -= unknown
         own = set(self._names.values())
         known = [pair for pair in THINKING if pair == THINKING[0] or own.issuperset(pair)]
-        self._thinking = tuple(dict.fromkeys([*known, *thinking]))
+        self._thinking = tuple(dict.fromkeys([*known, *self._recipe.thinking]))
         markers = {marker for pair in self._thinking for marker in pair}
         self._has_channels = own >= {CHANNEL, MESSAGE}
         marked = {index for index, token in added.items() if self._is_control(token.content, markers)}
@@ -167,18 +169,23 @@ class ChatRenderer:
         """The text of (role, content) turns, ready for the assistant's or, without `prompt`, closed."""
         from jinja2.exceptions import TemplateError
 
+        turns = folded(turns) if self._recipe.fold_system else turns
         conversation = [{"role": role, "content": content} for role, content in turns]
         try:
             return str(
                 self.tokenizer.apply_chat_template(
-                    conversation, tokenize=False, add_generation_prompt=prompt, chat_template=self._template
+                    conversation,
+                    tokenize=False,
+                    add_generation_prompt=prompt,
+                    chat_template=self._template,
+                    **self._recipe.template_arguments,
                 )
             )
         except TemplateError as problem:
             roles = ", ".join(role for role, _ in turns)
             raise DataError(
                 f"{self.where}: the chat template cannot render turns of roles {roles} ({problem}); correct it, "
-                "or drop the system message, or change the order of turns"
+                "or set model.fold_system=true where it has no place for a system turn, or change the order of turns"
             ) from problem
 
     def _encode(self, texts: list[str]) -> list[tuple[int, ...]]:
@@ -210,24 +217,36 @@ class ChatRenderer:
         return set(after[:1]) & self._control_ids
 
 
-def load_renderer(
-    directory: Path,
-    trust_remote_code: bool = False,
-    thinking: Sequence[tuple[str, str]] = (),
-    day: date | None = None,
-) -> ChatRenderer:
+def load_renderer(directory: Path, model: ModelRecipe | None = None, day: date | None = None) -> ChatRenderer:
     """The renderer of a model directory; end-of-turn ids come from generation_config.json too (it may list several).
 
     Raises DataError when the tokenizer is missing, unreadable or has no chat template. Never asks a hub.
     """
     from transformers import AutoTokenizer
 
+    trust_remote_code = model is not None and model.trust_remote_code
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as problem:
         raise cannot_load(directory, "its tokenizer", problem) from problem
     end_ids = end_tokens(directory / GENERATION) | end_tokens(directory / "config.json")
-    return ChatRenderer(tokenizer, f"model directory {directory}", end_ids, thinking, day)
+    return ChatRenderer(tokenizer, f"model directory {directory}", end_ids, model, day)
+
+
+def folded(turns: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The turns with every system turn in front of the user's text that follows it, an empty line between them.
+
+    One that no user's turn follows stays, for the template to refuse.
+    """
+    found: list[tuple[str, str]] = []
+    for role, content in turns:
+        if role == "user" and found and found[-1][0] == "system":
+            found[-1] = ("user", f"{found[-1][1]}\n\n{content}")
+        elif role == "system" and found and found[-1][0] == "system":
+            found[-1] = ("system", f"{found[-1][1]}\n\n{content}")
+        else:
+            found.append((role, content))
+    return found
 
 
 def _broken(token: str) -> str:

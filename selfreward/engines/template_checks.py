@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 
 from selfreward.engines.chat import ChatRenderer
 from selfreward.engines.thinking import END_THINK, THINK
-from selfreward.errors import DataError
+from selfreward.errors import DataError, RecipeError
+from selfreward.recipe import ModelRecipe
 
 _MARKER = "marker{}of{}"
 
@@ -36,6 +37,17 @@ def require_whole(renderer: ChatRenderer, conversations: Iterable[Sequence[str]]
                 "the user's turn"
             )
         _require_generation_prompt(renderer, turns)
+
+
+def require_arguments(renderer: ChatRenderer, model: ModelRecipe) -> None:
+    """Raise RecipeError for a template argument that the template does not name: it would change nothing."""
+    template = str(renderer.tokenizer.get_chat_template())
+    for name in model.template_arguments:
+        if not re.search(rf"\b{re.escape(name)}\b", template):
+            raise RecipeError(
+                f"key 'model.template_arguments.{name}': {renderer.where} has a chat template that does not read it; "
+                "remove the key, or correct its name"
+            )
 
 
 def _require_generation_prompt(renderer: ChatRenderer, turns: Sequence[tuple[str, str]]) -> None:

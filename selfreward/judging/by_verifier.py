@@ -1,14 +1,19 @@
-"""Stage: verifiers first, then the judge for what they leave open.
+"""Stage: verifiers first, then the judge for what they leave open, or among what passed.
 
-One prompt is scored by one of the two, since their scales need not agree: where the verifier decides any answer of a
-prompt, its verdicts count and the answers that it leaves open have no score; where it decides none, the model is asked
-about all of them.
+`judge.source=verifier_then_model`: one prompt is scored by one of the two, since their scales need not agree: where the
+verifier decides any answer of a prompt, its verdicts count and the answers that it leaves open have no score; where it
+decides none, the model is asked about all of them.
+
+`judge.source=verifier_and_model`: the verifier alone says which answers pass, and the model is asked about those that
+do, where a prompt has two or more of them (and, for a pair rule that needs one, one that fails). An answer that is left
+open has no score. What ranks and what passes become one scale in scoring/passing.py.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from selfreward.records import Judgment, Prompt, Response, stable_id
+from selfreward.records import HIGHEST, LOWEST, Judgment, Prompt, Response, stable_id
 from selfreward.store.given import chunked
 from selfreward.store.run import Work
 from selfreward.tasks.verifiers.protocol import Truth, Verifier
@@ -25,15 +30,21 @@ def ask_verifier(
     made_from: Mapping[str, str],
     round: int,
     artifact: str = "verdicts",
+    passing: bool = False,
 ) -> Work[Response, Judgment]:
-    """Work that yields one Judgment per response: the verifier's quality, or why the answer is left open."""
+    """Work that yields one Judgment per response: the verifier's quality, or why the answer is left open.
+
+    `passing`: the score is the scale's highest for an answer that is correct and its lowest for every other.
+    """
 
     def row(response: Response, truth: Truth) -> Judgment:
         why = f"left open: {truth.open}" if truth.open else None
-        score = None if truth.open else truth.quality
+        quality = (HIGHEST if truth.correct else LOWEST) if passing else truth.quality
+        score = None if truth.open else quality
         return _row(stable_id(artifact, round, response.id, 0), response, name, "verifier", score, why)
 
     made = {"version": VERSION, "round": round, "inputs": dict(made_from), "verifier": name}
+    made |= {"passing": True} if passing else {}
     return _work(verifier, prompts, responses, row, round, artifact, made, size=1024)
 
 
@@ -103,6 +114,20 @@ def left_to_the_model(verdicts: Sequence[Judgment], responses: Sequence[Response
     """The answers to prompts of which the verifier decides none."""
     decided = {row.prompt_id for row in verdicts if row.score is not None}
     return [response for response in responses if response.prompt_id not in decided]
+
+
+def passed(verdicts: Sequence[Judgment], responses: Sequence[Response], failing_too: bool) -> list[Response]:
+    """The answers that pass, of prompts where another text passes too, and one fails where that is needed."""
+    verdict = {row.response_id: row.score for row in verdicts}
+    texts: defaultdict[str, set[str]] = defaultdict(set)
+    fails: set[str] = set()
+    for response in responses:
+        if verdict[response.id] == HIGHEST:
+            texts[response.prompt_id].add(response.text)
+        elif verdict[response.id] is not None:
+            fails.add(response.prompt_id)
+    ranked = {prompt for prompt, several in texts.items() if len(several) > 1 and (prompt in fails or not failing_too)}
+    return [row for row in responses if row.prompt_id in ranked and verdict[row.id] == HIGHEST]
 
 
 def merge(verdicts: Sequence[Judgment], opinions: Sequence[Judgment]) -> list[Judgment]:

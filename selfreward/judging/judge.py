@@ -13,16 +13,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from selfreward.engines.chat import load_renderer
 from selfreward.engines.hugging_face.reward_model import RewardModel
 from selfreward.judging.adaptive import first_pass, judge_further
-from selfreward.judging.by_verifier import ask_oracle, ask_verifier, left_to_the_model, merge
+from selfreward.judging.by_verifier import ask_oracle, ask_verifier, left_to_the_model, merge, passed
 from selfreward.judging.expected import judge_expected
 from selfreward.judging.pairwise import compare_answers, rated
 from selfreward.judging.pointwise import judge_pointwise
 from selfreward.judging.readable import require_readable
 from selfreward.judging.scalar import judge_scalar
 from selfreward.judging.scoring.tournament import as_facts, position_statistics
-from selfreward.recipe import JudgeRecipe
+from selfreward.recipe import JudgeRecipe, Verified
 from selfreward.records import Judgment, Prompt, Response, Rows, by_id, distinct
 from selfreward.roles.cast import Cast, Player
 from selfreward.roles.round import Round
@@ -41,21 +42,24 @@ def judge(round: Round, prompts: Rows[Prompt], responses: Rows[Response]) -> Row
         return Rows([])
     if recipe.source == "oracle" and verifier is not None:
         return round.complete(ask_oracle(verifier, by_id(prompts), wanted, made_from=inputs, round=round.number))
-    if recipe.source == "verifier_then_model" and verifier is not None:
-        return _judge_what_is_open(round, verifier, prompts, wanted, inputs)
+    if recipe.verifier_first and verifier is not None:
+        return _judge_after_verifier(round, verifier, prompts, wanted, inputs)
     judging = Judging(recipe, round.cast, round.complete, round.number, round.number)
     judgments = judging.judge(by_id(prompts), wanted, inputs)
     require_readable(judgments, round.recipe.gates.min_readable, round.number)
     return judgments
 
 
-def _judge_what_is_open(
+def _judge_after_verifier(
     round: Round, verifier: Verifier, prompts: Rows[Prompt], wanted: Sequence[Response], inputs: Mapping[str, str]
 ) -> Rows[Judgment]:
-    """The verifier's verdicts, and the model's on the prompts about which the verifier says nothing."""
+    """The verifier's verdicts, and the model's on what they leave open, or on what passed."""
     named, number = verifier_identity(round.recipe.measure.verifier), round.number
-    verdicts = round.complete(ask_verifier(verifier, named, by_id(prompts), wanted, made_from=inputs, round=number))
-    asked = left_to_the_model(verdicts, wanted)
+    ranking = round.recipe.judge.source == "verifier_and_model"
+    asking = ask_verifier(verifier, named, by_id(prompts), wanted, made_from=inputs, round=number, passing=ranking)
+    verdicts = round.complete(asking)
+    needs_failing = isinstance(round.recipe.pairs, Verified)
+    asked = passed(verdicts, wanted, needs_failing) if ranking else left_to_the_model(verdicts, wanted)
     made_from = {**inputs, "verdicts": verdicts.digest}
     judging = Judging(round.recipe.judge, round.cast, round.complete, number, number)
     opinions = judging.judge(by_id(prompts), asked, made_from, MODEL_JUDGMENTS)
@@ -136,8 +140,9 @@ class Judging:
         run, model = self.cast.recipe, player.policy
         scorer = RewardModel(model.directory, model.digest, run.model, run.engine.batch_tokens, self.cast.rest)
         limit = partial(scorer.limit, run.engine.max_length)
-        template, trusted = run.generate.template, run.model.trust_remote_code
-        work = judge_scalar(player, scorer, limit, prompts, responses, template, trusted, **asked, artifact=artifact)
+        chat = partial(load_renderer, model.directory, run.model, self.cast.day)
+        template = run.generate.template
+        work = judge_scalar(player, scorer, limit, prompts, responses, template, chat, **asked, artifact=artifact)
         with closing(scorer):
             return self.complete(work)
 

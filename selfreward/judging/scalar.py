@@ -14,7 +14,7 @@ One that does not fit into its context is unreadable.
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from selfreward.engines.chat import load_renderer
+from selfreward.engines.chat import ChatRenderer
 from selfreward.engines.protocol import TOO_LONG, Completion
 from selfreward.judging.stage import Stage
 from selfreward.recipe import SamplingRecipe
@@ -47,7 +47,7 @@ def judge_scalar(
     prompts: Mapping[str, Prompt],
     responses: Sequence[Response],
     template: str,
-    trust_remote_code: bool,
+    renderer_of: Callable[[], ChatRenderer],
     *,
     made_from: Mapping[str, str],
     round: int,
@@ -60,7 +60,7 @@ def judge_scalar(
     stage = Stage(player, SamplingRecipe(), round, artifact, TEMPLATE)
 
     def compute(chunk: Sequence[Response], index: int) -> Iterator[Judgment]:
-        renderer = load_renderer(player.policy.directory, trust_remote_code)
+        renderer = renderer_of()
         asked = renderer.prompt_token_ids([generator.ask(template, prompts[one.prompt_id]) for one in chunk])
         rows = [(*question, *renderer.reply_token_ids(one.text)) for question, one in zip(asked, chunk, strict=True)]
         fitting = [position for position, row in enumerate(rows) if len(row) <= limit()]

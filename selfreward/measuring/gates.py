@@ -132,19 +132,29 @@ class GateVerdict:
         limit = rule.above if rule.above is not None else rule.below
         found = f"value {self.value:.4g}, bound {self.bound:.4g}" if None not in (self.value, self.bound) else self.note
         state = "fires" if self.fired else "is silent"
-        return f"round {self.round}: gate {rule.metric} ({rule.pool}) {side} {limit:g}{about} {state}: {found}"
+        early = ", before the next one trains" if rule.when == "before_training" else ""
+        return f"round {self.round}{early}: gate {rule.metric} ({rule.pool}) {side} {limit:g}{about} {state}: {found}"
+
+
+When = Literal["after_round", "before_training"]
 
 
 def judge_round(
-    recipe: GatesRecipe, rounds: int, measurements: Sequence[Measurement], number: int
+    recipe: GatesRecipe,
+    rounds: int,
+    measurements: Sequence[Measurement],
+    number: int,
+    when: When = "after_round",
 ) -> list[GateVerdict]:
-    """Every rule after round `number`, in the recipe's order.
+    """Every rule of that `when` on the measurements of round `number`, in the recipe's order.
+
+    A rule is judged once in each of the rounds that are planned, after it or before it, and has the same level.
 
     Raises GateError when a rule reads an oracle measurement, or names one that the round does not have.
     """
     harms = sum(rule.proof == "harm" for rule in recipe.rules)
     level = recipe.error / ((recipe.planned_rounds or rounds) * max(1, harms))
-    return [_judge(rule, level, measurements, number) for rule in recipe.rules]
+    return [_judge(rule, level, measurements, number) for rule in recipe.rules if rule.when == when]
 
 
 def refuse_oracle_rules(recipe: GatesRecipe, measurements: Sequence[Measurement], number: int) -> None:

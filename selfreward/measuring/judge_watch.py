@@ -141,7 +141,7 @@ class JudgeWatch:
 
     def _trains(self, round: Round, model: str) -> bool:
         judge = round.cast.role(model, round.number + 1).policy.digest
-        steers = round.recipe.judge.source in ("model", "verifier_then_model")
+        steers = round.recipe.judge.asks_model
         trains = model == "policy" or judge in self.trainers or (steers and judge in _judges(round, round.number))
         if trains and not self.warned:
             self.warned = True

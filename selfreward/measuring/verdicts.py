@@ -1,10 +1,10 @@
-"""What the gates say after a round, and what follows from it: where the next round starts, which weights stay."""
+"""What the gates say before and after a round, and what follows from it: the next round's start, which weights stay."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Literal
 
-from selfreward.measuring.gates import best_round, decision, judge_round
+from selfreward.measuring.gates import GateVerdict, best_round, decision, judge_round
 from selfreward.recipe.references import role_references
 from selfreward.records import Measurement
 from selfreward.roles.round import Round
@@ -19,7 +19,7 @@ def verdict(round: Round, measurements: Sequence[Measurement], rejected: set[int
     journal with its evidence; the checkpoints' seals say what each was trained from. A round that is not gone on from
     joins `rejected`.
     """
-    gates, number, note = round.recipe.gates, round.number, round.artifacts.note
+    gates, number = round.recipe.gates, round.number
     verdicts = judge_round(gates, round.recipe.rounds, measurements, number)
     decided = decision(verdicts)
     if decided != "go on":
@@ -27,17 +27,42 @@ def verdict(round: Round, measurements: Sequence[Measurement], rejected: set[int
     if decided == "rollback":
         earlier = [row for row in measurements if row.round < number]
         round.cast.starts[number + 1] = best_round(earlier, rejected, gates.select_by)
-    for one in verdicts:
-        evidence = asdict(one)
-        note("gate", evidence.pop("round"), "measurements", **evidence)
-        if one.fired:
-            round.say(one.sentence)
+    _tell(round, verdicts)
     if verdicts:
         start = None if decided == "stop" else round.cast.start_of(number + 1)
-        note("verdict", number, decision=decided, next_start=start)
+        round.artifacts.note("verdict", number, decision=decided, next_start=start)
         if decided != "go on":
             round.say(f"round {number}: {decided}" + ("" if start is None else f" to round {start}"))
     return decided
+
+
+def may_train(round: Round, measurements: Sequence[Measurement]) -> bool:
+    """The word of the gates that stand before the training of this round, on the policy that it would start from.
+
+    Their verdicts are as pure as those after a round, and noted likewise.
+    """
+    gates, start = round.recipe.gates, round.cast.start_of(round.number)
+    asked = [rule for rule in gates.rules if rule.when == "before_training"]
+    if not asked:
+        return True
+    if not any(row.round == start for row in measurements):
+        round.say(f"round {round.number}: round {start} was not measured, no gate is asked before training")
+        return True
+    verdicts = judge_round(gates, round.recipe.rounds, measurements, start, "before_training")
+    _tell(round, verdicts)
+    stops = decision(verdicts) == "stop"
+    round.artifacts.note("before_training", round.number, start=start, decision="stop" if stops else "go on")
+    if stops:
+        round.say(f"round {round.number}: stop, nothing of it was sampled or trained")
+    return not stops
+
+
+def _tell(round: Round, verdicts: Sequence[GateVerdict]) -> None:
+    for one in verdicts:
+        evidence = asdict(one)
+        round.artifacts.note("gate", evidence.pop("round"), "measurements", **evidence)
+        if one.fired:
+            round.say(one.sentence)
 
 
 def discard_unneeded_checkpoints(round: Round, measurements: Sequence[Measurement], rejected: Collection[int]) -> None:

@@ -49,6 +49,7 @@ class Known:
 
     `sources` names who scored a response where it was not the one whom `answer_pairs` is told. `preferences` is
     P(first is better) by (first id, second id); with it every pair of which the judge decides has a soft label.
+    `chances` is the same as the judge said it, for the filter. `ranked`: the scores rank what the verifier accepts.
     """
 
     grades: Mapping[str, Grade] = field(default_factory=dict)
@@ -56,6 +57,13 @@ class Known:
     gold: Mapping[str, Response] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     preferences: Mapping[tuple[str, str], float] | None = None
+    chances: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    ranked: bool = False
+
+    def source(self, pick: Pick, judge: str) -> str:
+        """Who decided between the two: the verifier where it scored either of them."""
+        sides = pick.chosen.response.id, pick.rejected.response.id
+        return next((self.sources[side] for side in sides if side in self.sources), judge)
 
 
 def load_rule(name: str) -> Rule:
@@ -103,19 +111,21 @@ def answer_pairs(
     drops: list[Drop] = []
     for prompt in prompts:
         mine = answers[prompt.id]
-        situation = Situation(recipe, round, seed, len(mine), known.gold.get(prompt.id))
-        candidates = _candidates(mine, scores, known.grades, recipe, rule)
+        situation = Situation(recipe, round, seed, len(mine), known.gold.get(prompt.id), known.ranked)
+        candidates = _candidates(mine, scores, known, recipe, rule)
         picks = rule.choose(candidates, situation) if not isinstance(candidates, Refusal) else candidates
         if isinstance(picks, Refusal):
             drops.append(pair_drop("answer", prompt.id, picks.reason, picks.detail))
             continue
         for pick in picks:
-            label = refuse(pick, situation, known.logprobs) or _label(pick, known)
+            chance = known.chances.get((pick.chosen.response.id, pick.rejected.response.id))
+            refused = refuse(pick, situation, known.logprobs, chance) or _unread(pick, recipe, known)
+            label = refused or _label(pick, known)
             if isinstance(label, Refusal):
                 which = (pick.chosen.response.id, pick.rejected.response.id) if len(picks) > 1 else ()
                 drops.append(pair_drop("answer", prompt.id, label.reason, label.detail, *which))
             else:
-                pairs.append(_pair(prompt.id, pick, known.sources.get(pick.chosen.response.id, source), label))
+                pairs.append(_pair(prompt.id, pick, known.source(pick, source), label))
     pairs, capped = class_caps(pairs, known.grades, recipe.filters, seed)
     return [_flipped(pair, recipe.flip, seed) for pair in pairs], [*drops, *capped]
 
@@ -123,7 +133,7 @@ def answer_pairs(
 def _candidates(
     answers: Sequence[Response],
     scores: Mapping[str, Score],
-    grades: Mapping[str, Grade],
+    known: Known,
     recipe: PairsRecipe,
     rule: Rule,
 ) -> list[Candidate] | Refusal:
@@ -137,7 +147,10 @@ def _candidates(
         scored = [(answer, scores.get(answer.id, counted(0.0))) for answer in distinct(complete)]
     else:
         readable = [(answer, scores[answer.id]) for answer in complete if answer.id in scores]
-        scored = [(answer, score) for answer, score in readable if score.readable >= recipe.min_judgments]
+        enough = recipe.min_judgments
+        scored = [
+            (answer, score) for answer, score in readable if score.readable >= enough or answer.id in known.sources
+        ]
         texts = (
             ("identical text", {answer.text for answer in answers}),
             ("truncated", {answer.text for answer in complete}),
@@ -149,18 +162,29 @@ def _candidates(
                 return Refusal(reason, f"{len(left)} of {len(answers)} answers left, 2 needed")
     sampled, kept = Counter(answer.text for answer in complete), Counter(answer.text for answer, _ in scored)
     return [
-        Candidate(answer, score, sampled[answer.text] / kept[answer.text], grades.get(answer.id))
+        Candidate(answer, score, sampled[answer.text] / kept[answer.text], known.grades.get(answer.id))
         for answer, score in scored
     ]
 
 
 def _label(pick: Pick, known: Known) -> float | Refusal:
     """P(chosen is better); what a verifier decided is certain, as every label is where none are soft."""
-    if known.preferences is None or pick.chosen.response.id in known.sources:
-        return 1.0
     chosen, rejected = pick.chosen.response.id, pick.rejected.response.id
-    unread = Refusal("unreadable", "chosen and rejected were not compared in both orders, so there is no soft label")
+    if known.preferences is None or chosen in known.sources or rejected in known.sources:
+        return 1.0
+    unread = Refusal("unreadable", f"{_NOT_BOTH}, so there is no soft label")
     return known.preferences.get((chosen, rejected), unread)
+
+
+_NOT_BOTH = "chosen and rejected were not compared in both orders"
+
+
+def _unread(pick: Pick, recipe: PairsRecipe, known: Known) -> Refusal | None:
+    """Why a pair that the judge decides has no margin, where one is asked for."""
+    chosen, rejected = pick.chosen.response.id, pick.rejected.response.id
+    if recipe.filters.min_judge_margin is None or known.source(pick, "") or (chosen, rejected) in known.chances:
+        return None
+    return Refusal("unreadable", f"{_NOT_BOTH}, so the judge has no margin")
 
 
 def _pair(prompt_id: str, pick: Pick, source: str, label: float) -> Pair:

@@ -25,13 +25,17 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What a rule may know beside the candidates of one prompt. `samples` counts its answers, truncated too."""
+    """What a rule may know beside the candidates of one prompt. `samples` counts its answers, truncated too.
+
+    `ranked`: the scores are a judge's of the answers that the verifier accepts, and may rank these.
+    """
 
     recipe: PairsRecipe
     round: int
     seed: int
     samples: int
     gold: Response | None = None
+    ranked: bool = False
 
     def rule(self, kind: type[K]) -> K:
         """The section as the rule's own, with the keys that it alone has."""

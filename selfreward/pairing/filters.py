@@ -9,10 +9,13 @@ length skew        the longer is more than `max_length_ratio` times the shorter 
 low agreement      the judgments of either answer have a sample variance above `max_spread`; a single judgment has
                    none and passes, so ask for `min_judgments` of 2 or more with it
 low margin         the reference gives the two summed log-probabilities less than `min_logprob_margin` nats apart
+low judge margin   the judge's probability P that the chosen answer is better is so near 1/2 that |log P - log(1 - P)|
+                   is below `min_judge_margin` (RLAIF's teacher, 2309.00267); a verifier's verdict has no such margin
 verifier conflict  the verifier ranks the two the other way; what it leaves open is no conflict
 class cap          see `class_caps`
 """
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 
 from selfreward.pairing.candidates import Pick, Refusal, Situation
@@ -23,8 +26,10 @@ from selfreward.tasks.similarity import rouge_l, words_of
 from selfreward.tasks.verifiers.protocol import Grade
 
 
-def refuse(pick: Pick, situation: Situation, logprobs: Mapping[str, float]) -> Refusal | None:
-    """Why this pick is dropped, or None."""
+def refuse(
+    pick: Pick, situation: Situation, logprobs: Mapping[str, float], chance: float | None = None
+) -> Refusal | None:
+    """Why this pick is dropped, or None. `chance`: the judge's P(chosen is better), None where no judge decided."""
     recipe, chosen, rejected = situation.recipe, pick.chosen, pick.rejected
     gap = chosen.score.value - rejected.score.value
     if chosen.response.text == rejected.response.text:
@@ -34,7 +39,7 @@ def refuse(pick: Pick, situation: Situation, logprobs: Mapping[str, float]) -> R
     tokens = len(chosen.response.token_ids)
     if recipe.max_chosen_tokens is not None and tokens > recipe.max_chosen_tokens:
         return Refusal("too long", f"chosen has {tokens} tokens, at most {recipe.max_chosen_tokens} allowed")
-    return _alike(pick, situation) or _doubtful(pick, recipe.filters, logprobs)
+    return _alike(pick, situation) or _doubtful(pick, recipe.filters, logprobs, chance)
 
 
 def _alike(pick: Pick, situation: Situation) -> Refusal | None:
@@ -53,7 +58,7 @@ def _alike(pick: Pick, situation: Situation) -> Refusal | None:
     return None
 
 
-def _doubtful(pick: Pick, recipe: FiltersRecipe, logprobs: Mapping[str, float]) -> Refusal | None:
+def _doubtful(pick: Pick, recipe: FiltersRecipe, logprobs: Mapping[str, float], chance: float | None) -> Refusal | None:
     """What is known about how sure the preference is."""
     chosen, rejected = pick.chosen, pick.rejected
     if recipe.max_spread is not None:
@@ -64,9 +69,18 @@ def _doubtful(pick: Pick, recipe: FiltersRecipe, logprobs: Mapping[str, float]) 
         margin = abs(logprobs[chosen.response.id] - logprobs[rejected.response.id])
         if margin < recipe.min_logprob_margin:
             return Refusal("low margin", f"{margin:.3g} nats, at least {recipe.min_logprob_margin:g} needed")
+    if recipe.min_judge_margin is not None and chance is not None:
+        margin = label_margin(chance)
+        if margin < recipe.min_judge_margin:
+            return Refusal("low judge margin", f"{margin:.3g} nats, at least {recipe.min_judge_margin:g} needed")
     if recipe.verifier_conflict and chosen.grade and rejected.grade and _conflict(chosen.grade, rejected.grade):
         return Refusal("verifier conflict", f"chosen {chosen.grade.quality:g}, rejected {rejected.grade.quality:g}")
     return None
+
+
+def label_margin(chance: float) -> float:
+    """Nats between the two labels of which one has this probability."""
+    return math.inf if chance in (0.0, 1.0) else abs(math.log(chance) - math.log1p(-chance))
 
 
 def _conflict(chosen: Grade, rejected: Grade) -> bool:

@@ -11,6 +11,7 @@ from functools import cached_property
 from selfreward.engines.chat import ChatRenderer, load_renderer
 from selfreward.judging.scoring.answers import score_answers
 from selfreward.judging.scoring.battles import hold_battles
+from selfreward.judging.scoring.passing import among_passing
 from selfreward.judging.scoring.pointwise import shuffle_within_prompts
 from selfreward.judging.scoring.score import Score
 from selfreward.judging.scoring.soft_labels import soft_labels
@@ -105,7 +106,7 @@ class Preferences:
 
     @cached_property
     def _renderer(self) -> ChatRenderer:
-        return load_renderer(self.cast.policies[0].directory, self.recipe.model.trust_remote_code, day=self.cast.day)
+        return load_renderer(self.cast.policies[0].directory, self.recipe.model, day=self.cast.day)
 
     @cached_property
     def _complete_answers(self) -> list[Response]:
@@ -127,7 +128,15 @@ class Preferences:
             source = "oracle" if self.recipe.judge.source == "oracle" else "self"
         gold = self._gold() if rule_of(recipe).needs == "gold" else {}
         margins = self._margins([*self._complete_answers, *gold.values()])
-        known = Known(self._grades(), margins, gold, _sources(judgments), self._preferences())
+        known = Known(
+            self._grades(),
+            margins,
+            gold,
+            _sources(judgments),
+            self._preferences(),
+            self._chances(),
+            ranked=self.recipe.judge.source == "verifier_and_model",
+        )
         pairs, drops = answer_pairs(
             self.prompts,
             self.responses,
@@ -189,15 +198,26 @@ class Preferences:
         comparing = self.recipe.judge.comparing
         if not self.recipe.pairs.soft or comparing is None:
             return None
-        asked = MODEL_JUDGMENTS if self.recipe.judge.source == "verifier_then_model" else JUDGMENTS
-        comparisons = self.round.artifacts.read(self.round.number, part_of(asked, COMPARISONS), Comparison)
-        return soft_labels(comparisons, comparing.clamp)
+        return soft_labels(self._comparisons(), comparing.clamp)
+
+    def _chances(self) -> dict[tuple[str, str], float]:
+        """The same as the judge said it, unclamped, where a filter asks how sure it was."""
+        wanted = self.recipe.pairs.filters.min_judge_margin is not None
+        return soft_labels(self._comparisons()) if wanted else {}
+
+    def _comparisons(self) -> Sequence[Comparison]:
+        asked = MODEL_JUDGMENTS if self.recipe.judge.verifier_first else JUDGMENTS
+        return self.round.artifacts.read(self.round.number, part_of(asked, COMPARISONS), Comparison)
 
     def judged_scores(self, judgments: Sequence[Judgment]) -> tuple[dict[str, Score], list[Drop]]:
         """What the judge says of the answers, under its controls, and the answers that lost their score."""
         scores, dropped = score_answers(judgments, self.recipe.judge)
+        decided = _sources(judgments) if self.recipe.judge.source == "verifier_and_model" else {}
+        verdicts = {name: scores.pop(name) for name in decided}
         if self.recipe.judge.control == "shuffled":
             scores = shuffle_within_prompts(scores, self.responses, self.seed)
+        if self.recipe.judge.source == "verifier_and_model":
+            scores = among_passing(verdicts, scores)
         return scores, dropped
 
     def _implicit_scores(self, recipe: ImplicitReward) -> tuple[dict[str, Score], dict[str, Score] | None]:

@@ -26,6 +26,7 @@ def check(recipe: Recipe, where: str = "recipe") -> None:
     for found in (
         _training(recipe),
         _sections(recipe),
+        _chat(recipe),
         (row for number, rule in enumerate(recipe.gates.rules) for row in _rule(number, rule)),
         served_that_cannot_work(recipe),
         held_out_that_cannot_work(recipe),
@@ -49,7 +50,7 @@ def _sections(recipe: Recipe) -> Found:
         "engine.kind=scripted writes no tokens that a model could be trained on; set train.method=none",
     )
     yield (
-        source in ("oracle", "verifier_then_model") and recipe.measure.verifier == "none",
+        (source == "oracle" or recipe.judge.verifier_first) and recipe.measure.verifier == "none",
         f"judge.source={source} needs a verifier; set measure.verifier or judge.source=model",
     )
     yield (
@@ -61,9 +62,40 @@ def _sections(recipe: Recipe) -> Found:
         "train.method=sft draws seed demonstrations, which only prompts.source=sandbox has; name a file of them as "
         "train.examples",
     )
+    writer = recipe.prompts.writer
+    yield (
+        writer.min_words > writer.max_words,
+        f"prompts.writer.min_words ({writer.min_words}) is above max_words ({writer.max_words}): none would be kept",
+    )
     yield (
         recipe.measure.anchors is not None and not recipe.measure.frozen,
         "measure.frozen is 0, which switches off the frozen pool, which measure.anchors names; remove one of both",
+    )
+
+
+OWN_ARGUMENTS = {"messages", "conversation", "chat_template", "tokenize", "add_generation_prompt", "strftime_now"}
+OWN_ARGUMENTS |= {"continue_final_message", "return_dict", "return_tensors", "tools", "documents", "tokenizer_kwargs"}
+OWN_ARGUMENTS |= {"padding", "truncation", "max_length", "return_assistant_tokens_mask", "self"}
+
+
+def _chat(recipe: Recipe) -> Found:
+    model = recipe.model
+    for name in model.template_arguments:
+        yield (
+            name in OWN_ARGUMENTS or not name.isidentifier(),
+            f"key 'model.template_arguments.{name}' is no argument for a template of yours to set; remove it",
+        )
+    for opening, closing in model.thinking:
+        yield (
+            opening.strip() != opening or closing.strip() != closing or opening == closing,
+            f"key 'model.thinking' has the pair {[opening, closing]}; expected two different markers without spaces "
+            "around them, for example [[<thought>, </thought>]]",
+        )
+    openings = [opening for opening, _ in model.thinking]
+    yield len(set(openings)) < len(openings), "key 'model.thinking' has one opening marker twice"
+    yield (
+        recipe.engine.kind == "scripted" and bool(model.template_arguments or model.thinking or model.fold_system),
+        "engine.kind=scripted has no chat template that would read model.template_arguments, thinking or fold_system",
     )
 
 
@@ -74,6 +106,10 @@ def _training(recipe: Recipe) -> Found:
             train.micro_batch_size is not None and train.batch_size % train.micro_batch_size > 0,
             f"key 'train.micro_batch_size' is {train.micro_batch_size}; expected a divisor of train.batch_size "
             f"({train.batch_size})",
+        )
+        yield (
+            train.lora is not None and not train.lora.target_modules,
+            "key 'train.lora.target_modules' is empty, so nothing would be trained; name modules, or take all-linear",
         )
     if not isinstance(train, DpoRecipe):
         return
@@ -111,6 +147,15 @@ def _rule(number: int, rule: GateRule) -> Found:
     yield (
         rule.proof == "health" and rule.against != "level",
         f"{key}: proof=health is about a level; set against=level or proof=harm",
+    )
+    early = rule.when == "before_training"
+    yield (
+        early and rule.action == "rollback",
+        f"{key}: before_training nothing is there that could be rolled back; set action=stop or warn",
+    )
+    yield (
+        early and rule.pool == "train",
+        f"{key}: before_training there are no rows of the round; set pool=gate or frozen",
     )
 
 

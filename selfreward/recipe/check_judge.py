@@ -102,7 +102,7 @@ def judge_that_cannot_work(recipe: Recipe) -> Found:
             "judge.aggregate=adaptive needs a question about one answer and judge.reading=verdict with ask_again=0",
         )
         yield (
-            judge.source not in ("model", "verifier_then_model"),
+            not judge.asks_model,
             f"judge.aggregate=adaptive needs judgments by a model, but judge.source is {judge.source}",
         )
         yield judge.adaptive.cap < judge.adaptive.first, "judge.aggregate.cap is below judge.aggregate.first"

@@ -11,11 +11,13 @@ from selfreward.recipe.pairs import (
     OwnRule,
     PairsBase,
     Scored,
+    Spin,
     Verified,
     ZLength,
 )
 from selfreward.recipe.recipe import Recipe, asked_per_round
-from selfreward.recipe.train import DpoRecipe, PolicyGradient
+from selfreward.recipe.train import DpoRecipe, PolicyGradient, SftChosenRecipe
+from selfreward.records import HIGHEST, LOWEST
 
 Found = Iterator[tuple[bool, str]]
 
@@ -37,6 +39,18 @@ def pairs_that_cannot_work(recipe: Recipe) -> Found:
         filters.max_spread is not None and (not isinstance(pairs, Scored) or pairs.implicit is not None),
         "pairs.filters.max_spread needs several judgments of each answer, but no judge scores them here",
     )
+    comparing = recipe.judge.comparing
+    told = "pairs.filters.min_judge_margin reads the judge's probabilities of every two answers"
+    yield (
+        filters.min_judge_margin is not None
+        and (comparing is None or recipe.judge.reading.kind == "verdict" or comparing.comparisons != "all"),
+        f"{told}; set judge.question=comparison with comparisons=all and judge.reading=probability or rationale",
+    )
+    yield (
+        filters.min_judge_margin is not None
+        and (not isinstance(pairs, Scored) or pairs.implicit is not None or not recipe.judge.asks_model),
+        f"{told}, but no judge scores them here",
+    )
     yield (
         filters.max_class_share is None and filters.class_of != FiltersRecipe().class_of,
         "pairs.filters.class_of is read with pairs.filters.max_class_share only; set it",
@@ -55,6 +69,20 @@ def pairs_that_cannot_work(recipe: Recipe) -> Found:
     yield (
         "source" in pairs.balance and not recipe.generate.mix,
         f"pairs.balance={pairs.balance} weighs by generator, and there is one only; set generate.mix",
+    )
+    span = HIGHEST - LOWEST
+    on_scale = isinstance(pairs, Scored) and pairs.implicit is None and not isinstance(pairs, ZLength | OwnRule)
+    yield (
+        on_scale and pairs.min_gap >= span,
+        f"key 'pairs.min_gap' is {pairs.min_gap:g}, but scores lie between {LOWEST:g} and {HIGHEST:g}, so no two would "
+        "differ by more; lower it",
+    )
+    chooses = isinstance(recipe.train, DpoRecipe | SftChosenRecipe) and not isinstance(pairs, Spin | OwnRule)
+    chooses = chooses and asked_per_round(recipe) > 0 and not pairs.mix.external
+    yield (
+        chooses and recipe.generate.sampling.temperature == 0,
+        "key 'generate.sampling.temperature' is 0, so all answers to a prompt are the same and no pair could be made; "
+        "raise it, for example to 0.9",
     )
     yield from _mix(pairs.mix)
     yield from _given(recipe)
@@ -145,7 +173,7 @@ def _labels(recipe: Recipe) -> Found:
         "judge.question=comparison with judge.reading=probability or rationale",
     )
     yield (
-        judge.source not in ("model", "verifier_then_model") or judge.control != "none",
+        not judge.asks_model or judge.control != "none",
         f"pairs.label=soft reads the judge's own comparisons, which judge.source={judge.source} with "
         f"judge.control={judge.control} does not give; set judge.source=model and judge.control=none",
     )

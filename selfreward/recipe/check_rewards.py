@@ -46,6 +46,11 @@ def rewards_that_cannot_work(recipe: Recipe) -> Found:
         f"{reward} asks verifier and judge itself; set judge.source=model",
     )
     yield (
+        judge.source == "verifier_and_model",
+        f"judge.source=verifier_and_model ranks answers for pairs; for {named} set "
+        "train.reward=verifier_and_judge with judge.source=model",
+    )
+    yield (
         "verifier" in train.reward.READS and recipe.measure.verifier == "none",
         f"{reward} needs a verifier; set measure.verifier",
     )

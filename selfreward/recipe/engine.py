@@ -17,7 +17,7 @@ class EngineBase(Section):
     replies.
     """
 
-    threads: int = setting(1, "threads of the processor", minimum=1)
+    threads: int = setting(1, "threads of the processor", minimum=1, maximum=1024)
     batch_tokens: int = setting(24_576, "tokens of one forward batch, padding included", minimum=64)
     chunk: int = setting(768, "replies that are sampled and written together", minimum=1)
     chunk_tokens: int | None = setting(None, "tokens of them at most; null follows from the engine", minimum=1)

@@ -13,6 +13,10 @@ class GateRule(Section):
     `proof: harm` fires where the interval shows that the limit is crossed; `proof: health` fires where the interval
     does not show that it is kept (a kappa that must be at least .72 with its lower bound). Oracle measurements and the
     report and selection pools are refused. `rollback` lets the next round start from the best earlier one.
+
+    `when: before_training` asks before each round, of the policy that it starts from and so of the judge that would
+    label it, round 0's too. Where it fires with `action: stop`, nothing of that round is sampled or trained, and the
+    policy that was measured stays as good as it was.
     """
 
     metric: Annotated[str, needed("the measurement")]
@@ -23,14 +27,15 @@ class GateRule(Section):
     cohort: str = setting("all", "of which cohort")
     proof: Literal["harm", "health"] = setting("harm", "what the interval has to show")
     action: Literal["stop", "rollback", "warn"] = setting("warn", "what happens")
+    when: Literal["after_round", "before_training"] = setting("after_round", "about what was trained, or will be")
 
 
 @section
 class GatesRecipe(Section):
     """`min_readable`: below this share of readable verdicts the round stops before anything is paired.
 
-    `rules` are judged after every round; none by default. `error` is the chance that one run without any harm sees a
-    rule with `proof: harm` fire, split evenly over the `planned_rounds` (all of the run's where null) and these rules.
+    `rules` are judged after every round, or before it; none by default. `error` is the chance that one run without any
+    harm sees a rule with `proof: harm` fire, split evenly over `planned_rounds` (all where null) and these rules.
     `select_by`: whose word on the selection pool chooses the best round, the loop's own judge's or the held-out one's
     (`measure.held_out`), as `gates.best_round` says. `canary`: before round 1 trains, are its pairs better than chance
     by the truth that stands beside the judge (measuring/canary/)? `require` stops the run unless it says "train".

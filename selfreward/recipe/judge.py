@@ -32,14 +32,15 @@ class JudgeRecipe(Section):
     """Who scores the answers, and how: `question`, `reading` and `aggregate` are chosen apart.
 
     `model`: policy | initial | round:K | served:NAME | a path | reward_model. `source: oracle` asks the verifier
-    instead of a model (a control); `verifier_then_model` asks the model only about the prompts that the verifier leaves
-    open; `none` asks nobody, for pair rules that need no judge (the judge is still measured on the frozen pools).
+    instead of a model (a control); `verifier_then_model` asks the model only about the prompts that the verifier leaves open; `none` asks
+    nobody, for pair rules that need no judge (the judge is still measured on the frozen pools). `verifier_and_model`
+    asks the model to rank the answers that the verifier accepts: a failing answer is never chosen.
     `control: shuffled` permutes the scores among the answers of each prompt: same marginals, no information.
     """
 
     model: str = setting("policy", "who is asked: policy, initial, round:K, served:NAME, a path or reward_model")
-    source: Literal["model", "oracle", "verifier_then_model", "none"] = setting(
-        "model", "model, or verifier, or nobody"
+    source: Literal["model", "oracle", "verifier_then_model", "verifier_and_model", "none"] = setting(
+        "model", "model, or verifier, or both in turn, or nobody"
     )
     control: Literal["none", "shuffled"] = setting("none", "shuffled: the scores of a prompt change places")
     question: QuestionRecipe = part(ScoreQuestion, "what is asked")
@@ -47,6 +48,16 @@ class JudgeRecipe(Section):
     aggregate: AggregateRecipe = part(MeanAggregate, "how readings become a score")
 
     NO_MODEL: ClassVar[tuple[str, ...]] = ("oracle", "none")
+
+    @property
+    def asks_model(self) -> bool:
+        """Whether a model judges answers that are trained on."""
+        return self.source not in self.NO_MODEL
+
+    @property
+    def verifier_first(self) -> bool:
+        """Whether a verifier is asked before the model, whose judgments then are an artifact of their own."""
+        return self.source in ("verifier_then_model", "verifier_and_model")
 
     @property
     def comparing(self) -> ComparisonQuestion | PrincipleQuestion | None:

@@ -1,11 +1,28 @@
 """The models: the start policy, models behind a server, and how one reply is sampled."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from selfreward.recipe.section import Section, needed, section, setting
+from pydantic import BeforeValidator
+
+from selfreward.recipe.section import Section, needed, part, section, setting
 
 SERVED = "served:"
 """How a role's reference to a served model begins."""
+
+
+def _argument(value: Any) -> Any:
+    """A value as YAML means it: keys arrive as text, and a template tells "false" from false."""
+    if value in ("true", "false"):
+        return value == "true"
+    for kind in (int, float):
+        try:
+            return kind(value) if isinstance(value, str) else value
+        except ValueError:
+            continue
+    return value
+
+
+Argument = Annotated[bool | int | float | str, BeforeValidator(_argument)]
 
 
 @section
@@ -13,12 +30,19 @@ class ModelRecipe(Section):
     """The start policy. `path`: a Hugging Face directory, `org/name[@revision]` on the hub, an adapter's directory,
     which is merged into its base once, or a sandbox model: `sandbox:seed-K`, with biased judging
     `sandbox:seed-K+length_bias=0.8` or `+agreement_bias=0.7`. Seeds 0 to 2 ship; any other is trained once and kept.
+
+    The last three are about the chat template, in every local role: `template_arguments` it is given as they stand here
+    (`enable_thinking: false`), `thinking` are pairs of markers around reasoning besides those that are known, and
+    `fold_system` puts a system turn in front of the user's, for a template that has no place for one.
     """
 
     path: str = setting("sandbox:seed-0", "a directory, org/name[@revision] on the hub, an adapter, or a sandbox model")
     dtype: Literal["float32", "bfloat16", "float16"] = setting("float32", "what its weights are kept in")
     device: str = setting("auto", "cpu, cuda, cuda:1; auto takes a GPU where there is one")
     trust_remote_code: bool = setting(False, "run code that comes with the model")
+    template_arguments: dict[str, Argument] = part(dict, "what the chat template is given, by name")
+    thinking: tuple[tuple[str, str], ...] = setting((), "further pairs of markers around reasoning")
+    fold_system: bool = setting(False, "a system turn becomes the beginning of the user's")
 
 
 @section

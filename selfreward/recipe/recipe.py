@@ -57,7 +57,7 @@ class Recipe(Section):
     """
 
     seed: int = setting(0, "of every draw", minimum=0, maximum=2**63 - 1)
-    rounds: int = setting(3, "rounds to go", minimum=1, horizon=True)
+    rounds: int = setting(3, "rounds to go", minimum=1, maximum=10_000, horizon=True)
     model: ModelRecipe = part(ModelRecipe, "the start policy")
     engine: EngineRecipe = part(TransformersRecipe, "where text comes from")
     prompts: PromptsRecipe = part(PromptsRecipe, "the training prompts")

@@ -31,12 +31,19 @@ class GateReport:
         """What the gates did, for the verdict on the run; nothing where nothing fired."""
         said = []
         for number, decided in self.decisions.items():
-            fired = [one for one in self.verdicts if one.round == number and one.fired]
+            fired = [
+                one for one in self.verdicts if one.round == number and one.fired and one.rule.when == "after_round"
+            ]
             if not fired:
                 continue
             did = {"stop": "stopped the run after", "rollback": "rolled back", "go on": "warned after"}[decided]
             why = "; ".join(f"{rule_text(one.rule)} ({_found(one)})" for one in fired)
             said.append(f"The gates {did} round {number}: {why}.")
+        early = [one for one in self.verdicts if one.fired and one.rule.when == "before_training"]
+        for one in early:
+            did = "stopped the run" if one.rule.action == "stop" else "warned"
+            next_one = one.round + 1
+            said.append(f"The gates {did} before round {next_one} was trained: {rule_text(one.rule)} ({_found(one)}).")
         return said
 
 
@@ -45,10 +52,14 @@ def gate_report(reading: Reading) -> GateReport:
     recipe, rounds = reading.recipe.gates, reading.recipe.rounds
     verdicts, decisions, problem = [], {}, ""
     try:
-        for number in reading.rounds[1:] if recipe.rules else []:
-            judged = judge_round(recipe, rounds, reading.measurements, number)
-            verdicts += judged
-            decisions[number] = decision(judged)
+        for number in reading.rounds if recipe.rules else []:
+            if number:
+                judged = judge_round(recipe, rounds, reading.measurements, number)
+                verdicts += judged
+                decisions[number] = decision(judged)
+            # No round starts from one that was rolled back, and none follows the last.
+            if decisions.get(number, "go on") == "go on" and number < rounds:
+                verdicts += judge_round(recipe, rounds, reading.measurements, number, "before_training")
     except GateError as reason:
         problem = f"{reason}."
     rows = [_readable_row(reading, number) for number in reading.view.rounds()[1:]]
@@ -97,7 +108,8 @@ def rule_text(rule: GateRule) -> str:
     upward = rule.above is not None
     limit = rule.above if rule.above is not None else rule.below
     cohort = "" if rule.cohort == "all" else f", {rule.cohort}"
-    about = f"{words(rule.metric)}, {place(rule.pool)}{cohort}"
+    early = ", before training" if rule.when == "before_training" else ""
+    about = f"{words(rule.metric)}, {place(rule.pool)}{cohort}{early}"
     if rule.against == "initial":
         return f"{about}: changed by {'more' if upward else 'less'} than {limit:+g} since round 0"
     times = " × round 0" if rule.against == "initial_ratio" else ""
@@ -119,7 +131,7 @@ def _row(verdict: GateVerdict) -> list[str]:
 
 def _readable_row(reading: Reading, number: int) -> list[str] | None:
     """The floor of readable verdicts, also in a round that it stopped; None where no model was asked."""
-    if reading.recipe.judge.source not in ("model", "verifier_then_model"):
+    if not reading.recipe.judge.asks_model:
         return None
     floor, row = reading.recipe.gates.min_readable, reading.by_key.get(Key("unreadable_rate", "train"), {}).get(number)
     if row is not None and row.value is not None:

@@ -21,7 +21,7 @@ from selfreward.engines.served.engine import ServedEngine, served_digest
 from selfreward.engines.vllm.settings import vllm_version
 from selfreward.errors import EngineError, RecipeError
 from selfreward.progress import Progress
-from selfreward.recipe import REWARD_MODEL, SERVED, EngineRecipe, Recipe, as_dict
+from selfreward.recipe import REWARD_MODEL, SERVED, EngineRecipe, ModelRecipe, Recipe, as_dict
 from selfreward.tasks.sandbox.seeds.cache import seed_directory
 from selfreward.tasks.sandbox.seeds.names import is_seed_name, parse_seed_name
 
@@ -85,6 +85,7 @@ def engine_facts(recipe: Recipe) -> dict[str, Any]:
         "dtype": recipe.model.dtype,
         "device": recipe.model.device,
         "libraries": libraries,
+        **_chat_settings(recipe.model),
     }
 
 
@@ -92,6 +93,16 @@ def _says_nothing() -> Asker:
     raise EngineError(
         f"{REWARD_MODEL} gives numbers and no text; only a judge with reading=scalar may be a reward model"
     )
+
+
+def _chat_settings(model: ModelRecipe) -> dict[str, Any]:
+    """What the recipe changes about how text becomes a prompt and a reply text; nothing where it changes nothing."""
+    settings = {
+        "template_arguments": dict(model.template_arguments),
+        "thinking": [list(pair) for pair in model.thinking],
+        "fold_system": model.fold_system,
+    }
+    return {name: value for name, value in settings.items() if value}
 
 
 def _chunk_tokens(engine: EngineRecipe) -> int | None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from selfreward.errors import StoreError
 from selfreward.store.files import digest_bytes, digest_file, on_disk, relative_files, write_durably
 
@@ -60,6 +62,9 @@ class Seal:
     finished: str = field(default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%S%z"))
 
 
+_SEAL: TypeAdapter[Seal] = TypeAdapter(Seal)
+
+
 def seal_path(directory: Path, artifact: str) -> Path:
     return directory / f"{artifact}.done.json"
 
@@ -70,16 +75,18 @@ def write_seal(path: Path, seal: Seal) -> None:
 
 
 def read_seal(path: Path) -> Seal | None:
-    """The seal, or None where there is none or it was cut."""
+    """The seal, or None where there is none, it was cut, or it says what no seal says."""
     try:
         with on_disk(path):
             data = path.read_bytes() if path.exists() else b""
         told = dict(json.loads(data))
         told.pop("host", None)  # earlier versions wrote the machine's name, which is nobody's business
-        return Seal(**told)
-    except (ValueError, TypeError):
-        # ValueError: not whole JSON or not UTF-8; TypeError: an object with other fields
+        seal = Seal(**told)
+        _SEAL.validate_json(json.dumps(told), strict=True)
+    except (ValueError, TypeError, RecursionError):
+        # ValueError: not whole JSON, not UTF-8, or a value of another type; TypeError: an object with other fields
         return None
+    return seal
 
 
 def directory_digest(files: Mapping[str, str]) -> str:

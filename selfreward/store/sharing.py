@@ -4,6 +4,7 @@ An entry appears by one rename, so it is whole; a lock per fingerprint makes a s
 link. A kill releases the lock. An entry whose bytes no longer are the sealed ones is thrown away and computed again.
 """
 
+import errno
 import fcntl
 import os
 import time
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from selfreward.errors import StoreError
 from selfreward.store.files import fsync_directory, link_or_copy, on_disk, remove
 from selfreward.store.seals import FINGERPRINT, Seal, damage, read_seal, seal_path
 
@@ -34,14 +36,14 @@ def locked(path: Path, *, wait: bool = True, on_wait: Callable[[], None] | None 
     """Hold an exclusive lock on `path` for the block; False where it is held elsewhere and `wait` is off.
 
     The lock belongs to the open file, so a killed process frees it. `gc` deletes lock files, hence the second look:
-    a lock on a file that no longer has its name protects nothing.
+    a lock on a file that no longer has its name protects nothing. Raises StoreError where there are no locks at all.
     """
     looks = LOOKS
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _flock(descriptor, path, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if not wait and looks:
                     looks -= 1
@@ -52,7 +54,7 @@ def locked(path: Path, *, wait: bool = True, on_wait: Callable[[], None] | None 
                     return
                 if on_wait:
                     on_wait()
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                _flock(descriptor, path, fcntl.LOCK_EX)
             if _still_named(descriptor, path):
                 yield True
                 return
@@ -73,6 +75,21 @@ def is_locked(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def _flock(descriptor: int, path: Path, how: int) -> None:
+    try:
+        fcntl.flock(descriptor, how)
+    except OSError as problem:
+        if problem.errno not in _NO_LOCKS:
+            raise
+        raise StoreError(
+            f"{path}: this file system has no locks ({problem.strerror}), and without them two processes could work on "
+            "one run; choose a results directory on a local disk with --results"
+        ) from problem
+
+
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 def _still_named(descriptor: int, path: Path) -> bool:

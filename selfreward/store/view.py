@@ -49,11 +49,16 @@ class RunView:
         """run.json: seed, where it came from, and the environments it ran in."""
         path = self.path / "run.json"
         try:
-            return dict(json.loads(path.read_bytes()))
+            info = dict(json.loads(path.read_bytes()))
+            if info:
+                date.fromisoformat(str(info.get("day") or "2000-01-01")[:10])
+                [(one["environment"], one["first_used"][:10]) for one in info["environments"]]
         except FileNotFoundError:
             return {}
-        except ValueError as problem:
-            raise StoreError(f"{path}: not whole JSON ({problem}); restore it or delete it") from problem
+        except (ValueError, TypeError, KeyError, RecursionError) as problem:
+            found = f"{type(problem).__name__}: {problem!s:.100}"
+            raise StoreError(f"{path}: not what a run writes there ({found}); restore it or delete it") from problem
+        return info
 
     @property
     def day(self) -> date:
@@ -119,14 +124,16 @@ class RunView:
         return path
 
     def events(self) -> list[dict[str, Any]]:
-        """What happened here, in order (journal.jsonl); a line that a power cut tore is left out."""
+        """What happened here, in order (journal.jsonl); a line that a power cut tore, or no run wrote, is left out."""
         path = self.path / "journal.jsonl"
         found = []
         for line in path.read_bytes().split(b"\n") if path.exists() else []:
             try:
-                found.append(json.loads(line))
-            except ValueError:
+                event = json.loads(line)
+            except (ValueError, RecursionError):
                 continue
+            if isinstance(event, dict) and "event" in event:
+                found.append(event)
         return found
 
     def _finished(self, round_number: int, artifact: str) -> Seal:

@@ -1,6 +1,7 @@
 """The job of a round: which rows its method learns from, as what, and what the trainer is told beside its section."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from selfreward.engines.chat import load_renderer
@@ -25,6 +26,7 @@ def job_of(
     learned: Sequence[Pair] | Sequence[Sample],
     source: Source,
     round: int,
+    day: date | None = None,
 ) -> Job:
     """Raises HandOffError for rows that were made under another policy than the one that they are learned from."""
     method = recipe.train
@@ -36,7 +38,7 @@ def job_of(
     rows: Sequence[Any] = learned
     kind: RowKind = "texts"
     if isinstance(method, SftRecipe):
-        rows = demonstrations(recipe, method, start, source, round)
+        rows = demonstrations(recipe, method, start, source, round, day)
     elif method.LEARNS == "chosen":
         rows = [(one.prompt_token_ids, one.chosen_token_ids) for one in learned if isinstance(one, Pair)]
     else:
@@ -50,9 +52,11 @@ def job_of(
     return Job(kind, start.directory, rows, settings)
 
 
-def demonstrations(recipe: Recipe, method: SftRecipe, start: Policy, source: Source, round: int) -> Texts:
+def demonstrations(
+    recipe: Recipe, method: SftRecipe, start: Policy, source: Source, round: int, day: date | None
+) -> Texts:
     """The round's demonstrations as the policy's own chat template shows them."""
-    renderer, count = load_renderer(start.directory, recipe.model.trust_remote_code), method.sft_examples
+    renderer, count = load_renderer(start.directory, recipe.model, day), method.sft_examples
     if method.examples:
         shown = draw_examples(method.examples, recipe.seed, round, count)
     else:

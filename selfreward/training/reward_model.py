@@ -125,7 +125,7 @@ def _pairs(
     seed = seed_for(round.recipe.seed, "reward pairs", round.number)
     names = sorted(prompt.id for prompt in prompts)
     apart = set(random.Random(seed).sample(names, max(1, builtins.round(recipe.held_out * len(names)))))
-    renderer = load_renderer(policy.directory, round.recipe.model.trust_remote_code)
+    renderer = load_renderer(policy.directory, round.recipe.model, round.cast.day)
     asked = [generator.ask(round.recipe.generate.template, prompt) for prompt in prompts]
     questions = dict(zip((prompt.id for prompt in prompts), renderer.prompt_token_ids(asked), strict=True))
     answers = {one.id: (one.prompt_id, renderer.reply_token_ids(one.text)) for one in responses}

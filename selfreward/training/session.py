@@ -99,7 +99,7 @@ def without_advice(settings: Any) -> Any:
 
 def end_tokens(start: Path, model: ModelRecipe) -> set[int]:
     """Every token that may end a turn, as the engine counts them: what it calls finished can be trained on."""
-    return set(load_renderer(start, model.trust_remote_code).end_ids)
+    return set(load_renderer(start, model).end_ids)
 
 
 def arguments(recipe: Steps, model: ModelRecipe, scratch: Path, seed: int, threads: int) -> dict[str, Any]:

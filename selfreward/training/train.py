@@ -8,6 +8,7 @@ import dataclasses
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ def train(round: Round, learned: Learned, told: Told) -> None:
             say=round.say,
             drops=() if learned else round.artifacts.read(round.number, "dropped", Drop),
             note=partial(round.artifacts.note, "training memory", round.number, "checkpoint"),
+            day=round.cast.day,
         )
 
         def build_alone(out: Path, scratch: Path) -> Mapping[str, Any]:
@@ -89,10 +91,12 @@ def building(
     say: Callable[[str], None],
     drops: Sequence[Drop] = (),
     note: Callable[..., None] | None = None,
+    day: date | None = None,
 ) -> Build:
     """What writes the round's checkpoint into a directory and returns the Checkpoint's facts.
 
-    `note` is told how much memory the training gave back. Raises TrainingError when no row is left; `drops` says why.
+    `day` is the run's, for a template that writes it; `note` is told how much memory the training gave back. Raises
+    TrainingError when no row is left; `drops` says why.
     """
 
     def build(out: Path, scratch: Path) -> Mapping[str, Any]:
@@ -107,7 +111,7 @@ def building(
                 f"round {round}: no {what} is left to train on. Dropped: {why_dropped(drops)}; dropped.jsonl names "
                 f"each. Raise generate.samples or prompts.per_round{less}"
             )
-        job = job_of(recipe, start.policy, reference, learned, source, round)
+        job = job_of(recipe, start.policy, reference, learned, source, round, day)
         where: dict[str, Any] = {"out": out, "scratch": scratch, "progress": progress, "say": say, "note": note}
         if method.launch == "accelerate":
             from selfreward.training.launched import train_launched as carry_out

@@ -103,7 +103,7 @@ def generating(recipe: Recipe, lengths: Lengths) -> list[Asking]:
 
 def judging(recipe: Recipe, lengths: Lengths, adaptive_share: float) -> list[Asking]:
     """The judgments of a round; none where a verifier or nobody judges."""
-    if recipe.judge.source not in ("model", "verifier_then_model"):
+    if not recipe.judge.asks_model:
         return []
     adaptive = recipe.judge.adaptive
     draws = adaptive.cap * adaptive_share if adaptive else recipe.judge.samples
@@ -291,7 +291,7 @@ def run_clock(recipe: Recipe) -> RunClock:
     lengths = recipe_lengths(recipe)
     made = [*generating(recipe, lengths), *judging(recipe, lengths, 1.0), *comparing(recipe, lengths)]
     measured, trained = measuring(recipe, lengths), training(recipe, lengths)
-    at = measured_rounds(recipe)
+    at = set(measured_rounds(recipe))
     costs: defaultdict[tuple[int, str], float] = defaultdict(float)
     for number in range(recipe.rounds + 1):
         for asked in [*(made if number else []), *(measured if number in at else [])]:

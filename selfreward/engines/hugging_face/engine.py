@@ -43,7 +43,7 @@ class HuggingFaceEngine:
         self._recipe, self._engine = model, engine
         choose_device(model.device)
         self._model: Any = None
-        self._speech = Speech("transformers", model.trust_remote_code, day)
+        self._speech = Speech("transformers", model, day)
         self._policy: str | None = None
         self.told: Callable[[int, float], None] = lambda tokens, share: None
 

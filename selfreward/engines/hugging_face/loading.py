@@ -7,6 +7,7 @@ from pathlib import Path
 from selfreward.engines.chat import ChatRenderer, load_renderer
 from selfreward.engines.checkpoints import chat_digest, combined_digest, tensor_checksums, validate_model_directory
 from selfreward.errors import EngineError, HandOffError
+from selfreward.recipe import ModelRecipe
 
 
 def require_policy(directory: Path, digest: str) -> None:
@@ -36,15 +37,15 @@ def refuse_too_long(kind: str, lengths: Sequence[tuple[str, int, int]], limits: 
 class Speech:
     """The chat renderer of the policy that an engine holds, read again only where a directory's text files differ."""
 
-    def __init__(self, engine: str, trust_remote_code: bool, day: date | None = None) -> None:
-        self._engine, self._trust, self._day = engine, trust_remote_code, day
+    def __init__(self, engine: str, model: ModelRecipe, day: date | None = None) -> None:
+        self._engine, self._model, self._day = engine, model, day
         self._renderer: ChatRenderer | None = None
         self._digest = ""
 
     def learn(self, directory: Path) -> None:
         digest = chat_digest(directory)
         if self._renderer is None or digest != self._digest:
-            self._renderer = load_renderer(directory, self._trust, day=self._day)
+            self._renderer = load_renderer(directory, self._model, self._day)
             self._digest = digest
 
     def forget(self) -> None:

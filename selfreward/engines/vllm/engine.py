@@ -42,7 +42,7 @@ class VllmEngine:
         self._device = choose_device(model.device).type
         self._process: VllmProcess | None = None
         self._architecture: Any = None
-        self._speech = Speech("vLLM", model.trust_remote_code, day)
+        self._speech = Speech("vLLM", model, day)
         self._directory: Path | None = None
         self._policy: str | None = None
         self._report: dict[str, Any] = {"built": 0, "build_seconds": 0.0, "swap_seconds": [], "reply_tokens": 0}

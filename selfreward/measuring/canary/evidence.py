@@ -69,7 +69,7 @@ def canary_evidence(round: Round, rows: RoundAnswers) -> CanaryEvidence:
     replies: Sequence[Judgment | Comparison] = asked
     flips: Estimate = NOTHING
     if round.recipe.judge.comparing is not None:
-        whole = MODEL_JUDGMENTS if round.recipe.judge.source == "verifier_then_model" else JUDGMENTS
+        whole = MODEL_JUDGMENTS if round.recipe.judge.verifier_first else JUDGMENTS
         comparisons = round.artifacts.read(round.number, part_of(whole, COMPARISONS), Comparison)
         flips, replies = flip_share(comparisons)[0], comparisons
     beside, missing = _beside(round, rows)
@@ -96,7 +96,7 @@ def canary_evidence(round: Round, rows: RoundAnswers) -> CanaryEvidence:
 def check_canary(recipe: Recipe) -> None:
     """Raise RecipeError where no judge makes the pairs, so that there is nothing to hold against a truth."""
     source, measure = recipe.judge.source, recipe.measure
-    if source not in ("model", "verifier_then_model"):
+    if not recipe.judge.asks_model:
         raise RecipeError(f"the canary asks the recipe's judge, but judge.source={source} asks no model; remove it")
     if isinstance(recipe.train, PolicyGradient):
         raise RecipeError(f"the canary is about pairs, and train.method={recipe.train.method} makes none; remove it")

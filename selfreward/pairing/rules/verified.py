@@ -4,15 +4,22 @@ Both lists are in an order drawn by lot; pair i is correct[i mod C] against inco
 `pairs.per_prompt` pairs are made or a pair repeats (after the least common multiple of C and W). An answer that the
 verifier leaves open is in neither list. Prompts without a correct or without an incorrect answer say nothing and are
 dropped, each with its reason. The scores are the verifier's qualities, or 1 and 0 where these do not tell them apart.
+
+With `judge.source=verifier_and_model` the judge ranks what passed: correct[0] is the best-judged correct answer, so one
+pair of a prompt has it as the chosen one (several cycle on through the ranking; equals by lot). The rejected ones stay
+the incorrect answers by lot, and the scores are those of judging/scoring/passing.py. A correct answer whose judgment
+could not be read comes last.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from selfreward.judging.scoring.passing import PASSES
 from selfreward.judging.scoring.score import counted
 from selfreward.pairing.candidates import Candidate, Needs, Pick, Refusal, Situation, by_lot
 from selfreward.recipe import Verified
+from selfreward.records import LOWEST
 
 NEEDS: Needs = "truth"
 
@@ -27,9 +34,17 @@ def choose(candidates: Sequence[Candidate], situation: Situation) -> Sequence[Pi
         reason = "all correct" if correct else "all wrong"
         return Refusal(reason, f"{len(correct) + len(incorrect)} answers")
     good = by_lot(correct, situation.seed, "correct")
+    if situation.ranked:
+        good = sorted(good, key=lambda candidate: -candidate.score.value)
     bad = by_lot(incorrect, situation.seed, "incorrect")
     number = min(situation.rule(Verified).per_prompt, math.lcm(len(good), len(bad)))
-    return [_pick(good[index % len(good)], bad[index % len(bad)]) for index in range(number)]
+    pick = _ranked if situation.ranked else _pick
+    return [pick(good[index % len(good)], bad[index % len(bad)]) for index in range(number)]
+
+
+def _ranked(correct: Candidate, incorrect: Candidate) -> Pick:
+    high, low = counted(max(correct.score.value, PASSES)), counted(LOWEST)
+    return Pick(replace(correct, score=high), replace(incorrect, score=low), source="verifier")
 
 
 def _pick(correct: Candidate, incorrect: Candidate) -> Pick:

@@ -98,7 +98,7 @@ class Weighing:
     @cached_property
     def _answers(self) -> dict[str, Answer]:
         """Every answer in tokens, by response id."""
-        renderer = load_renderer(self.start.policy.directory, self.recipe.model.trust_remote_code)
+        renderer = load_renderer(self.start.policy.directory, self.recipe.model, self.round.cast.day)
         asked = [generator.ask(self.recipe.generate.template, prompt) for prompt in self.prompts]
         questions = dict(zip((one.id for one in self.prompts), renderer.prompt_token_ids(asked), strict=True))
         return {one.id: Answer(one.id, questions[one.prompt_id], one.token_ids) for one in self.responses}

@@ -7,6 +7,7 @@ In a round of a policy gradient, which has samples instead, only `prompts_droppe
     chosen_logprob_shift                   mean change in training of log p(chosen), nats per answer; `n` counts pairs
     rejected_logprob_shift                 likewise; both falling together is likelihood displacement
     pair_correct                           share of answer pairs with the truly better one chosen, ties half (oracle)
+    chosen_passes                          share of answer pairs whose chosen answer is correct by the verifier (oracle)
     chosen_minus_rejected_tokens           mean difference in sampled tokens of answer pairs
 
 Counts and the trainer's own means have no interval. `pair_correct` credited P(chosen is better) = the pair's label, so
@@ -31,6 +32,7 @@ ABOUT = About(
         Metric("pairs_kept", "answer pairs kept", PAIRS),
         Metric("judgment_pairs_kept", "judgment pairs kept", PAIRS),
         Metric("pair_correct", "pairs right by truth", PAIRS, guessed=0.5),
+        Metric("chosen_passes", "chosen answers that the verifier accepts", PAIRS),
         Metric("chosen_logprob_shift", "shift of log p(chosen)", PAIRS),
         Metric("rejected_logprob_shift", "shift of log p(rejected)", PAIRS),
         Metric("chosen_minus_rejected_tokens", "chosen minus rejected, tokens", PAIRS, guessed=0.0),
@@ -50,7 +52,7 @@ def measure(evidence: Evidence) -> list[Measurement]:
         gaps = [len(pair.chosen_token_ids) - len(pair.rejected_token_ids) for pair in answers]
         rows.append(row(evidence, "chosen_minus_rejected_tokens", clustered_mean(gaps, prompts), pool=OWN))
         if evidence.verifier is not None:
-            rows.append(_correct(evidence, answers, evidence.verifier))
+            rows += [_correct(evidence, answers, evidence.verifier), _passes(evidence, answers, evidence.verifier)]
     return rows
 
 
@@ -96,6 +98,17 @@ def _correct(evidence: Evidence, pairs: Sequence[Pair], verifier: Verifier) -> M
     estimate = clustered_share(credited, decided)
     excluded = len(pairs) - len(decided)
     return row(evidence, "pair_correct", estimate, pool=OWN, excluded=excluded, better="higher", oracle=True)
+
+
+def _passes(evidence: Evidence, pairs: Sequence[Pair], verifier: Verifier) -> Measurement:
+    prompts = {prompt.id: prompt for prompt in evidence.round_prompts}
+    texts = {response.id: response.text for response in evidence.round_responses}
+    known = [pair for pair in pairs if pair.chosen_id in texts]
+    truths = [(verifier.check(prompts[pair.prompt_id], texts[pair.chosen_id]), pair.prompt_id) for pair in known]
+    decided = [(float(truth.correct), prompt) for truth, prompt in truths if not truth.open]
+    estimate = clustered_share([passes for passes, _ in decided], [prompt for _, prompt in decided])
+    excluded = len(pairs) - len(decided)
+    return row(evidence, "chosen_passes", estimate, pool=OWN, excluded=excluded, better="higher", oracle=True)
 
 
 def label_credit(label: float, difference: float) -> float:
