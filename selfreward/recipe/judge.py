@@ -32,9 +32,9 @@ class JudgeRecipe(Section):
     """Who scores the answers, and how: `question`, `reading` and `aggregate` are chosen apart.
 
     `model`: policy | initial | round:K | served:NAME | a path | reward_model. `source: oracle` asks the verifier
-    instead of a model (a control); `verifier_then_model` asks the model only about the prompts that the verifier leaves open; `none` asks
-    nobody, for pair rules that need no judge (the judge is still measured on the frozen pools). `verifier_and_model`
-    asks the model to rank the answers that the verifier accepts: a failing answer is never chosen.
+    instead of a model (a control); `verifier_then_model` asks the model only about the prompts that the verifier leaves
+    open; `none` asks nobody, for pair rules that need no judge (the judge is still measured on the frozen pools).
+    `verifier_and_model` asks the model to rank the answers that the verifier accepts: a failing answer is never chosen.
     `control: shuffled` permutes the scores among the answers of each prompt: same marginals, no information.
     """
 
