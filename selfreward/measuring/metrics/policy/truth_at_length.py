@@ -8,14 +8,16 @@ that ran into the limit are a level of their own. Levels that one round never wr
 so the number is about the lengths that both have. The difference within a level is `matched_difference`.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from selfreward.measuring.evidence import Evidence
 from selfreward.measuring.metrics.about import About, Metric, up
-from selfreward.measuring.metrics.answers import Answer, by_pool, evaluated, row
+from selfreward.measuring.metrics.answers import by_pool, evaluated, row
 from selfreward.measuring.metrics.families import TRUTH
 from selfreward.measuring.metrics.matched import matched_difference
-from selfreward.records import Measurement
+from selfreward.records import Measurement, Response
 
 LEVELS = 8
 CUT = float(LEVELS)
@@ -48,7 +50,7 @@ def measure(evidence: Evidence) -> list[Measurement]:
         estimate = matched_difference(
             [float(truth.correct) for _, truth in kept],
             [now for (_, now), _ in kept],
-            _levels([answer for (answer, _), _ in kept]),
+            length_levels([answer.response for (answer, _), _ in kept]),
             [answer.prompt.id for (answer, _), _ in kept],
         )
         found.append(
@@ -65,11 +67,12 @@ def measure(evidence: Evidence) -> list[Measurement]:
     return found
 
 
-def _levels(answers: list[Answer]) -> list[float]:
-    lengths = np.array([len(answer.response.token_ids) for answer in answers], dtype=np.float64)
-    if not len(lengths):
+def length_levels(responses: Sequence[Response]) -> list[float]:
+    """The level of each answer: where its length lies among all of them, or `CUT`."""
+    if not responses:
         return []
+    lengths = np.array([len(response.token_ids) for response in responses], dtype=np.float64)
     cuts = np.quantile(lengths, np.arange(1, LEVELS) / LEVELS)
     within = np.searchsorted(cuts, lengths, side="left")
-    cut_off = np.array([answer.response.finish_reason == "length" for answer in answers])
-    return np.where(cut_off, CUT, within).tolist()
+    cut_off = np.array([response.finish_reason == "length" for response in responses])
+    return [float(level) for level in np.where(cut_off, CUT, within)]

@@ -1,0 +1,119 @@
+"""Pairs by a verifier against the same pairs with labels by lot, on a real model: what the labels brought.
+
+    python benchmarks/english.py RESULTS --verified RUN... --flipped RUN...
+
+Reads finished runs of `recipes/grids/english.yaml`; runs of one place on both sides share seed, prompts and round 0.
+Prints, as Markdown, each run by round and the difference of both arms in each round: on requests of the kinds that were
+trained, on unseen kinds, and at equal length. Differences are paired by prompt; the pooled row takes every prompt of
+every run as one unit, so it speaks for these runs, and of more runs only as far as they differ as these do.
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from selfreward.measuring.metrics.matched import matched_difference
+from selfreward.measuring.metrics.policy.truth_at_length import length_levels
+from selfreward.measuring.stats.clustered import Estimate, cluster_means, paired_difference
+from selfreward.records import Measurement, Prompt, Response
+from selfreward.report.tables import number_text
+from selfreward.store.view import RunView
+from selfreward.tasks.verifiers.protocol import load_verifier
+
+KINDS = {"trained kinds": ("pools", "eval_responses"), "unseen kinds": ("cohorts", "cohort_responses")}
+SHOWN = (
+    ("true_accuracy", "all"),
+    ("true_accuracy_at_length_change", "all"),
+    ("cohort_accuracy", "unseen"),
+    ("length_tokens", "all"),
+    ("truncated_rate", "all"),
+    ("judge_mean", "all"),
+    ("kl_initial_k1_sequence", "all"),
+)
+
+
+def text(estimate: Estimate | Measurement | None, signed: bool = False) -> str:
+    if estimate is None or estimate.value is None:
+        return ""
+    return number_text(estimate.value, estimate.low, estimate.high, signed=signed)
+
+
+def answers(run: RunView, round: int, kind: str) -> list[tuple[str, Response, float]]:
+    """(prompt, answer, whether it is right) of the report pool."""
+    asked, replied = KINDS[kind]
+    verifier = load_verifier("ifeval")
+    prompts = {one.id: one for one in run.read(0, asked, Prompt) if one.pool == "report"}
+    return [
+        (one.prompt_id, one, float(verifier.check(prompts[one.prompt_id], one.text).correct))
+        for one in run.read(round, replied, Response)
+        if one.prompt_id in prompts
+    ]
+
+
+def accuracy(run: RunView, round: int, kind: str) -> dict[str, float]:
+    """Each prompt's share of right answers."""
+    rows = answers(run, round, kind)
+    return cluster_means([right for _, _, right in rows], [prompt for prompt, _, _ in rows])
+
+
+def at_length(verified: Sequence[RunView], flipped: Sequence[RunView], round: int) -> Estimate:
+    """Verified minus flipped within levels of length, over all runs."""
+    rows = [
+        (f"{place} {prompt}", one, right, arm)
+        for arm, runs in ((True, verified), (False, flipped))
+        for place, run in enumerate(runs)
+        for prompt, one, right in answers(run, round, "trained kinds")
+    ]
+    return matched_difference(
+        [row[2] for row in rows],
+        [row[3] for row in rows],
+        length_levels([row[1] for row in rows]),
+        [r[0] for r in rows],
+    )
+
+
+def by_round(run: RunView, arm: str) -> Iterator[str]:
+    for round in run.rounds():
+        found: Mapping[tuple[str, str], Measurement] = {
+            (row.metric, row.cohort): row
+            for row in run.read(round, "measurements", Measurement)
+            if row.pool == "report"
+        }
+        values = " | ".join(text(found.get(key)) for key in SHOWN)
+        yield f"| {arm} | {run.recipe().seed} | {round} | {values} |"
+
+
+def contrasts(verified: Sequence[RunView], flipped: Sequence[RunView], round: int) -> Iterator[str]:
+    for kind in KINDS:
+        sides = [[accuracy(run, round, kind) for run in runs] for runs in (verified, flipped)]
+        pooled = [{f"{n} {k}": v for n, one in enumerate(side) for k, v in one.items()} for side in sides]
+        for label, after, before in [
+            *((f"seed {run.recipe().seed}", a, b) for run, a, b in zip(verified, *sides, strict=True)),
+            ("all", *pooled),
+        ]:
+            difference = text(paired_difference(after, before), signed=True)
+            yield f"| {round} | {kind} | {label} | {difference} | {len(after)} |"
+    length = at_length(verified, flipped, round)
+    yield f"| {round} | trained kinds, at equal length | all | {text(length, signed=True)} | {length.n} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--verified", nargs="+", required=True)
+    parser.add_argument("--flipped", nargs="+", required=True)
+    given = parser.parse_args()
+    verified, flipped = ([RunView(given.results / name) for name in names] for names in (given.verified, given.flipped))
+    print("| arm | seed | round | accuracy | change at equal length | unseen kinds | tokens | truncated | judge | KL |")
+    print("| --- | --- | --- |" + " ---: |" * len(SHOWN))
+    for arm, runs in (("verified", verified), ("flipped", flipped)):
+        for run in runs:
+            print("\n".join(by_round(run, arm)))
+    print("\n| round | verified minus flipped | runs | difference | prompts |\n| --- | --- | --- | ---: | ---: |")
+    last = min(max(run.rounds()) for run in (*verified, *flipped))
+    for round in range(1, last + 1):
+        print("\n".join(contrasts(verified, flipped, round)))
+
+
+if __name__ == "__main__":
+    main()
