@@ -34,7 +34,7 @@ from selfreward.commands.preflight import SANDBOX_SEEDS
 from selfreward.engines.chat import load_renderer
 from selfreward.recipe import DpoRecipe, ModelRecipe
 from selfreward.records import Pair
-from selfreward.training import session
+from selfreward.training import saved_steps, session
 from selfreward.training.preference import preference_trainer
 from selfreward.training.prefix import PAYS_FROM, saving
 
@@ -127,7 +127,7 @@ def our_side(pairs: Sequence[Pair], scratch: Path, threads: int, share: bool) ->
         precompute_ref_log_probs=True,
         router_aux_loss_coef=0.0,
     )
-    callback = session.SessionCallback(None)
+    callback = saved_steps.SessionCallback(None)
     return preference_trainer(random_llama(), tokenizer(), pairs, recipe, settings, callback, share=share)
 
 

@@ -38,7 +38,7 @@ def given(path: Path, count: int) -> Path:
 
 def test_a_run_on_given_pairs_asks_nothing_in_training(tmp_path: Path) -> None:
     path = given(tmp_path / "human.jsonl", 12)
-    keys = [f"pairs.mix.external={path}", "prompts.per_round=6", "rounds=2", "prompts.source=nowhere.jsonl"]
+    keys = [f"pairs.mix.external={path}", "prompts.per_round=6", "rounds=2"]
     recipe = load_recipe(SMOKE, [*ALONE, *keys])
     store = Store(tmp_path / "results")
     run(recipe, store, "given", Progress())
@@ -61,6 +61,12 @@ def test_too_few_pairs_for_the_rounds_are_refused(tmp_path: Path) -> None:
     keys = [f"pairs.mix.external={path}", "prompts.per_round=6", "rounds=2"]
     with pytest.raises(DataError, match=r"11 pairs; expected at least rounds x prompts\.per_round = 12"):
         preflight(load_recipe(SMOKE, [*ALONE, *keys]))
+
+
+def test_a_source_of_prompts_that_nobody_reads_is_refused(tmp_path: Path) -> None:
+    keys = [f"pairs.mix.external={given(tmp_path / 'human.jsonl', 12)}", "prompts.per_round=6", "rounds=2"]
+    with pytest.raises(RecipeError, match=r"'prompts\.source' is not read.*remove it"):
+        preflight(load_recipe(SMOKE, [*ALONE, *keys, "prompts.source=nowhere.jsonl"]))
 
 
 @pytest.mark.parametrize(

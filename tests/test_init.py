@@ -16,14 +16,20 @@ from random_models import save_random_model
 
 from selfreward.commands.check import check_recipe
 from selfreward.commands.init import SANDBOX
-from selfreward.commands.init_data import deal, suited
+from selfreward.commands.init_data import deal, deal_pairs, suited
 from selfreward.commands.init_machine import Machine, batch_tokens, fit, learning_rate
 from selfreward.commands.init_recipe import recipe_for
 from selfreward.commands.plan.shapes import NAMED
+from selfreward.commands.run import run
 from selfreward.commands.shipped import shipped
 from selfreward.errors import DataError
+from selfreward.progress import Progress
 from selfreward.recipe import Recipe, Steps
 from selfreward.recipe.read import build_recipe, load_recipe
+from selfreward.records import Pair
+from selfreward.store.results import Store
+from selfreward.store.view import RunView
+from selfreward.tasks.pairs_file import read_pairs
 from selfreward.tasks.prompts_file import read_prompts
 
 THINGS = ["river", "bridge", "lamp", "garden", "clock", "letter", "train", "window"]
@@ -77,6 +83,37 @@ def test_a_recipe_for_a_model_and_data_says_why_and_passes_check(tmp_path: Path,
     given = set(data.read_text().splitlines())
     dealt = [set((tmp_path / f"mine.{part}.jsonl").read_text().splitlines()) for part in ("train", "eval")]
     assert dealt[0] | dealt[1] == given and not dealt[0] & dealt[1]
+
+
+@pytest.mark.slow
+def test_pairs_alone_become_a_recipe_that_is_checked_and_run_as_it_is(tmp_path: Path, model: Path) -> None:
+    rows = [
+        {"prompt": f"What do {a}s and {b}s share?", "chosen": f"A {a}.", "rejected": f"No {b}.", "label": 0.9}
+        for a in THINGS
+        for b in THINGS
+        if a != b
+    ]
+    data = tmp_path / "human.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    out = tmp_path / "mine.yaml"
+    dealt = deal_pairs(data, out)
+    text = recipe_for(str(model), model, dealt)
+    dealt.write()
+    out.write_text(text, encoding="utf-8")
+    assert_every_key_says_why(text)
+    recipe = load_recipe(out)
+    kept = read_pairs(dealt.training)
+    originals = {pair.id: pair for pair in read_pairs(data)}
+    assert all(dataclasses.replace(originals[pair.id], prompt=pair.prompt) == pair for pair in kept)
+    measured = {prompt.messages for prompt in read_prompts(dealt.evaluation, "report")}
+    assert measured and not measured & {pair.prompt.messages for pair in kept}
+    assert recipe.rounds * recipe.prompts.per_round <= len(kept) and not recipe.measure.judge
+    small = ["rounds=1", "prompts.per_round=4", "train.batch_size=4", "train.micro_batch_size=2"]
+    small += ["measure.gate=2", "measure.selection=2", "measure.report=4", "measure.sampling.max_tokens=16"]
+    view = RunView(run(load_recipe(out, small), Store(tmp_path / "results", share=False), "mine", Progress()))
+    assert len(view.read(1, "pairs", Pair)) == 4 and view.seal(1, "measurements") is not None
+    done = selfreward("init", "--pairs", data, cwd=tmp_path)
+    assert done.returncode == 2 and "give --model" in done.stderr
 
 
 def test_a_model_without_data_gets_requests_whose_instructions_are_verified(

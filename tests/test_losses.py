@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from training_factory import CPU, END_TOKEN, SHORT, random_pairs, tiny_policy, with_reference
 
 from selfreward.errors import RecipeError
-from selfreward.training import losses, session
+from selfreward.training import losses, saved_steps, session
 from selfreward.training.rows import IGNORED, PairCollator, pad, score, side_by_side
 
 logprob = st.floats(-80, 0, allow_nan=False)
@@ -133,7 +133,7 @@ def trainer_of(start: Path, scratch: Path, pairs, recipe=SHORT, **options):
         "disable_dropout": False,
     }
     settings = DPOConfig(**(known | options))
-    return preference_trainer(policy, tokenizer, pairs, recipe, settings, session.SessionCallback(None)), tokenizer
+    return preference_trainer(policy, tokenizer, pairs, recipe, settings, saved_steps.SessionCallback(None)), tokenizer
 
 
 @settings(max_examples=10)

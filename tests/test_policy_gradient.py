@@ -26,7 +26,7 @@ from selfreward.engines.checkpoints import FULL_PRECISION, weights_digest
 from selfreward.errors import HandOffError, TrainingError
 from selfreward.recipe import LoraRecipe, ModelRecipe
 from selfreward.records import Sample, from_line, to_line
-from selfreward.training import session
+from selfreward.training import saved_steps, session
 from selfreward.training.output import TrainingReport
 from selfreward.training.policy_gradient import _arguments, policy_gradient_trainer, train_policy_gradient
 from selfreward.training.policy_losses import Moved, PolicyLoss, SampleBatch
@@ -221,7 +221,9 @@ def ours(start: Path, where: Path, samples: list[Sample], loss: PolicyLoss):
     policy, tokenizer = session.load_start(start, CPU)
     recipe = dataclasses.replace(SHORT, batch_size=len(samples), micro_batch_size=len(samples))
     settings = TrainingArguments(**_arguments(recipe, CPU, where, 0, 1))
-    trainer = policy_gradient_trainer(policy, tokenizer, samples, recipe, loss, settings, session.SessionCallback(None))
+    trainer = policy_gradient_trainer(
+        policy, tokenizer, samples, recipe, loss, settings, saved_steps.SessionCallback(None)
+    )
     return trainer, trainer.data_collator([{"position": i} for i in range(len(samples))])
 
 
@@ -329,7 +331,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(start, samples, tmp_path, a
             if line == "step 5\n":
                 break
         os.kill(process.pid, signal.SIGKILL)
-    assert not (child / "out").exists() and session.last_whole_step(child / "scratch") is not None
+    assert not (child / "out").exists() and saved_steps.last_whole_step(child / "scratch") is not None
     steps = []
     again = train(start, samples, child, recipe, progress=lambda *step: steps.append(step[0]))
     assert steps[0] > 2 and weights(again.directory) == weights(whole.directory)

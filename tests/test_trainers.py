@@ -33,7 +33,7 @@ from selfreward.engines.checkpoints import weights_digest
 from selfreward.errors import HandOffError, StoreError, TrainingError
 from selfreward.recipe import LoraRecipe, ModelRecipe, TrainRecipe
 from selfreward.records import Pair
-from selfreward.training import session
+from selfreward.training import saved_steps
 from selfreward.training.output import TrainingReport
 from selfreward.training.preference import train_preferences
 from selfreward.training.rows import too_long, training_order
@@ -220,16 +220,16 @@ def test_a_torn_step_is_ignored(start, pairs, tmp_path, damage):
     with pytest.raises(StoppedHereError):
         train(start, pairs, tmp_path / "cut", progress=stop)
     newest = scratch / "checkpoint-6"
-    assert session.last_whole_step(scratch) == newest
+    assert saved_steps.last_whole_step(scratch) == newest
     match damage:
         case "no marker":
-            (newest / session.MARKER).unlink()
+            (newest / saved_steps.MARKER).unlink()
         case "truncated":
             os.truncate(newest / "optimizer.pt", 1000)
         case "missing file":
             (newest / "scheduler.pt").unlink()
         case "empty marker":
-            (newest / session.MARKER).write_text("")
+            (newest / saved_steps.MARKER).write_text("")
     seen: list[int] = []
     resumed = train(start, pairs, tmp_path / "cut", progress=lambda step, *_: seen.append(step))
     assert seen[0] == 5

@@ -45,6 +45,7 @@ def check_recipe(recipe: "Recipe", say: Say) -> None:
     """Tell all that is to be told. Raises RecipeError for what a run would refuse before it samples."""
     from selfreward.commands.check_cost import cost_lines, measured_plan
     from selfreward.commands.check_questions import roles
+    from selfreward.commands.plan.text import pools_line
     from selfreward.commands.preflight import preflight
     from selfreward.commands.unknown import unknown
 
@@ -76,6 +77,7 @@ def check_recipe(recipe: "Recipe", say: Say) -> None:
         for line in cost_lines(measured_plan(recipe, start.directory, mean, rubric)):
             say(line)
     say("")
+    say(f"pools    {pools_line(recipe)}")
     for line in unknown(recipe) or ["verifier, held-out judge or labels: this recipe has them all"]:
         say(f"unknown  {line}" if unknown(recipe) else f"known    {line}")
 

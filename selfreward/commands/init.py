@@ -45,19 +45,25 @@ def init(
     data: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Your prompts: JSON Lines, CSV, parquet or a saved data set.")
     ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Preference pairs that alone are trained on, in TRL's forms.")
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The recipe to write.")] = Path("recipe.yaml"),
 ) -> None:
-    """Write a commented recipe for this machine, a model and a file of prompts."""
+    """Write a commented recipe for this machine, a model and a file of prompts or of pairs."""
     if out.exists():
         raise RecipeError(f"{out}: exists, and a recipe is never overwritten; choose another --out or remove it")
     if not out.parent.is_dir():
         raise RecipeError(f"{out.parent}: no such directory; make it, or choose another --out")
     if model is None and data is not None:
         raise RecipeError("--data is for a model that reads it; give --model too (the sandbox has prompts of its own)")
-    from selfreward.commands.init_data import deal
+    if pairs is not None and (model is None or data is not None):
+        raise RecipeError("--pairs brings its own prompts and is for a model: give --model, and leave --data out")
+    from selfreward.commands.init_data import deal, deal_pairs
     from selfreward.commands.init_recipe import recipe_for
 
     dealt = deal(data, out) if data is not None else None
+    dealt = deal_pairs(pairs, out) if pairs is not None else dealt
     text = SANDBOX if model is None else recipe_for(*_directory(model), dealt)
     if dealt is not None:
         dealt.write()

@@ -8,9 +8,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from selfreward.errors import DataError
 from selfreward.records import Prompt, stable_id
+from selfreward.tasks.pairs_file import ExternalPair, read_pairs
 from selfreward.tasks.prompts_file import read_prompts
 from selfreward.tasks.tables import open_table
 from selfreward.tasks.texts import lines_of
@@ -37,6 +39,8 @@ class Dealt:
     answered: int
     prompts: Sequence[Prompt]
     texts: Mapping[Path, str]
+    pairs: bool = False
+    """The training file holds pairs, on which alone is trained."""
 
     def write(self) -> None:
         for path, text in self.texts.items():
@@ -54,17 +58,61 @@ def deal(data: Path, recipe: Path) -> Dealt:
     wanted = min(int(EVALUATED * len(prompts)), sum(LARGEST.values()) + 1)
     evaluated = set(order[:wanted])
     lines = _lines(data)
+    files = _files(recipe)
+    texts = {
+        path: "".join(f"{lines[index]}\n" for index in sorted(kept))
+        for path, kept in zip(files, (set(order) - evaluated, evaluated), strict=True)
+    }
+    answered = sum(prompt.answer is not None or bool(prompt.meta) for prompt in prompts)
+    return Dealt(*files, len(prompts) - wanted, _pools(wanted), suited(prompts), answered, prompts, texts)
+
+
+def deal_pairs(data: Path, recipe: Path) -> Dealt:
+    """Pairs to train on in `<recipe>.train.jsonl`, in TRL's form, and other prompts of theirs to measure on."""
+    pairs = read_pairs(data)
+    prompts = list({pair.prompt.id: pair.prompt for pair in pairs}.values())
+    if len(prompts) < LEAST:
+        raise DataError(
+            f"{data}: pairs about {len(prompts)} prompts; expected at least {LEAST} to train on some and measure others"
+        )
+    order = sorted(prompts, key=lambda prompt: stable_id("init", prompt.text))
+    evaluated = order[: min(int(EVALUATED * len(prompts)), sum(LARGEST.values()) + 1)]
+    held_out = {prompt.id for prompt in evaluated}
+    kept = [pair for pair in pairs if pair.prompt.id not in held_out]
+    training, evaluation = _files(recipe)
+    texts = {
+        training: "".join(json.dumps(_pair_row(pair)) + "\n" for pair in kept),
+        evaluation: "".join(json.dumps({"messages": _turns(prompt)}) + "\n" for prompt in evaluated),
+    }
+    return Dealt(training, evaluation, len(kept), _pools(len(evaluated)), "none", 0, prompts, texts, pairs=True)
+
+
+def _pair_row(pair: ExternalPair) -> dict[str, Any]:
+    sides = {name: getattr(pair, name) for name in ("chosen", "rejected")}
+    return {
+        "prompt": _turns(pair.prompt),
+        **{name: [{"role": "assistant", "content": text}] for name, text in sides.items()},
+        **{name: getattr(pair, name) for name in ("source", "label", "weight")},
+    }
+
+
+def _turns(prompt: Prompt) -> list[dict[str, str]]:
+    return [{"role": turn.role, "content": turn.content} for turn in prompt.messages]
+
+
+def _files(recipe: Path) -> tuple[Path, Path]:
+    """Where the training and the evaluation rows go. Raises DataError for a file that is there."""
     files = recipe.with_suffix(".train.jsonl"), recipe.with_suffix(".eval.jsonl")
-    texts: dict[Path, str] = {}
-    for path, kept in zip(files, (set(order) - evaluated, evaluated), strict=True):
+    for path in files:
         if path.exists():
             raise DataError(f"{path}: exists; choose another --out or remove it")
-        texts[path] = "".join(f"{lines[index]}\n" for index in sorted(kept))
-    # One row more than the pools take: what is dealt to nobody is the rest.
+    return files
+
+
+def _pools(wanted: int) -> dict[str, int]:
+    """Sizes of the pools. One row more than they take: what is dealt to nobody is the rest."""
     share = (wanted - 1) / sum(LARGEST.values())
-    pools = {name: max(2, int(share * size)) for name, size in LARGEST.items()}
-    answered = sum(prompt.answer is not None or bool(prompt.meta) for prompt in prompts)
-    return Dealt(*files, len(prompts) - wanted, pools, suited(prompts), answered, prompts, texts)
+    return {name: max(2, int(share * size)) for name, size in LARGEST.items()}
 
 
 def _lines(data: Path) -> list[str]:

@@ -109,6 +109,8 @@ engine:
 
 def _prompts(machine: Machine, dealt: Dealt | None, sizes: Sizes) -> str:
     rounds, most = (2, 64) if machine.is_small else (3, 1000)
+    if dealt and dealt.pairs:
+        return _given_pairs(min(4 * most, dealt.train // rounds), dealt)
     count = min(most, dealt.train // rounds) if dealt else most
     source = _word(dealt.training) if dealt else "english"
     why = f"{dealt.train} rows of yours" if dealt else "requests that ship; their instructions can be verified"
@@ -132,6 +134,24 @@ meta:
 pairs:
   rule: best_vs_worst # of each prompt's answers
   min_gap: 0.1 # points below which two scores are as good as equal"""
+
+
+def _given_pairs(count: int, dealt: Dealt) -> str:
+    """In the place of prompts, answers and a judge."""
+    return f"""\
+prompts:
+  per_round: {count} # of your {dealt.train} pairs, fresh ones every round
+  writer: {{template: few_shot}} # not read: no prompt is written or asked
+generate:
+  template: plain # how a prompt is put to the model, in training and measuring
+judge:
+  source: none # the pairs say what is preferred
+  question: {{template: additive}} # not read while measure.judge is false
+  reading: probability # not read either
+meta:
+  template: pairwise # read only with enabled: true
+pairs:
+  mix: {{external: {_word(dealt.training)}, external_share: 1}} # your pairs and no others"""
 
 
 def _train(way: Fit, machine: Machine, shape: ModelShape, sizes: Sizes) -> str:
@@ -168,8 +188,12 @@ def _measure(machine: Machine, dealt: Dealt | None, sizes: Sizes) -> str:
         verifier = f"{dealt.verifier} # every row brings what it checks: the truth of this run"
     else:
         verifier = f"none # {dealt.answered} of {len(dealt.prompts)} rows bring something to check; all must"
+    asked = ""
+    if dealt is not None and dealt.pairs:
+        verifier = "none # nothing says what is right; a held-out judge would tell more"
+        asked = "\n  judge: false # the model judges nothing here"
     return f"""\
-measure:
+measure:{asked}
   source: {source} # other prompts than those that are trained on
   gate: {pools["gate"]} # prompts that gates may read
   selection: {pools["selection"]} # prompts that choose the best round

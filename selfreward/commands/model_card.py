@@ -177,7 +177,10 @@ def _data(recipe: Recipe) -> str:
     outside = f" and pairs of `{without_paths(mix.external)}`" if mix.external and not mix.alone else ""
     if isinstance(train, SftRecipe) and train.examples:
         return f"trained on `{without_paths(train.examples)}`, measured on {told(recipe.measure.source)}."
-    trained = f"pairs of `{without_paths(mix.external)}`" if mix.alone else told(recipe.prompts.source) + outside
+    asked = told(recipe.prompts.source)
+    if recipe.generate.source:
+        asked = f"responses of `{without_paths(recipe.generate.source)}`, which this policy did not sample"
+    trained = f"pairs of `{without_paths(mix.external)}`" if mix.alone else asked + outside
     return f"trained on {trained}, measured on {told(recipe.measure.source)}."
 
 

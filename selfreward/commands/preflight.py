@@ -184,7 +184,8 @@ def check_models(
     # What is slow here are the libraries; the models that ship are known, and the sandbox's prompts short for them.
     short = max(recipe.generate.sampling.max_tokens, recipe.measure.sampling.max_tokens) <= SEED_ANSWER
     short = short and recipe.train.max_length > SEED_ANSWER
-    shipped = short and is_seed_name(recipe.model.path) and recipe.prompts.source.kind == "sandbox"
+    own = recipe.prompts.source.kind == "sandbox" and recipe.generate.source is None
+    shipped = short and is_seed_name(recipe.model.path) and own
     adapted = isinstance(recipe.train, Steps) and recipe.train.lora is not None
     others = [Path(name) for name in dict.fromkeys(role_references(recipe)) if _is_directory(name)]
     if shipped and not others and recipe.engine.max_length is None and not adapted and not speaks(recipe.model):

@@ -21,7 +21,12 @@ def unknown(recipe: Recipe) -> list[str]:
             "no held-out judge: whether anybody but the loop's own judge would prefer the new answers is not known. "
             "measure.held_out.model=served:NAME, a directory or sandbox:seed-K asks another one"
         )
-    if measure.anchors is None and (measure.verifier == "none" or not measure.frozen):
+    if not measure.judge:
+        found.append(
+            "measure.judge=false: what the loop's own judge makes of the answers is not known, nor which round it "
+            "would choose. Nothing here is trained on its word"
+        )
+    elif measure.anchors is None and (measure.verifier == "none" or not measure.frozen):
         found.append(
             "no anchors: whether the judge agrees with people is not known. `selfreward anchors sample` makes a sheet "
             "of the first run's answers, measure.anchors=FILE reads its labels"

@@ -40,11 +40,14 @@ class JudgeWatch:
         self,
         round: Round,
         rows: PoolRows,
-        judging: Judging,
+        judging: Judging | None,
         frozen: Sequence[Labelled],
         training: Sequence[Judgment],
     ) -> dict[str, Any]:
-        """Fields of the evidence of a round whose policy's pool rows are `rows`."""
+        """Fields of the evidence of a round whose policy's pool rows are `rows`.
+
+        Without `judging` the loop's own judge is asked nothing.
+        """
         number = round.number
         self.pools[number] = rows
         self.trainers |= {judgment.judge for judgment in training}
@@ -53,10 +56,10 @@ class JudgeWatch:
         lineage = [earlier for earlier in led_here if earlier in self.pools]
         if number == 0:
             pairs = [(row.prompt, row.response) for row in frozen] or self._answers(0, "report", 1)
-            replies = probe_replies(round.recipe, pairs)
+            replies = probe_replies(round.recipe, pairs) if judging else []
             self.probes = round.complete(given(0, "judge_probes", ProbeReply, replies, {}))
-        probed = self._probed(judging)
-        again = self._again(round, judging)
+        probed = self._probed(judging) if judging else Rows([])
+        again = self._again(round, judging) if judging else Rows([])
         texts = self._texts(round)
         found: dict[str, Any] = {
             "history": [self.pools[earlier] for earlier in lineage[:-1]],

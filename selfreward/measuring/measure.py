@@ -81,6 +81,8 @@ class Measuring:
         self.pools = round.complete(given(0, "pools", Prompt, round.source.pools(), pools_by))
         self.frozen = round.complete(given(0, "frozen", Labelled, round.source.frozen(), pools_by))
         self.side.begin(round, self.pools)
+        if not round.recipe.measure.judge:
+            round.say("measure.judge=false: what the loop's own judge makes of the answers is not measured")
 
     def prompts(self) -> list[Prompt]:
         """Every prompt that the policies are measured on, so that none is trained on."""
@@ -98,17 +100,17 @@ class Measuring:
         """
         recipe, number = round.recipe, round.number
         policy = round.cast.policies[number]
-        judging = Judging(pool_judging(recipe), round.cast, round.complete, number, number + 1)
+        judging = None
+        if recipe.measure.judge:
+            judging = Judging(pool_judging(recipe), round.cast, round.complete, number, number + 1)
         asked = answering(
             round.cast.player(policy), self.pools, pool_sampling(recipe), round=number, artifact="eval_responses"
         )
         responses = round.complete(asked)
         inputs = {"pools": self.pools.digest, "responses": responses.digest}
         prompts = by_id(self.pools)
-        now = PoolRows(self.pools, responses, judging.judge(prompts, distinct(responses), inputs, "eval_judgments"))
-        labelled = {row.prompt.id: row.prompt for row in self.frozen}
-        answers = [row.response for row in self.frozen]
-        again = judging.judge(labelled, answers, {"frozen": self.frozen.digest}, "frozen_judgments")
+        opinions, again = self._opinions(judging, prompts, responses, inputs)
+        now = PoolRows(self.pools, responses, opinions)
         steering, locked = apart(self.frozen)
         before = self.last_before(round)
         self.pool_rows[number], self.frozen_judgments[number] = now, again
@@ -144,6 +146,21 @@ class Measuring:
         )
         named = verifier_identity(recipe.measure.verifier)
         return round.complete(all_metrics(evidence, verifier=named, foreign=recipe.measure.metrics))
+
+    def _opinions(
+        self,
+        judging: Judging | None,
+        prompts: Mapping[str, Prompt],
+        responses: Rows[Response],
+        inputs: Mapping[str, str],
+    ) -> tuple[Rows[Judgment], Rows[Judgment]]:
+        """What the loop's own judge says of the pools' answers, each distinct one once, and of the labelled ones."""
+        if judging is None:
+            return Rows([]), Rows([])
+        opinions = judging.judge(prompts, distinct(responses), inputs, "eval_judgments")
+        labelled = {row.prompt.id: row.prompt for row in self.frozen}
+        answers = [row.response for row in self.frozen]
+        return opinions, judging.judge(labelled, answers, {"frozen": self.frozen.digest}, "frozen_judgments")
 
 
 def _likelihoods(

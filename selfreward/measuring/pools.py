@@ -18,7 +18,7 @@ def pools_settings(recipe: MeasureRecipe) -> dict[str, Any]:
 
     A key that is null names nothing that the pools could depend on.
     """
-    afterwards = {"every", "metrics", "held_out", "judge_probes", "cohorts", "cohort_samples", "cohort_judge"}
+    afterwards = {"judge", "every", "metrics", "held_out", "judge_probes", "cohorts", "cohort_samples", "cohort_judge"}
     afterwards |= {"probes", "probe_files", "probe_questions"}
     return {key: value for key, value in as_dict(recipe).items() if key not in afterwards and value is not None}
 

@@ -7,11 +7,14 @@ from selfreward.recipe.model import SERVED
 from selfreward.recipe.prompts import SandboxSource
 from selfreward.recipe.questions import Compared, ScoreQuestion
 from selfreward.recipe.readings import Reply
-from selfreward.recipe.recipe import Recipe, held_out_judge
+from selfreward.recipe.recipe import HELD_OUT_METRICS, Recipe, held_out_judge
 
 Found = Iterator[tuple[bool, str]]
 
 COHORT_METRICS = "cohort_"
+
+OPINIONS = ("judge_", "self_preference", "self_judged", "tie_rate", "padded_", "label_")
+"""How the names of metrics begin that read what the loop's own judge says of the pools."""
 
 
 def held_out_that_cannot_work(recipe: Recipe) -> Found:
@@ -71,10 +74,32 @@ def _held_out_question(held_out: HeldOutRecipe, key: str) -> Found:
 
 
 def measured_that_cannot_work(recipe: Recipe) -> Found:
-    """Cohorts, probes and the gates that read them."""
+    """Cohorts, probes and the gates that read them, and a judge that is left out."""
+    yield from _left_out(recipe)
     yield from _cohorts(recipe)
     yield from _probes(recipe.measure)
     yield from _gates(recipe)
+
+
+def _left_out(recipe: Recipe) -> Found:
+    """A judge whose scores make the pairs cannot go unmeasured, nor one by whom something is decided."""
+    if recipe.measure.judge:
+        return
+    source, off = recipe.judge.source, "measure.judge=false leaves the loop's own judge out"
+    yield (
+        source not in recipe.judge.NO_MODEL,
+        f"{off}, but its scores make the pairs (judge.source={source}); set judge.source=none or remove it",
+    )
+    yield recipe.measure.anchors is not None, f"{off}, who alone would score measure.anchors; remove one of both"
+    for number, rule in enumerate(recipe.gates.rules):
+        yield (
+            rule.metric.startswith(OPINIONS) and not rule.metric.startswith(HELD_OUT_METRICS) and rule.pool != "train",
+            f"{off}, which key 'gates.rules[{number}]' ({rule.metric}) reads; remove one of both",
+        )
+    yield (
+        recipe.gates.select_by == "judge" and any(rule.action == "rollback" for rule in recipe.gates.rules),
+        f"{off}, by whose word a rollback chooses its round; set gates.select_by=held_out or another action",
+    )
 
 
 def _cohorts(recipe: Recipe) -> Found:

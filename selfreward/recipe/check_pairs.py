@@ -15,6 +15,7 @@ from selfreward.recipe.pairs import (
     Verified,
     ZLength,
 )
+from selfreward.recipe.prompts import GenerateRecipe, SandboxSource
 from selfreward.recipe.recipe import Recipe, asked_per_round
 from selfreward.recipe.train import DpoRecipe, PolicyGradient, SftChosenRecipe
 from selfreward.records import HIGHEST, LOWEST
@@ -120,9 +121,38 @@ def _given(recipe: Recipe) -> Found:
         not asked_per_round(recipe) and recipe.prompts.writer.share > 0,
         "prompts.writer writes prompts that nobody answers here: all that is trained on is given; remove it",
     )
+    yield from _own_responses(recipe)
     yield (
         alone and pairs != BestVsWorst(mix=pairs.mix),
         f"{told}: of the section pairs only mix is read; remove its other keys",
+    )
+
+
+def _own_responses(recipe: Recipe) -> Found:
+    """Where answers come from a file, nothing is sampled in training, and no other prompts are asked."""
+    generate, default = recipe.generate, GenerateRecipe()
+    if generate.source is None:
+        return
+    told = "generate.source brings the prompts and their responses"
+    yield not asked_per_round(recipe), f"{told}, but nothing is judged or paired here; remove it"
+    yield not isinstance(recipe.prompts.source, SandboxSource), f"{told}: key 'prompts.source' is not read; remove it"
+    yield recipe.prompts.writer.share > 0, f"{told}, and has none for those that prompts.writer writes; remove one"
+    for name in ("samples", "sampling", "mix"):
+        yield (
+            getattr(generate, name) != getattr(default, name),
+            f"{told}: key 'generate.{name}' is not read, for nothing is sampled in training; remove it",
+        )
+    yield (
+        isinstance(recipe.train, PolicyGradient),
+        f"{told}, but train.method={recipe.train.method} learns from what the policy itself sampled; use dpo",
+    )
+    yield (
+        recipe.reward_model is not None,
+        f"{told}, and samples none, on which a reward_model could be trained; remove one of both",
+    )
+    yield (
+        recipe.pairs.rule == "spin",
+        f"{told}, but pairs.rule=spin sets gold answers against what the policy itself says; name another rule",
     )
 
 

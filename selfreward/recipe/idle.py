@@ -79,6 +79,10 @@ def idle(recipe: Recipe) -> list[Idle]:
             "raise prompts.writer.share",
             "share",
         ),
+        *(
+            Idle(not recipe.measure.judge, f"measure.{key}", "measure.judge is false", "remove measure.judge=false")
+            for key in ("frozen", "judge_probes.padded", "judge_probes.claims", "judge_probes.feedback")
+        ),
         Idle(harmless, "gates.error", no_harm, "add such a rule"),
         Idle(harmless, "gates.planned_rounds", no_harm, "add such a rule"),
     ]

@@ -57,12 +57,12 @@ class JudgeProbesRecipe(Section):
     and whose likelihood is followed.
     """
 
-    padded: int = setting(60, "replies that are padded", minimum=0)
+    padded: int = setting(20, "replies that are padded", minimum=0)
     padding: str | None = setting(None, "a text file, one neutral sentence a line")
-    claims: int = setting(40, "wrong claims that a reply agrees with or not", minimum=0)
+    claims: int = setting(20, "wrong claims that a reply agrees with or not", minimum=0)
     claims_file: str | None = setting(None, "a file of them, for prompts that are not the sandbox's")
     feedback: int = setting(30, "replies that the user likes or dislikes", minimum=0)
-    initial: int = setting(100, "answers of round 0 that later judges score again", minimum=0)
+    initial: int = setting(40, "answers of round 0 that later judges score again", minimum=0)
 
 
 @section
@@ -93,16 +93,22 @@ class MeasureRecipe(Section):
     `cohorts`: further sets of prompts by name, `cohort_samples` answers to each, judged by `cohort_judge` (policy |
     initial | served:NAME | a path) where no verifier grades them. `probes`: conversations to hold after every round,
     about `probe_questions` questions of the report pool, or those of `probe_files` (tasks/sets/sets.py).
+
+    With `judge` false the loop's own judge is not measured: its opinion of these answers, of the frozen pool, of probes
+    and of old answers is left out, and the report says so. For recipes whose pairs need no judge.
+
+    Which change a pool of these sizes can see is said by `check` and `plan` (measuring/stats/smallest.py).
     """
 
+    judge: bool = setting(True, "false: the loop's own judge, who makes no pairs, is not measured")
     every: int = setting(1, "rounds from one measurement to the next; the last round is always measured", minimum=1)
     source: SourceRecipe = part(SandboxSource, "where the evaluation prompts come from")
-    gate: int = setting(100, "prompts of the gate pool, which steers", minimum=2)
-    selection: int = setting(100, "prompts of the selection pool, which chooses a round", minimum=2)
-    report: int = setting(300, "prompts of the report pool, which is only read", minimum=2)
-    frozen: int = setting(300, "labelled answers that every judge rescores; 0: none", minimum=0)
-    samples: int = setting(6, "answers to each of these prompts", minimum=2)
-    judge_samples: int = setting(3, "readings of each by the judge, where it samples", minimum=1)
+    gate: int = setting(20, "prompts of the gate pool, which steers", minimum=2)
+    selection: int = setting(50, "prompts of the selection pool, which chooses a round", minimum=2)
+    report: int = setting(120, "prompts of the report pool, which is only read", minimum=2)
+    frozen: int = setting(100, "labelled answers that every judge rescores; 0: none", minimum=0)
+    samples: int = setting(4, "answers to each of these prompts", minimum=2)
+    judge_samples: int = setting(2, "readings of each by the judge, where it samples", minimum=1)
     anchors: str | None = setting(None, "a file of answers that people have scored, in place of the frozen pool")
     verifier: VerifierName = setting("sandbox", "the truth that needs no model")
     sampling: SamplingRecipe = part(lambda: SamplingRecipe(temperature=0.8), "how these answers are sampled")

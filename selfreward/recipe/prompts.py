@@ -106,8 +106,12 @@ class GenerateRecipe(Section):
 
     `mix` adds the answers of further generators, each with its source on the row (roles/respond.py). Not for a policy
     gradient, which needs answers of one distribution.
+
+    `source` is a file of answers of your own (tasks/responses_file.py): they are judged and paired, nothing is sampled
+    in training, and its prompts are the round's. They are off-policy; the report says so.
     """
 
+    source: str | None = setting(None, "a file of prompts with responses, in place of sampled ones; null: sampled")
     samples: int = setting(6, "answers to each prompt (K)", minimum=2)
     template: str = setting("plain", "how the prompt is put to the model")
     deduplicate: bool = setting(True, "judge equal answers to one prompt once")

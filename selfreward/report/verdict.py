@@ -34,7 +34,7 @@ def judge_run(reading: Reading) -> Verdict:
     if last == first:
         return Verdict("Only the start policy is measured; there is nothing to compare it with yet.", (), "open")
     changes = {row.metric: row for row in compare_rounds(reading, reading, first, last)}
-    details = [*gate_report(reading).sentences, _selected(reading)]
+    details = [*_off_policy(reading), *gate_report(reading).sentences, _selected(reading)]
     if "true_accuracy" not in changes:
         return _without_truth(reading, changes, last, details)
     truth, belief, gap = (changes.get(name) for name in ("true_accuracy", "judge_mean", "judge_minus_truth"))
@@ -155,8 +155,24 @@ def _gap_sentence(row: Compared, last: int) -> str:
     )
 
 
+def _off_policy(reading: Reading) -> list[str]:
+    """Where the answers of training came from a file."""
+    if reading.recipe.generate.source is None:
+        return []
+    return [
+        "The answers of training are off-policy: they were not sampled by the policy but read from a file "
+        "(generate.source), so a preference among them need not be one among its own."
+    ]
+
+
 def _selected(reading: Reading) -> str:
     """Which round the selection pool chose, and whether the truth, which it may not see, agrees."""
+    recipe = reading.recipe
+    if not recipe.measure.judge and recipe.gates.select_by == "judge":
+        return (
+            "The loop's own judge was left out (measure.judge=false): there is no word of its about these answers, and "
+            "no round is selected by it."
+        )
     best = selected_round(reading)
     by = SELECTIONS[reading.recipe.gates.select_by].said
     if best not in reading.rounds[1:]:

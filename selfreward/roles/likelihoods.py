@@ -23,23 +23,26 @@ def likelihoods(
     round: int,
     artifact: str,
 ) -> Work[Response, Likelihood]:
-    """Work that yields, per response, the log-probability of each of its tokens under the player's policy."""
+    """Work that yields, per response, the log-probability of each of its tokens under the player's policy.
+
+    Equal answers to one prompt lie side by side, are read once, and have a row each.
+    """
+    ordered = sorted(responses, key=_text)
 
     def compute(chunk: Sequence[Response], index: int) -> Iterator[Likelihood]:
         engine = player.weights()
+        distinct = list(dict.fromkeys(map(_text, chunk)))
         texts = [
-            TokenSequence(
-                engine.prompt_token_ids(generator.ask(generate.template, prompts[response.prompt_id])),
-                response.token_ids,
-            )
-            for response in chunk
+            TokenSequence(engine.prompt_token_ids(generator.ask(generate.template, prompts[prompt])), tokens)
+            for prompt, tokens in distinct
         ]
-        for response, logprobs in zip(chunk, engine.logprobs(texts), strict=True):
+        read = dict(zip(distinct, engine.logprobs(texts), strict=True))
+        for response in chunk:
             yield Likelihood(
                 id=stable_id(artifact, round, response.id),
                 response_id=response.id,
                 policy=player.policy.digest,
-                logprobs=logprobs,
+                logprobs=read[_text(response)],
             )
 
     read = longest(prompts[response.prompt_id].text for response in responses)
@@ -55,6 +58,10 @@ def likelihoods(
             "template": generate.template,
             **player.determines(),
         },
-        chunks=chunks_for(player, responses, 1, read),
+        chunks=chunks_for(player, ordered, 1, read),
         compute=compute,
     )
+
+
+def _text(response: Response) -> tuple[str, tuple[int, ...]]:
+    return response.prompt_id, response.token_ids

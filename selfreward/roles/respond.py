@@ -37,7 +37,11 @@ RESPONSES = "responses"
 
 
 def respond(round: Round, prompts: Rows[Prompt]) -> Rows[Response]:
-    """The round's own answers: K of its policy to every prompt, and those of `generate.mix`."""
+    """The round's own answers: K of its policy to every prompt and those of `generate.mix`, or those of the file."""
+    if round.recipe.generate.source is not None:
+        from selfreward.roles.own_responses import given_responses
+
+        return given_responses(round, prompts)
     if round.recipe.generate.mix:
         return mixed_answers(round, prompts)
     return round.complete(answering(round.role("policy"), prompts, round.recipe.generate, round=round.number))

@@ -10,12 +10,14 @@ from typing import Protocol
 from selfreward.errors import DataError, RecipeError
 from selfreward.recipe import FileSource as FileRecipe
 from selfreward.recipe import Recipe, asked_per_round
+from selfreward.recipe import SandboxSource as SandboxRecipe
 from selfreward.recipe.doors import is_foreign
 from selfreward.records import Labelled, Message, Pool, Prompt, Response, seed_for, stable_id
 from selfreward.tasks.anchors_file import read_anchors
 from selfreward.tasks.english.requests import draw_requests
 from selfreward.tasks.overlap import RUN
 from selfreward.tasks.prompts_file import draw_pools, draw_training
+from selfreward.tasks.responses_file import Answered, of_round, read_responses
 from selfreward.tasks.sandbox.demonstrator import DemonstratorDials, demonstrate
 from selfreward.tasks.sandbox.pools import judge_pool, prompt_pool
 from selfreward.tasks.sandbox.tasks import Task, parse_task
@@ -65,9 +67,20 @@ class Source(Protocol):
 
 def open_source(recipe: Recipe) -> Source:
     """The source that the recipe names. Raises RecipeError or DataError before anything expensive starts."""
+    if recipe.generate.source is not None:
+        return AnsweredSource(_source(recipe), recipe, read_responses(recipe.generate.source))
+    return _source(recipe)
+
+
+def _source(recipe: Recipe) -> Source:
     prompts, measured = recipe.prompts.source, recipe.measure.source
-    if not asked_per_round(recipe):
-        prompts = measured  # which nothing is trained on: no prompt is asked for
+    if recipe.generate.source is not None or not asked_per_round(recipe):
+        if not isinstance(prompts, SandboxRecipe):
+            raise RecipeError(
+                "key 'prompts.source' is not read: all that is trained on is given, and no prompt of its is asked; "
+                "remove it"
+            )
+        prompts = measured  # which nothing is trained on: no prompt of a source of their own is asked for
     if prompts.kind == "sandbox" and measured.kind == "sandbox":
         if recipe.measure.verifier not in ("sandbox", "none") and not is_foreign(recipe.measure.verifier):
             raise RecipeError(
@@ -257,6 +270,47 @@ class FileSource:
                 "add prompts"
             )
         return random.Random(seed_for("preferences", self.recipe.seed, round)).sample(self._training, count)
+
+    def gold(self, prompts: Sequence[Prompt]) -> dict[str, str]:
+        return {prompt.id: prompt.answer for prompt in prompts if prompt.answer is not None}
+
+
+@dataclass(frozen=True)
+class AnsweredSource:
+    """Training prompts from a file that has their responses (`generate.source`), all else as `measured` has it."""
+
+    measured: Source
+    recipe: Recipe
+    rows: Sequence[Answered]
+
+    @property
+    def overlap_words(self) -> int | None:
+        return self.measured.overlap_words
+
+    def training(self, round: int, count: int) -> list[Prompt]:
+        per_round = self.recipe.prompts.per_round
+        need = self.recipe.rounds * per_round
+        if len(self.rows) < need:
+            raise DataError(
+                f"{self.recipe.generate.source}: {len(self.rows)} prompts with responses; expected at least rounds x "
+                f"prompts.per_round = {need}, so that every round has fresh ones; lower prompts.per_round or rounds"
+            )
+        return [row.prompt for row in of_round(self.rows, self.recipe.seed, round, count, per_round)]
+
+    def pools(self) -> list[Prompt]:
+        return self.measured.pools()
+
+    def frozen(self) -> list[Labelled]:
+        return self.measured.frozen()
+
+    def examples(self) -> list[str]:
+        return []
+
+    def demonstrations(self, round: int, count: int) -> list[tuple[Prompt, str]]:
+        return self.measured.demonstrations(round, count)
+
+    def preferences(self, round: int, count: int) -> list[Prompt]:
+        return self.measured.preferences(round, count)
 
     def gold(self, prompts: Sequence[Prompt]) -> dict[str, str]:
         return {prompt.id: prompt.answer for prompt in prompts if prompt.answer is not None}

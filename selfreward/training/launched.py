@@ -30,7 +30,8 @@ from selfreward.records import to_line
 from selfreward.store.files import on_disk
 from selfreward.training.jobs import Job
 from selfreward.training.output import TrainingReport
-from selfreward.training.session import Progress, device_name
+from selfreward.training.saved_steps import Progress
+from selfreward.training.session import device_name
 
 CHILD = "selfreward.training.launched_child"
 

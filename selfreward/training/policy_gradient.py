@@ -28,7 +28,7 @@ from selfreward.engines.handoff import Probe, choose_probes
 from selfreward.errors import HandOffError, TrainingError
 from selfreward.recipe import ModelRecipe, Steps
 from selfreward.records import Sample
-from selfreward.training import full_precision, session
+from selfreward.training import full_precision, saved_steps, session
 from selfreward.training.adapters import adapter_settings
 from selfreward.training.head import put_head
 from selfreward.training.output import TrainingReport, save_policy, shift
@@ -107,7 +107,7 @@ def train_policy_gradient(
     scratch: Path,
     threads: int = 1,
     probes: int = 16,
-    progress: session.Progress | None = None,
+    progress: saved_steps.Progress | None = None,
 ) -> TrainingReport:
     """Train the policy in `start` on `samples` and write it to `out`; goes on from the last whole step in `scratch`.
 
@@ -125,7 +125,7 @@ def train_policy_gradient(
     put_head(policy)
     before = score(policy, rows, tokenizer.pad_token_id)
     trainer = policy_gradient_trainer(
-        policy, tokenizer, samples, recipe, wanted, settings, session.SessionCallback(progress)
+        policy, tokenizer, samples, recipe, wanted, settings, saved_steps.SessionCallback(progress)
     )
     _check_ratios(trainer.model, samples[:CHECKED], tokenizer.pad_token_id, model)
     final, history = session.run(trainer, start, scratch, recipe, model)

@@ -21,7 +21,7 @@ from selfreward.engines.handoff import Probe, choose_probes
 from selfreward.errors import HandOffError, RecipeError, TrainingError
 from selfreward.recipe import DpoRecipe, ModelRecipe
 from selfreward.records import Pair
-from selfreward.training import full_precision, losses, prefix, session
+from selfreward.training import full_precision, losses, prefix, saved_steps, session
 from selfreward.training.adapters import adapter_settings
 from selfreward.training.head import put_head
 from selfreward.training.output import TrainingReport, save_policy, shift
@@ -139,7 +139,7 @@ def train_preferences(
     scratch: Path,
     threads: int = 1,
     probes: int = 16,
-    progress: session.Progress | None = None,
+    progress: saved_steps.Progress | None = None,
     say: Callable[[str], None] | None = None,
 ) -> TrainingReport:
     """Train the policy in `start` on `pairs` and write it to `out`; goes on from the last whole step in `scratch`.
@@ -162,7 +162,7 @@ def train_preferences(
         router_aux_loss_coef=0.0,
         disable_dropout=False,
     )
-    callback = session.SessionCallback(progress)
+    callback = saved_steps.SessionCallback(progress)
     trainer = preference_trainer(policy, tokenizer, pairs, recipe, settings, callback, share=share)
     rows = [(pair.prompt_token_ids, ids) for pair in pairs for ids in (pair.chosen_token_ids, pair.rejected_token_ids)]
     before = score(trainer.model, rows, tokenizer.pad_token_id)

@@ -19,7 +19,7 @@ from selfreward.engines.hugging_face.reward_model import build_scorer, rewards_a
 from selfreward.errors import TrainingError
 from selfreward.recipe import ModelRecipe, RewardModelRecipe, Steps
 from selfreward.records import Pair
-from selfreward.training import session
+from selfreward.training import saved_steps, session
 from selfreward.training.output import OF_THE_WEIGHTS, SETTINGS, TrainingReport
 from selfreward.training.reward_rows import Group, GroupCollator, groups_of, preference_loss
 from selfreward.training.rows import training_order
@@ -72,7 +72,7 @@ def train_reward_model(
     out: Path,
     scratch: Path,
     threads: int = 1,
-    progress: session.Progress | None = None,
+    progress: saved_steps.Progress | None = None,
 ) -> TrainingReport:
     """Train a head and the backbone in `start` on `pairs`, and write both to `out`; goes on from `scratch`."""
     session.be_quiet()
@@ -98,7 +98,7 @@ def train_reward_model(
         args=TrainingArguments(**settings),
         data_collator=GroupCollator(groups, _PADDING),
         train_dataset=Dataset.from_dict({"position": order}),
-        callbacks=[session.SessionCallback(progress)],
+        callbacks=[saved_steps.SessionCallback(progress)],
     )
     final, history = session.run(trainer, start, scratch, steps, model)
     if not all(math.isfinite(step["loss"]) for step in history):

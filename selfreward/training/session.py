@@ -1,15 +1,9 @@
-"""What every trainer needs around its loss: the start model, TRL's arguments, the schedule, and resuming.
+"""What every trainer needs around its loss: the start model, TRL's arguments, the schedule, and how it goes on."""
 
-A saved step is whole when `whole.json` stands in it, which is written last and lists every file with its size: a step
-that was killed while being written, or while being deleted, is recognised and ignored.
-"""
-
-import json
 import logging
 import os
-import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,7 +12,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PrinterCallback, TrainerCallback
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PrinterCallback
 from transformers.utils import logging as transformers_logging
 
 from selfreward.engines.chat import load_renderer
@@ -28,11 +22,7 @@ from selfreward.errors import StoreError, TrainingError
 from selfreward.recipe import ModelRecipe, Steps
 from selfreward.training import full_precision
 from selfreward.training.adapters import merged
-
-Progress = Callable[[int, int, float], None]
-"""Called after every step with step, number of steps, loss."""
-
-MARKER = "whole.json"
+from selfreward.training.saved_steps import last_whole_step
 
 
 def be_quiet() -> None:
@@ -169,53 +159,6 @@ def writing(directory: Path) -> Iterator[None]:
         if not any(words in str(problem) for words in ("PytorchStreamWriter", "inline_container", "I/O error")):
             raise
         raise StoreError(f"{directory}: cannot be written ({problem}); free space there or permit it") from problem
-
-
-class SessionCallback(TrainerCallback):
-    """Reports progress, and marks every saved step as whole once all of it is on disk."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        self.progress = progress
-
-    def on_log(self, args: Any, state: Any, control: Any, **options: Any) -> None:
-        logs = options["logs"]
-        if self.progress is not None and "loss" in logs:
-            self.progress(state.global_step, state.max_steps, logs["loss"])
-
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        mark_whole(Path(args.output_dir) / f"checkpoint-{state.global_step}")
-
-
-def mark_whole(directory: Path) -> None:
-    files = sorted(path for path in directory.rglob("*") if path.is_file())
-    for path in files:
-        with path.open("rb") as handle:
-            os.fsync(handle.fileno())
-    sizes = {path.relative_to(directory).as_posix(): path.stat().st_size for path in files}
-    beside = directory / f"{MARKER}.partial"
-    with beside.open("w", encoding="utf-8") as handle:
-        json.dump(sizes, handle)
-        handle.flush()
-        os.fsync(handle.fileno())
-    beside.rename(directory / MARKER)
-
-
-def is_whole(directory: Path) -> bool:
-    try:
-        sizes = json.loads((directory / MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return all(
-        (directory / name).is_file() and (directory / name).stat().st_size == size for name, size in sizes.items()
-    )
-
-
-def last_whole_step(scratch: Path) -> Path | None:
-    """The newest whole saved step, or None. Torn ones are deleted, so that none is written over."""
-    found = sorted(scratch.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-    for path in [path for path in found if not is_whole(path)]:
-        shutil.rmtree(path)
-    return next((path for path in reversed(found) if path.exists()), None)
 
 
 def refuse_not_finite(loss: torch.Tensor, step: int, rows: str) -> None:

@@ -16,7 +16,7 @@ from trl.trainer.sft_trainer import SFTTrainer
 from selfreward.engines.handoff import Probe, choose_probes
 from selfreward.errors import TrainingError
 from selfreward.recipe import ModelRecipe, Steps
-from selfreward.training import full_precision, session
+from selfreward.training import full_precision, saved_steps, session
 from selfreward.training.adapters import adapter_settings
 from selfreward.training.output import TrainingReport, save_policy, shift
 from selfreward.training.rows import IGNORED, TokenIds, score, training_order
@@ -61,7 +61,7 @@ def train_supervised(
     threads: int = 1,
     probes: int = 16,
     steps: int | None = None,
-    progress: session.Progress | None = None,
+    progress: saved_steps.Progress | None = None,
 ) -> TrainingReport:
     """Train the policy in `start` on (prompt, completion) token ids; goes on from the last whole step in `scratch`.
 
@@ -89,7 +89,7 @@ def train_supervised(
         ),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
-        callbacks=[session.SessionCallback(progress)],
+        callbacks=[saved_steps.SessionCallback(progress)],
         peft_config=adapter_settings(recipe.lora) if recipe.lora else None,
     )
     before = score(trainer.model, examples, tokenizer.pad_token_id)

@@ -9,6 +9,7 @@ from selfreward.commands.plan.shapes import NAMED, read_shape
 from selfreward.commands.plan.workload import recipe_lengths, taught_in
 from selfreward.commands.preflight import shape_directory
 from selfreward.errors import RecipeError
+from selfreward.measuring.stats.smallest import smallest_change
 from selfreward.recipe import Recipe, measured_rounds
 from selfreward.store.view import RunView
 
@@ -26,7 +27,22 @@ def lines(made: Plan) -> list[str]:
         f"({unit:.4g} TFLOP/s, {device.bandwidth / 1e12:.3g} TB/s, {device.memory / GIGA:.0f} GB), "
         f"{recipe.rounds} rounds"
     )
-    return [head, "", *_stages(made), "", *_totals(made), "", *_memory(made), "", *_disk(made), "", *_assumed(made)]
+    seen = [f"pools: {pools_line(recipe)}"]
+    parts = _stages(made), _totals(made), _memory(made), _disk(made), seen, _assumed(made)
+    return [head, *(line for part in parts for line in ("", *part))]
+
+
+def pools_line(recipe: Recipe) -> str:
+    """The smallest change of a share that each pool finds, by arithmetic."""
+    measure = recipe.measure
+    pools = {name: getattr(measure, name) for name in ("gate", "selection", "report")}
+    found = [
+        f"{name} {prompts} prompts: {smallest_change(prompts, measure.samples):.2g}" for name, prompts in pools.items()
+    ]
+    return (
+        f"the smallest change of a share (accuracy, a rate) that is found in 80 % of the cases, with {measure.samples} "
+        f"answers each: {', '.join(found)}; arithmetic, at the sandbox's variances"
+    )
 
 
 def print_plan(

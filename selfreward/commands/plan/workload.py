@@ -19,6 +19,7 @@ from selfreward.store.artifacts import COMPARISONS, held_out_artifact, part_of
 from selfreward.store.run_clock import RunClock
 from selfreward.tasks.anchors_file import read_anchors
 from selfreward.tasks.cohorts import read_cohorts
+from selfreward.tasks.responses_file import read_responses
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ class Training:
 
 def generating(recipe: Recipe, lengths: Lengths) -> list[Asking]:
     """The self-written prompts and the answers."""
+    if recipe.generate.source is not None:
+        return []  # they are there
     prompts, samples, writer = asked_per_round(recipe), recipe.generate.samples, recipe.prompts.writer
     wanted = prompts * writer.share * writer.oversample
     shown = lengths.rubric + lengths.prompt * (writer.seed_examples + writer.written_examples)
@@ -107,8 +110,16 @@ def judging(recipe: Recipe, lengths: Lengths, adaptive_share: float) -> list[Ask
         return []
     adaptive = recipe.judge.adaptive
     draws = adaptive.cap * adaptive_share if adaptive else recipe.judge.samples
-    answers = recipe.prompts.per_round, recipe.generate.answers
+    answers = recipe.prompts.per_round, _answers_each(recipe)
     return _judge(recipe, lengths, "judge", "judgments", answers, draws)
+
+
+def _answers_each(recipe: Recipe) -> float:
+    """Answers to one prompt of a round."""
+    if recipe.generate.source is None:
+        return recipe.generate.answers
+    rows = read_responses(recipe.generate.source)
+    return sum(len(row.responses) for row in rows) / len(rows)
 
 
 def _judge(
@@ -209,11 +220,14 @@ def measuring(recipe: Recipe, lengths: Lengths) -> list[Asking]:
     answers = Asking(
         "measure: answer", "eval_responses", count, lengths.prompt, answered.response, unique, measure.samples
     )
+    side = [*_held_out(recipe, answered), *_side(recipe, answered, draws)]
+    if not measure.judge:
+        return [answers, *side]
     judged = _judge(recipe, answered, "measure: judge", "eval_judgments", (pools, measure.samples), draws)
     anchored = len(read_anchors(measure.anchors)) if measure.anchors else measure.frozen
     frozen = _judge(recipe, answered, "measure: frozen", "frozen_judgments", (anchored, 1), draws)
     found = [answers, *judged, *(frozen if measure.frozen and not recipe.judge.comparing else [])]
-    return [*found, *_probes(recipe, answered, draws), *_held_out(recipe, answered), *_side(recipe, answered, draws)]
+    return [*found, *_probes(recipe, answered, draws), *side]
 
 
 def _probes(recipe: Recipe, lengths: Lengths, draws: float) -> list[Asking]:

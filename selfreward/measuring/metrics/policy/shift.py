@@ -18,6 +18,7 @@ Excluded: answers to prompts that one of the rounds has none for. Fewer than ten
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from selfreward.measuring.evidence import Evidence
 from selfreward.measuring.metrics.about import About, Metric
@@ -105,21 +106,29 @@ def stability(values: Array, prompts: Sequence[str], now: int) -> tuple[Estimate
 def discrepancy(features: Array, prompts: Sequence[str], now: int) -> tuple[Estimate, float]:
     """Unbiased squared MMD and its permutation p-value; the first `now` rows are this round's."""
     labels = np.where(np.arange(len(prompts)) < now, 1.0, -1.0)
-    names = np.unique(np.asarray(prompts), return_inverse=True)[1]
-    apart = np.not_equal.outer(names, names).astype(np.float64)
-    kernel = gaussian_kernel(features) * apart
+    names = np.unique(np.asarray(prompts), return_inverse=True)[1].reshape(-1)
+    kernel = gaussian_kernel(features) * np.not_equal.outer(names, names)
 
     def statistic(signs: Array) -> Array:
         """Of every column: mean kernel within the two sides less twice that between them."""
         up, down = (signs > 0).astype(np.float64), (signs < 0).astype(np.float64)
+        to_up, to_down = kernel @ up, kernel @ down
         means = []
-        for one, other in ((up, up), (down, down), (up, down)):
-            total, pairs = ((one * (matrix @ other)).sum(axis=0) for matrix in (kernel, apart))
-            means.append(total / np.maximum(1.0, pairs))
+        for one, other, near in ((up, up, to_up), (down, down, to_down), (up, down, to_down)):
+            pairs = one.sum(axis=0) * other.sum(axis=0) - (one * _in_prompts(other, names)).sum(axis=0)
+            means.append((one * near).sum(axis=0) / np.maximum(1.0, pairs))
         found: Array = means[0] + means[1] - 2 * means[2]
         return found
 
     return _tested(statistic, labels, prompts)
+
+
+def _in_prompts(columns: Array, names: NDArray[np.intp]) -> Array:
+    """Of every row and column: the sum over the rows of its prompt."""
+    sums = np.zeros((int(names.max()) + 1, columns.shape[1]))
+    np.add.at(sums, names, columns)
+    found: Array = sums[names]
+    return found
 
 
 def gaussian_kernel(features: Array) -> Array:
