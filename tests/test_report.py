@@ -21,16 +21,21 @@ from scipy import stats as scipy_stats
 from selfreward.errors import DataError, GateError, StoreError
 from selfreward.judging.readable import require_readable
 from selfreward.measuring.gates import best_round
+from selfreward.measuring.metrics import numbers as known_metrics
 from selfreward.measuring.stats.multiplicity import holm, p_value
 from selfreward.measuring.stats.nested_difference import nested_paired_difference
 from selfreward.measuring.stats.sign_test import sign_test
+from selfreward.recipe import Recipe
+from selfreward.recipe.shape import keys
 from selfreward.records import Judgment, Measurement
 from selfreward.report.ablation import ablation_table
+from selfreward.report.alarms import alarms, keys_against
 from selfreward.report.browser import embedded_prompts, script_safe
 from selfreward.report.catalogue import words as metric_words
 from selfreward.report.compare import Compared, by_evidence, compare, comparison_table
 from selfreward.report.figures import nice_ticks
 from selfreward.report.html import write_report
+from selfreward.report.judge_skill import KNOW, LEARN
 from selfreward.report.reading import Key, Reading
 from selfreward.report.show import print_prompt
 from selfreward.report.tables import number_text, pairs_table
@@ -148,7 +153,7 @@ def test_a_pool_of_which_nothing_is_ever_right_claims_no_smallest_effect_of_0(tm
     made = Store(tmp_path, share=False)
     verdict = judge_run(Reading(write_run(made, "hopeless", Story((0.0, 0.0), report=16))))
     sentence = next(text for text in verdict.details if text.startswith("True accuracy"))
-    assert "+0.000 [-0.22, +0.22], 16 prompts" in sentence and "one of 0.311 would be" in sentence
+    assert "+0.00 [-0.22, +0.22], 16 prompts" in sentence and "one of 0.311 would be" in sentence
 
 
 def test_two_runs_show_the_recipe_keys_in_which_they_differ(store: Store) -> None:
@@ -237,6 +242,53 @@ def test_kept_and_dropped_account_for_every_prompt(store: Store) -> None:
     table = pairs_table(run)
     for column, number in enumerate(run.rounds[1:], start=1):
         assert sum(int(row[column]) for row in table.rows) == len(run.prompts_of(number))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        # Half widths of .03, .22, .05, 12, 3.25, .0096 and 1.15: the rule's examples are .827 ± .119 and .827 ± .367.
+        ((0.512, 0.482, 0.542), "0.512 [0.482, 0.542]"),
+        ((0.827, 0.708, 0.946), "0.83 [0.71, 0.95]"),
+        ((0.827, 0.46, 1.194), "0.8 [0.5, 1.2]"),
+        ((0.5, 0.45, 0.55), "0.50 [0.45, 0.55]"),
+        ((134, 122, 146), "134 [122, 146]"),
+        ((31.44, 28.19, 34.69), "31.4 [28.2, 34.7]"),
+        ((0.5, 0.4904, 0.5096), "0.500 [0.490, 0.510]"),
+        ((0.05, 0.002, 0.098), "0.050 [0.002, 0.098]"),
+        ((1.0, 1.0, 1.0), "1.000 [1.000, 1.000]"),
+        ((0.0, 0.0, 1e-300), "0.0000 [0.0000, 0.0000]"),
+        ((2.0, None, None), "2.000"),
+        ((None, None, None), "–"),
+    ],
+)
+def test_a_number_has_the_decimals_that_its_interval_deserves(numbers: tuple[float | None, ...], text: str) -> None:
+    assert number_text(*numbers) == text
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
+def test_a_resolved_interval_is_never_shown_as_one_that_holds_0(low: float, width: float) -> None:
+    shown = re.findall(r"[+-][\d.]+", number_text(low, low, low + width, signed=True))
+    assert float(shown[0]) == float(shown[1]), "the value has the decimals of its interval"
+    if low >= 5e-5:
+        assert float(shown[1]) > 0
+    if low + width <= -5e-5:
+        assert float(shown[2]) < 0
+
+
+def test_every_alarm_names_keys_that_exist_and_what_stands_there(store: Store) -> None:
+    everything = {key.name for key in keys(Recipe)}
+    worries = [(one.name, worry) for one in known_metrics().values() for worry in one.worries]
+    assert len(worries) > 20
+    for metric, worry in worries:
+        assert worry.remedies, metric
+        assert {remedy.key for remedy in worry.remedies} <= everything, metric
+    assert {remedy.key for remedy in (*KNOW, *LEARN)} <= everything
+    run = reading(store, "pleaser")
+    fired = alarms(run)
+    known = [found for alarm in fired for found in keys_against(run, alarm)]
+    assert {remedy.key: now for remedy, now in known}["judge.model"] == "policy"
+    assert "Against it: judge.model" in " ".join(text_of(print_report, [store.existing("pleaser")]).split())
 
 
 def test_terminal_comparison_and_show(store: Store) -> None:

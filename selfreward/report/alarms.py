@@ -4,6 +4,7 @@ What is worth an alarm, every metric says itself (`worries` of its `ABOUT`); her
 Changes fire where the paired 95 % interval against round 0 excludes 0 (report pool; these alarms do not steer, and with
 several of them one in some runs fires by chance). Levels fire where the whole interval is beyond a round number.
 A regression is a cohort of the recipe whose paired change is below 0 with its whole interval, in any round.
+Each names the keys of the recipe that work against it, with what stands there in this run (`keys_against`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,8 +20,10 @@ from selfreward.measuring.metrics.worries import (
     Grew,
     Outside,
     Regressed,
+    Remedy,
     Shrank,
 )
+from selfreward.recipe import walk
 from selfreward.records import Measurement
 from selfreward.report.catalogue import place, words
 from selfreward.report.compare import compare_rounds
@@ -29,6 +32,7 @@ from selfreward.report.reading import Key, Reading
 from selfreward.report.tables import number_text
 
 Kind = TypeVar("Kind")
+LONGEST_VALUE = 40
 
 
 def alarms(reading: Reading) -> list[Alarm]:
@@ -41,6 +45,17 @@ def alarms(reading: Reading) -> list[Alarm]:
         *_judges(reading),
         *_cohorts(reading),
     ]
+
+
+def keys_against(reading: Reading, alarm: Alarm) -> list[tuple[Remedy, str]]:
+    """The alarm's remedies, each with the value that the run has there; "" where its recipe has no such key."""
+    now = {key: value for key, value, _ in walk(reading.recipe)}
+    return [(remedy, _short(now[remedy.key]) if remedy.key in now else "") for remedy in alarm.remedies]
+
+
+def _short(value: object) -> str:
+    text = "none" if value is None else str(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
 
 
 def worried(kind: type[Kind]) -> list[tuple[str, Kind]]:
@@ -61,17 +76,18 @@ def _changes(reading: Reading) -> Iterator[Alarm]:
         evidence = f"round {last} against round {first}, paired by prompt: {change}"
         worry = changed.get(row.metric)
         if worry and (estimate.low > 0 if worry.way > 0 else estimate.high < 0):
-            yield Alarm(f"{words(row.metric)}:", f"{worry.meaning} ({evidence}).")
+            yield Alarm(f"{words(row.metric)}:", f"{worry.meaning} ({evidence}).", worry.remedies)
         longer = grew.get(row.metric)
         if longer and estimate.low > longer.share * row.before:
             by = f"answers grew by more than {longer.share:.0%} ({evidence}, from {row.before:.1f} tokens)."
-            yield Alarm(f"{longer.called}:", by)
+            yield Alarm(f"{longer.called}:", by, longer.remedies)
         shorter = shrank.get(row.metric)
         if shorter and estimate.high < -shorter.share * row.before:
             by = f"answers lost more than {shorter.share:.0%} ({evidence}, from {row.before:.1f} tokens)."
             yield Alarm(
                 f"{shorter.called}:",
                 f"{by} What is right only because it is short is no gain: see accuracy at equal length.",
+                shorter.remedies,
             )
 
 
@@ -83,13 +99,19 @@ def _regressions(reading: Reading) -> Iterator[Alarm]:
             if fallen:
                 what = f"{words(key.metric.removesuffix('_change'))} below round {reading.rounds[0]}, {place(key.pool)}"
                 paired = f"paired by prompt, n {max(row.n for row in fallen)}"
-                yield Alarm(f"regression of cohort {key.cohort}:", f"{what}, {_in_rounds(fallen)} ({paired}).")
-    for metric, _ in worried(GaveIn):
+                yield Alarm(
+                    f"regression of cohort {key.cohort}:",
+                    f"{what}, {_in_rounds(fallen)} ({paired}).",
+                    regressed[key.metric].remedies,
+                )
+    for metric, gave_in in worried(GaveIn):
         for key in (Key(metric, "report"), Key(metric, "gate")):
             risen = [row for row in reading.by_key.get(key, {}).values() if row.low is not None and row.low > 0]
             if risen:
                 what = f"rose against round {reading.rounds[0]}, paired by question, {place(key.pool)}"
-                yield Alarm(f"{words(metric.removesuffix('_change'))}:", f"{what}, {_in_rounds(risen)}.")
+                yield Alarm(
+                    f"{words(metric.removesuffix('_change'))}:", f"{what}, {_in_rounds(risen)}.", gave_in.remedies
+                )
 
 
 def _levels(reading: Reading) -> Iterator[Alarm]:
@@ -98,7 +120,11 @@ def _levels(reading: Reading) -> Iterator[Alarm]:
             found = reading.by_key.get(Key(metric, pool), {})
             beyond = [row for row in found.values() if row.low is not None and row.low > above.limit]
             if beyond:
-                yield Alarm(f"{words(metric)}:", f"above {above.limit:.0%}, {place(pool)}, {_in_rounds(beyond)}.")
+                yield Alarm(
+                    f"{words(metric)}:",
+                    f"above {above.limit:.0%}, {place(pool)}, {_in_rounds(beyond)}.",
+                    above.remedies,
+                )
     for metric, band in worried(Outside):
         rows = reading.by_key.get(Key(metric, "train"), {}).values()
         outside = [
@@ -107,7 +133,7 @@ def _levels(reading: Reading) -> Iterator[Alarm]:
             if row.low is not None and row.high is not None and (row.low > band.high or row.high < band.low)
         ]
         if outside:
-            yield Alarm(f"{band.called}:", f"{band.meaning} {_in_rounds(outside)}.")
+            yield Alarm(f"{band.called}:", f"{band.meaning} {_in_rounds(outside)}.", band.remedies)
 
 
 def _judges(reading: Reading) -> Iterator[Alarm]:
@@ -115,7 +141,7 @@ def _judges(reading: Reading) -> Iterator[Alarm]:
         found = reading.by_key.get(Key(metric, worry.pool), {}).values()
         beyond = [row for row in found if _is_beyond(row, worry.limit, worry.upward)]
         if beyond:
-            yield Alarm(f"{words(metric)}:", f"{worry.meaning} ({_in_rounds(beyond)}).")
+            yield Alarm(f"{words(metric)}:", f"{worry.meaning} ({_in_rounds(beyond)}).", worry.remedies)
 
 
 def _is_beyond(row: Measurement, limit: float, upward: bool) -> bool:
@@ -136,7 +162,11 @@ def _cohorts(reading: Reading) -> Iterator[Alarm]:
         if before and after and before.low is not None and after.high is not None and after.high < before.low:
             texts = [number_text(row.value, row.low, row.high) for row in (before, after)]
             what = words(key.metric)
-            yield Alarm(f"cohort {key.cohort}:", f"{what} fell from {texts[0]} to {texts[1]} by round {last}.")
+            yield Alarm(
+                f"cohort {key.cohort}:",
+                f"{what} fell from {texts[0]} to {texts[1]} by round {last}.",
+                fell[key.metric].remedies,
+            )
 
 
 def _in_rounds(rows: Sequence[Measurement]) -> str:

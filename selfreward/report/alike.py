@@ -5,6 +5,8 @@ determines it is equal) and equal bytes. A fork shares the rounds that it took o
 start. There is nothing to measure then: no interval, and no test.
 """
 
+from collections.abc import Sequence
+
 from selfreward.measuring.stats.clustered import Estimate
 from selfreward.measuring.stats.nested_difference import NestedDifference
 from selfreward.recipe import walk
@@ -56,9 +58,18 @@ def shared_rounds(a: Reading, b: Reading) -> list[str]:
     return said
 
 
+def differing_keys(runs: Sequence[Reading]) -> Table:
+    """The keys of which two recipes have different values, in the recipe's order; no rows where there are none."""
+    values = [{key: value for key, value, _ in walk(run.recipe)} for run in runs]
+    keys = dict.fromkeys(key for found in values for key in found)
+    rows = [
+        [key, *(str(found.get(key, "")) for found in values)]
+        for key in keys
+        if any(found.get(key) != values[0].get(key) for found in values)
+    ]
+    return Table("Recipe keys in which they differ", ["key", *(run.name for run in runs)], rows)
+
+
 def recipe_differences(a: Reading, b: Reading) -> Table:
-    """The keys of two recipes that have different values, in the recipe's order; no rows where there are none."""
-    mine, theirs = ({key: value for key, value, _ in walk(run.recipe)} for run in (a, b))
-    keys = [*mine, *(key for key in theirs if key not in mine)]
-    rows = [[key, str(mine.get(key, "")), str(theirs.get(key, ""))] for key in keys if mine.get(key) != theirs.get(key)]
-    return Table("Recipe keys in which they differ", ["key", a.name, b.name], rows)
+    """The same of two runs."""
+    return differing_keys([a, b])

@@ -1,12 +1,15 @@
 """The prompts that travel inside the HTML: at most 300, spread evenly over runs, rounds and cohorts.
 
-Half of them (if there are as many) are prompts of the report pool, which every round answers, half are training prompts
-with their fate. Texts are cut, and then prompts left out, until everything fits `BUDGET` characters: a report must
-open fast. `selfreward show` prints any prompt whole.
+Those that are `wanted` come first (the prompts that changed). Half of the others (if there are as many) are prompts of
+the report pool, which every round answers, half are training prompts with their fate. Texts are cut, and then prompts
+left out, until everything fits `BUDGET` characters; a report must open fast, so what is large is compressed.
+`selfreward show` prints any prompt whole, `selfreward view` has all of them.
 """
 
+import base64
+import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from selfreward.measuring.metrics.answers import Answer
@@ -18,12 +21,17 @@ from selfreward.tasks.verifiers.protocol import Verifier
 MOST_PROMPTS = 300
 LONGEST_TEXT = 1500
 BUDGET = 6_000_000
+PACK_ABOVE = 200_000
+"""Characters of JSON beyond which it is compressed; a browser of the last years opens it by itself."""
 # Run, round (None for a pool prompt, which has all of them), prompt id, cohort.
 Item = tuple[Reading, int | None, str, str]
 
 
-def embedded_prompts(readings: Sequence[Reading]) -> list[dict[str, Any]]:
-    """Plain data of the sampled prompts, which depends on ids only, so that equal runs give equal reports."""
+def embedded_prompts(readings: Sequence[Reading], wanted: Collection[tuple[str, str]] = ()) -> list[dict[str, Any]]:
+    """Plain data of the sampled prompts, which depends on ids only, so that equal runs give equal reports.
+
+    `wanted` holds (run, prompt id).
+    """
     pools: list[Item] = []
     training: list[Item] = []
     for reading in readings:
@@ -33,8 +41,10 @@ def embedded_prompts(readings: Sequence[Reading]) -> list[dict[str, Any]]:
         for trained in reading.rounds[1:]:
             rows = reading.train_answers(trained)
             training += [(reading, trained, name, row.prompt.cohort) for name, row in rows.items()]
-    half = max(MOST_PROMPTS // 2, MOST_PROMPTS - len(training))
-    picked = _spread(pools, half)
+    picked = [item for item in (*pools, *training) if (item[0].name, item[2]) in wanted][:MOST_PROMPTS]
+    pools, training = ([item for item in items if (item[0].name, item[2]) not in wanted] for items in (pools, training))
+    left = MOST_PROMPTS - len(picked)
+    picked += _spread(pools, max(left // 2, left - len(training)))
     picked += _spread(training, MOST_PROMPTS - len(picked))
     entries: list[dict[str, Any]] = []
     size = 0
@@ -107,3 +117,8 @@ def script_safe(data: Any) -> str:
     """JSON that cannot end the script element it stands in, whatever a model wrote, and holds no stray line ends."""
     escapes: dict[str, str | int | None] = {name: f"\\u{ord(name):04x}" for name in "<>&\u2028\u2029"}
     return json.dumps(data, ensure_ascii=False).translate(str.maketrans(escapes))
+
+
+def packed(data: Any) -> str:
+    """The JSON compressed (gzip, base64), the same for the same data."""
+    return base64.b64encode(gzip.compress(json.dumps(data, ensure_ascii=False).encode(), mtime=0)).decode()

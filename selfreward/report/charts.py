@@ -1,4 +1,4 @@
-"""Which plots the HTML report shows: one per metric and pool, a line per run."""
+"""Which plots the HTML report shows: one per metric and pool that moved, a line per run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from selfreward.measuring.metrics.about import Family
 from selfreward.records import Measurement
 from selfreward.report.catalogue import STEERING_POOLS, in_families, is_plotted, place, words
 from selfreward.report.figures import Point, Series, phase_chart, rounds_chart
+from selfreward.report.flat import flat_text, is_flat
 from selfreward.report.reading import Key, Reading
 from selfreward.report.reliability_plot import reliability_plot
 from selfreward.report.tables import Table, metric_table, number_text
@@ -17,15 +18,27 @@ class Chart:
     title: str
     note: str
     svg: str
+    metric: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """A metric that did not move, in a line."""
+
+    metric: str
+    title: str
+    note: str
+    said: str
 
 
 @dataclass(frozen=True, slots=True)
 class FamilyView:
-    """A family of metrics with its plots, and its numbers per run."""
+    """A family of metrics: plots of what moved, a line for each that did not, and the numbers per run."""
 
     name: str
     question: str
     charts: Sequence[Chart]
+    flat: Sequence[Flat]
     tables: Sequence[Table]
 
 
@@ -41,8 +54,24 @@ def metric_chart(readings: Sequence[Reading], key: Key) -> Chart | None:
     lines = [Series(run.name, points(run.by_key.get(key, {})), index) for index, run in enumerate(readings)]
     title = words(key.metric) if key.cohort == "all" else key.cohort
     svg = rounds_chart(lines, f"{title}, {place(key.pool)}")
+    return Chart(title, _note(readings, key), svg, key.metric) if svg else None
+
+
+def _note(readings: Sequence[Reading], key: Key) -> str:
     oracle = any(row.oracle for run in readings for row in run.by_key.get(key, {}).values())
-    return Chart(title, ", ".join([place(key.pool), *(["needs truth"] if oracle else [])]), svg) if svg else None
+    return ", ".join(part for part in (place(key.pool), "needs truth" if oracle else "") if part)
+
+
+def _shown(readings: Sequence[Reading], keys: Sequence[Key]) -> tuple[list[Chart], list[Flat]]:
+    """The plots of what moved, and the rest in lines."""
+    flat = [key for key in keys if is_flat(readings, key)]
+    charts = [chart for key in keys if key not in flat and (chart := metric_chart(readings, key))]
+    lines = []
+    for key in flat:
+        if said := flat_text(readings, key):
+            title = words(key.metric) if key.cohort == "all" else f"{words(key.metric)}, {key.cohort}"
+            lines.append(Flat(key.metric, title, _note(readings, key), said))
+    return charts, lines
 
 
 def main_charts(readings: Sequence[Reading]) -> list[Chart]:
@@ -96,9 +125,8 @@ def family_views(readings: Sequence[Reading]) -> list[FamilyView]:
             and key.pool not in STEERING_POOLS
             and is_plotted(key.metric)
         ]
-        charts = [chart for key in wanted if (chart := metric_chart(readings, key))]
         tables = [metric_table(run, inside, run.name) for run in readings]
-        views.append(FamilyView(family.name, family.question, charts, tables))
+        views.append(FamilyView(family.name, family.question, *_shown(readings, wanted), tables))
     return views + _cohorts(readings, keys)
 
 
@@ -109,6 +137,5 @@ def _cohorts(readings: Sequence[Reading], keys: Sequence[Key]) -> list[FamilyVie
         return []
     inside.sort(key=lambda key: key.cohort)
     family = Family("Cohorts", "True accuracy of each family of prompts, report pool: a mean can hide a regression.")
-    charts = [chart for key in inside if (chart := metric_chart(readings, key))]
     tables = [metric_table(run, inside, run.name) for run in readings]
-    return [FamilyView(family.name, family.question, charts, tables)]
+    return [FamilyView(family.name, family.question, *_shown(readings, inside), tables)]

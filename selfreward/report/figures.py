@@ -2,7 +2,8 @@
 
 Colours are Okabe and Ito's, which stay apart under the common colour blindnesses, and lighter ones in their order for
 dark pages; the style sheet gives them to the classes s0, s1 and so on. Each series also has its own marker. A band or
-bar is a 95 % interval.
+bar is a 95 % interval. Series over rounds stand a little beside each other, so that none hides another's marks; more
+than two have no bands.
 """
 
 import math
@@ -10,10 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 
+from selfreward.report.tables import number_text
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 COLOURS_ON_DARK = ("#56B4E9", "#E69F00", "#2FC39A", "#E39AC4", "#F0E442", "#FF7A45", "#FFFFFF")
 WIDTH, HEIGHT = 360, 220
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 34
+MOST_ASIDE = 9.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,30 +112,33 @@ def _frame(axes: Axes, x_label: str) -> str:
     return "".join(parts)
 
 
-def _interval(point: Point) -> str:
-    inside = "" if point.low is None or point.high is None else f" [{point.low:.3g}, {point.high:.3g}]"
-    return f"{point.y:.3g}{inside}"
+def _value(point: Point) -> str:
+    return number_text(point.y, point.low, point.high)
 
 
-def _line(series: Series, axes: Axes, x_name: str, band: bool = True) -> str:
-    """Band, bars, line and markers of one series."""
+def _line(series: Series, axes: Axes, x_name: str, band: bool = True, aside: float = 0.0) -> str:
+    """Band, bars, line and markers of one series, `aside` of their places by so many units of the drawing."""
+
+    def left(x: float) -> float:
+        return axes.left(x) + aside
+
     parts = [f'<g class="{colour_class(series.colour)}">']
     ranged = [(p.x, p.low, p.high) for p in series.points if p.low is not None and p.high is not None]
     if band and len(ranged) > 1:
-        upper = [f"{axes.left(x):.1f},{axes.top(high):.1f}" for x, _, high in ranged]
-        lower = [f"{axes.left(x):.1f},{axes.top(low):.1f}" for x, low, _ in reversed(ranged)]
+        upper = [f"{left(x):.1f},{axes.top(high):.1f}" for x, _, high in ranged]
+        lower = [f"{left(x):.1f},{axes.top(low):.1f}" for x, low, _ in reversed(ranged)]
         parts.append(f'<polygon class="band" points="{" ".join(upper + lower)}"/>')
     for x, low, high in ranged:
-        place = axes.left(x)
+        place = left(x)
         parts.append(
             f'<line class="bar" x1="{place:.1f}" x2="{place:.1f}" y1="{axes.top(low):.1f}" y2="{axes.top(high):.1f}"/>'
         )
-    path = " ".join(f"{axes.left(p.x):.1f},{axes.top(p.y):.1f}" for p in series.points)
+    path = " ".join(f"{left(p.x):.1f},{axes.top(p.y):.1f}" for p in series.points)
     dash = ' stroke-dasharray="5 3"' if series.dashed else ""
     parts.append(f'<polyline class="line" points="{path}"{dash}/>')
     for point in series.points:
-        tooltip = point.label or f"{series.name}, {x_name} {_number(point.x)}: {_interval(point)}"
-        parts.append(_marker(axes.left(point.x), axes.top(point.y), series.colour, tooltip))
+        tooltip = point.label or f"{series.name}, {x_name} {_number(point.x)}: {_value(point)}"
+        parts.append(_marker(left(point.x), axes.top(point.y), series.colour, tooltip))
     return "".join([*parts, "</g>"])
 
 
@@ -151,10 +158,14 @@ def rounds_chart(series: Sequence[Series], title: str) -> str:
     bounds = [v for p in points for v in (p.y, p.low, p.high) if v is not None and math.isfinite(v)]
     y_ticks = nice_ticks(min(bounds), max(bounds))
     rounds = sorted({point.x for point in points})
-    margin = 0.25 if len(rounds) > 1 else 0.5
+    margin = 0.3 if len(rounds) > 1 else 0.5
     axes = Axes((rounds[0] - margin, rounds[-1] + margin), (y_ticks[0], y_ticks[-1]), rounds, y_ticks)
-    body = _frame(axes, "round") + "".join(_line(line, axes, "round") for line in series)
-    said = "; ".join(f"{line.name}: " + ", ".join(_interval(p) for p in line.points) for line in series)
+    step = min(MOST_ASIDE, (axes.left(rounds[0] + 1) - axes.left(rounds[0])) / (2 * len(series)))
+    places = [(index - (len(series) - 1) / 2) * step for index in range(len(series))]
+    band = len(series) < 3
+    body = _frame(axes, "round")
+    body += "".join(_line(line, axes, "round", band, aside) for line, aside in zip(series, places, strict=True))
+    said = "; ".join(f"{line.name}: " + ", ".join(_value(p) for p in line.points) for line in series)
     return _svg(body, f"{title} by round. {said}")
 
 

@@ -15,6 +15,7 @@ half a point, with the whole interval, there is hardly anything to choose by, wh
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from selfreward.measuring.metrics.worries import FINER, QUESTION, Remedy
 from selfreward.records import Measurement
 from selfreward.report.catalogue import place, words
 from selfreward.report.reading import Key, Reading
@@ -27,12 +28,24 @@ SOURCES = (
 )
 BAND = Key("score_band", "report")
 NARROW = 0.5
+KNOW = (
+    Remedy("measure.anchors", "answers with labels by people (`selfreward anchors`)"),
+    Remedy("measure.held_out.model", "a judge that the run does not train on"),
+)
+LEARN = (
+    Remedy("judge.model", "a stronger model"),
+    Remedy("judge.question.template", "another prompt; `selfreward judge-bench` sets several side by side"),
+    Remedy("gates.canary", "require: such a judge is found out before any training"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
+    """`remedies` are keys of the recipe that work against it, the first to try first."""
+
     name: str
     evidence: str
+    remedies: tuple[Remedy, ...] = ()
 
 
 def judge_skill(reading: Reading) -> Iterator[Alarm]:
@@ -42,14 +55,14 @@ def judge_skill(reading: Reading) -> Iterator[Alarm]:
     rounds = sorted(reading.by_key[Key("judge_mean", "report")])
     at_hand = {number: _at_hand(reading, number) for number in rounds}
     if not any(at_hand.values()):
-        yield Alarm("judge:", f"whether it tells right from wrong cannot be known: {_missing(reading)}")
+        yield Alarm("judge:", f"whether it tells right from wrong cannot be known: {_missing(reading)}", KNOW)
     failed = [(number, found) for number, found in at_hand.items() if found and not _tells(found)]
     if failed:
         said = "; ".join(
             f"round {number}: " + ", ".join(f"ρ with {source} {_text(row)}" for source, row in found)
             for number, found in failed
         )
-        yield Alarm("judge:", f"this judge does not tell right from wrong ({said}).")
+        yield Alarm("judge:", f"this judge does not tell right from wrong ({said}).", LEARN)
     narrow = [row for row in reading.by_key.get(BAND, {}).values() if row.high is not None and row.high < NARROW]
     if narrow:
         found_in = "; ".join(f"round {row.round}: {number_text(row.value, row.low, row.high)}" for row in narrow)
@@ -57,6 +70,7 @@ def judge_skill(reading: Reading) -> Iterator[Alarm]:
             f"{words(BAND.metric)}:",
             f"nine tenths of the scores lie within less than {NARROW} points, {place(BAND.pool)}, so there is hardly "
             f"anything to choose by ({found_in}).",
+            (FINER, QUESTION),
         )
 
 

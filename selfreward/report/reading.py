@@ -13,9 +13,28 @@ from selfreward.records import Drop, Judgment, Labelled, Measurement, Pair, Prom
 from selfreward.report.answers import PromptRound, by_prompt, per_prompt
 from selfreward.store.seals import Seal
 from selfreward.store.view import RunView
-from selfreward.tasks.verifiers.protocol import Verifier, load_verifier
+from selfreward.tasks.verifiers.protocol import Truth, Verifier, load_verifier
 
 Row = TypeVar("Row")
+
+
+class Remembered:
+    """A verifier that checks no answer twice: plots, comparisons and prompts ask about the same ones."""
+
+    def __init__(self, verifier: Verifier) -> None:
+        self._verifier = verifier
+        self._known: dict[tuple[str, str], Truth] = {}
+
+    def require(self, prompt: Prompt) -> None:
+        self._verifier.require(prompt)
+
+    def check(self, prompt: Prompt, text: str) -> Truth:
+        if (key := (prompt.id, text)) not in self._known:
+            self._known[key] = self._verifier.check(prompt, text)
+        return self._known[key]
+
+    def judgment_quality(self, prompt: Prompt, answer: str, judgment: str) -> float:
+        return self._verifier.judgment_quality(prompt, answer, judgment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +72,7 @@ class Reading:
     @cached_property
     def verifier(self) -> Verifier | None:
         named = self.recipe.measure.verifier
-        return None if named == "none" else load_verifier(named)
+        return None if named == "none" else Remembered(load_verifier(named))
 
     @cached_property
     def measurements(self) -> list[Measurement]:

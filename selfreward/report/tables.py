@@ -1,8 +1,9 @@
 """The report's tables as plain rows of text; the terminal, the HTML and the Markdown only dress them.
 
-A value stands with its 95 % interval: `0.512 [0.48, 0.54]`. A dash is a value that does not exist.
+A value stands with its 95 % interval: `0.512 [0.482, 0.542]`. A dash is a value that does not exist.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from selfreward.report.catalogue import SUMMARY, place, words
 from selfreward.report.reading import Key, Reading
 
 DASH = "–"
-NARROW, SMALL = 0.03, 0.01
+SMALL, MOST_DECIMALS = 0.01, 4
 SIDE_FAMILIES = (SYCOPHANCY.name, COHORTS.name)
 PLAIN_PROBES = (
     "restated_flips",
@@ -37,17 +38,36 @@ class Table:
 def number_text(
     value: float | None, low: float | None = None, high: float | None = None, *, signed: bool = False
 ) -> str:
-    """A number, with its interval where there is one: three decimals below 10, four below .01."""
+    """A number: three decimals below 10, four below .01. With an interval as many as its width deserves, all alike."""
     if value is None:
         return DASH
     size = abs(value)
-    digits = 4 if 0 < size < SMALL else 3 if size < 10 else 2 if size < 100 else 1
     sign = "+" if signed else ""
-    text = f"{value:{sign}.{digits}f}"
-    if low is None or high is None:
-        return text
-    digits = min(digits, 2) if high - low >= NARROW else digits
-    return f"{text} [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
+    if low is None or high is None or not high > low:
+        digits = MOST_DECIMALS if 0 < size < SMALL else 3 if size < 10 else 2 if size < 100 else 1
+        ends = "" if low is None or high is None else f" [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
+        return f"{value:{sign}.{digits}f}{ends}"
+    digits = decimals(low, high)
+    return f"{value:{sign}.{digits}f} [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
+
+
+def decimals(low: float, high: float) -> int:
+    """How many decimals an interval deserves, by the rounding rule of the Particle Data Group for errors.
+
+    Of the half width's first three digits, 100 to 354 keep two, the others one (950 and more become 1000, and keep
+    two of that). At most four decimals; an end that is not 0 is not shown as 0, which would hide its side.
+    """
+    half = (high - low) / 2
+    if not math.isfinite(half):
+        return 3
+    if half < 10.0**-MOST_DECIMALS:
+        return MOST_DECIMALS
+    power = math.floor(math.log10(half))
+    kept = (1 if half / 10.0**power < 3.545 else 0) - power
+    digits = min(MOST_DECIMALS, max(0, kept))
+    while digits < MOST_DECIMALS and any(end != 0 and round(end, digits) == 0 for end in (low, high)):
+        digits += 1
+    return digits
 
 
 def measurement_text(row: Measurement | None) -> str:

@@ -57,7 +57,9 @@ def print_report(runs: Sequence[RunView], out: Console) -> None:
         for sentence in verdict.details:
             out.print(words(sentence))
         for alarm in alarms(reading):
-            out.print(words(f"alarm: {alarm.name} {alarm.evidence}", style="yellow"))
+            keys = ", ".join(remedy.key for remedy in alarm.remedies)
+            tried = f" Against it: {keys}." if keys else ""
+            out.print(words(f"alarm: {alarm.name} {alarm.evidence}{tried}", style="yellow"))
         gates = gate_report(reading)
         print_table(summary_table(reading), out)
         if (side := side_table(reading)).rows:

@@ -34,7 +34,7 @@ def judge_run(reading: Reading) -> Verdict:
     if last == first:
         return Verdict("Only the start policy is measured; there is nothing to compare it with yet.", (), "open")
     changes = {row.metric: row for row in compare_rounds(reading, reading, first, last)}
-    details = [*_off_policy(reading), *gate_report(reading).sentences, _selected(reading)]
+    details = [*_off_policy(reading), *gate_report(reading).sentences, selection_sentence(reading)]
     if "true_accuracy" not in changes:
         return _without_truth(reading, changes, last, details)
     truth, belief, gap = (changes.get(name) for name in ("true_accuracy", "judge_mean", "judge_minus_truth"))
@@ -165,7 +165,7 @@ def _off_policy(reading: Reading) -> list[str]:
     ]
 
 
-def _selected(reading: Reading) -> str:
+def selection_sentence(reading: Reading) -> str:
     """Which round the selection pool chose, and whether the truth, which it may not see, agrees."""
     recipe = reading.recipe
     if not recipe.measure.judge and recipe.gates.select_by == "judge":

@@ -26,7 +26,7 @@ from selfreward.measuring.metrics.families import JUDGE, JUDGE_DRIFT
 from selfreward.measuring.metrics.judge.belief import scores
 from selfreward.measuring.metrics.judge.held_out import Asked, asked_answers
 from selfreward.measuring.metrics.judge.self_preference import rejudged
-from selfreward.measuring.metrics.worries import Beyond
+from selfreward.measuring.metrics.worries import OTHER_JUDGE, Beyond
 from selfreward.measuring.stats.clustered import cluster_means, clustered_mean, paired_difference, trend
 from selfreward.measuring.stats.resampling import clustered_spearman
 from selfreward.records import Judgment, Measurement
@@ -43,7 +43,9 @@ ABOUT = About(
             "same answers, this judge minus first",
             JUDGE_DRIFT,
             planted=(up("saturated judge", "frozen"), up("generous judge", "frozen")),
-            worries=(Beyond("report", 0.25, True, "the very same answers get more than by round 0's judge"),),
+            worries=(
+                Beyond("report", 0.25, True, "the very same answers get more than by round 0's judge", (OTHER_JUDGE,)),
+            ),
         ),
         Metric(
             "judge_minus_held_out",

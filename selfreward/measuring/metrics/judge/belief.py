@@ -17,7 +17,7 @@ from selfreward.measuring.evidence import Evidence
 from selfreward.measuring.metrics.about import POINTS, About, Metric, up
 from selfreward.measuring.metrics.answers import Answer, by_pool, clusters, evaluated, row
 from selfreward.measuring.metrics.families import BELIEF
-from selfreward.measuring.metrics.worries import Changed
+from selfreward.measuring.metrics.worries import OTHER_JUDGE, Changed, Remedy
 from selfreward.measuring.stats.clustered import cluster_means, clustered_mean, paired_difference
 from selfreward.records import Measurement
 from selfreward.tasks.verifiers.protocol import Verifier
@@ -31,7 +31,19 @@ ABOUT = About(
             "judge minus truth",
             BELIEF,
             scale=(-5.0, 5.0),
-            worries=(Changed(1, "the judge pleases itself: its belief grows faster than the truth"),),
+            worries=(
+                Changed(
+                    1,
+                    "the judge pleases itself: its belief grows faster than the truth",
+                    (
+                        OTHER_JUDGE,
+                        Remedy(
+                            "measure.held_out.model",
+                            "a judge beside it, and gates.select_by=held_out chooses by that one",
+                        ),
+                    ),
+                ),
+            ),
         ),
         Metric(
             "judge_mean_change",

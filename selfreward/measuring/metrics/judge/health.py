@@ -19,7 +19,7 @@ from selfreward.measuring.evidence import Evidence
 from selfreward.measuring.metrics.about import About, Metric, down, up
 from selfreward.measuring.metrics.answers import OWN, Answer, evaluated, join, own_rows, row
 from selfreward.measuring.metrics.families import JUDGE_HEALTH
-from selfreward.measuring.metrics.worries import Above
+from selfreward.measuring.metrics.worries import FINER, QUESTION, Above, Remedy
 from selfreward.measuring.stats.clustered import NOTHING, clustered_share
 from selfreward.measuring.stats.resampling import clustered_band, clustered_entropy
 from selfreward.records import Measurement
@@ -34,15 +34,29 @@ ABOUT = About(
             "scores at the maximum",
             JUDGE_HEALTH,
             planted=(up("saturated judge"),),
-            worries=(Above(0.60),),
+            worries=(Above(0.60, (FINER, QUESTION)),),
         ),
-        Metric("tie_rate", "tied answers", JUDGE_HEALTH, planted=(up("saturated judge"),), worries=(Above(0.50),)),
+        Metric(
+            "tie_rate",
+            "tied answers",
+            JUDGE_HEALTH,
+            planted=(up("saturated judge"),),
+            worries=(Above(0.50, (FINER, Remedy("judge.aggregate.samples", "higher: a mean has more steps"))),),
+        ),
         Metric(
             "unreadable_rate",
             "unreadable verdicts",
             JUDGE_HEALTH,
             planted=(up("unreadable judge"),),
-            worries=(Above(0.10),),
+            worries=(
+                Above(
+                    0.10,
+                    (
+                        Remedy("judge.reading.ask_again", "1 or more"),
+                        Remedy("judge.reading.sampling.max_tokens", "higher, where verdicts are cut off"),
+                    ),
+                ),
+            ),
         ),
     ),
 )

@@ -33,7 +33,7 @@ from selfreward.measuring.metrics.answers import POOLS, Answer, join, row
 from selfreward.measuring.metrics.families import HELD_OUT
 from selfreward.measuring.metrics.policy.output_drift import earlier_rounds
 from selfreward.measuring.metrics.policy.win_rate import length_controlled
-from selfreward.measuring.metrics.worries import Beyond
+from selfreward.measuring.metrics.worries import OTHER_JUDGE, Beyond, Remedy
 from selfreward.measuring.stats.clustered import Estimate, clustered_mean, clustered_share
 from selfreward.records import Comparison, Measurement
 
@@ -56,7 +56,15 @@ ABOUT = About(
             HELD_OUT,
             still=0.0,
             planted=(up("generous judge"),),
-            worries=(Beyond("report", 0.05, True, "its own judge sees more gain than another"),),
+            worries=(
+                Beyond(
+                    "report",
+                    0.05,
+                    True,
+                    "its own judge sees more gain than another",
+                    (Remedy("gates.select_by", "held_out: it chooses the round"), OTHER_JUDGE),
+                ),
+            ),
         ),
         Metric("judge_disagreement_previous", "own and held-out judge disagree, previous", HELD_OUT),
         Metric("judge_disagreement_initial", "own and held-out judge disagree, initial", HELD_OUT),
@@ -65,7 +73,15 @@ ABOUT = About(
             "held_out_is_training_judge",
             "held-out judge is a training judge",
             HELD_OUT,
-            worries=(Beyond("report", 0.5, True, "nothing is held out, its win rates are self-judged"),),
+            worries=(
+                Beyond(
+                    "report",
+                    0.5,
+                    True,
+                    "nothing is held out, its win rates are self-judged",
+                    (Remedy("measure.held_out.model", "one that scores nothing in training"),),
+                ),
+            ),
         ),
     ),
 )

@@ -22,7 +22,7 @@ from selfreward.measuring.metrics.about import About, Metric, down, up
 from selfreward.measuring.metrics.answers import OWN, row
 from selfreward.measuring.metrics.families import META
 from selfreward.measuring.metrics.policy.pairs import label_credit
-from selfreward.measuring.metrics.worries import Beyond, Outside
+from selfreward.measuring.metrics.worries import Beyond, Outside, Remedy
 from selfreward.measuring.stats.clustered import NOTHING, Estimate, clustered_share
 from selfreward.records import Judgment, Measurement, MetaJudgment
 from selfreward.tasks.verifiers.protocol import Verifier
@@ -36,7 +36,15 @@ ABOUT = About(
             META,
             guessed=0.5,
             planted=(down("slot-driven judge", "train"),),
-            worries=(Beyond("train", 0.6, False, "the meta-judge's two orders often disagree"),),
+            worries=(
+                Beyond(
+                    "train",
+                    0.6,
+                    False,
+                    "the meta-judge's two orders often disagree",
+                    (Remedy("meta.min_agreement", "higher: such verdicts are not trained on"),),
+                ),
+            ),
         ),
         Metric(
             "meta_first_rate",
@@ -44,14 +52,30 @@ ABOUT = About(
             META,
             guessed=0.5,
             planted=(up("slot-driven judge", "train"),),
-            worries=(Outside(0.4, 0.6, "meta-judge", "it prefers a slot: the first one wins"),),
+            worries=(
+                Outside(
+                    0.4,
+                    0.6,
+                    "meta-judge",
+                    "it prefers a slot: the first one wins",
+                    (Remedy("meta.battles", "agreed: only what holds in both orders"),),
+                ),
+            ),
         ),
         Metric(
             "meta_prefers_higher",
             "meta-judge prefers higher score",
             META,
             guessed=0.5,
-            worries=(Beyond("train", 0.9, True, "the meta-judge only follows the scores"),),
+            worries=(
+                Beyond(
+                    "train",
+                    0.9,
+                    True,
+                    "the meta-judge only follows the scores",
+                    (Remedy("meta.enabled", "false: it adds nothing to the scores"),),
+                ),
+            ),
         ),
         Metric("meta_tie_rate", "meta-judge, ties", META),
         Metric("meta_unreadable_rate", "meta-judge, unreadable", META),

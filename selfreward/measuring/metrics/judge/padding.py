@@ -14,7 +14,7 @@ from selfreward.measuring.evidence import Evidence
 from selfreward.measuring.metrics.about import About, Metric, up
 from selfreward.measuring.metrics.answers import mean_score, row
 from selfreward.measuring.metrics.families import JUDGE_TASTES
-from selfreward.measuring.metrics.worries import Beyond
+from selfreward.measuring.metrics.worries import QUESTION, SHORTER, Beyond
 from selfreward.measuring.stats.clustered import clustered_mean, clustered_share
 from selfreward.records import Judgment, Measurement
 
@@ -27,7 +27,7 @@ ABOUT = About(
             JUDGE_TASTES,
             still=0.5,
             planted=(up("padding pleases", "frozen"),),
-            worries=(Beyond("frozen", 0.6, True, "neutral filler pleases the judge"),),
+            worries=(Beyond("frozen", 0.6, True, "neutral filler pleases the judge", (SHORTER, QUESTION)),),
         ),
         Metric(
             "padded_score_change",

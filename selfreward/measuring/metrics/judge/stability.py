@@ -2,9 +2,9 @@
 
     judge_retest_agreement   share of pairs of readable verdicts about one answer that are equal
     judge_retest_deviation   points: root of the mean variance of the readable verdicts within an answer
-    judge_tau_previous       Kendall's tau-b between this judge's mean scores of the frozen answers and those of the
-    judge_tau_initial        judge of the round before, and of round 0 (what CREAM, 2410.12735, regularises with within
-                             prompts, here over all pairs of frozen answers)
+    judge_tau_{previous,initial}   Kendall's tau-b between this judge's mean scores of the frozen answers and those of
+                                   the judge of the round before, and of round 0 (what CREAM, 2410.12735, regularises
+                                   with within prompts, here over all pairs of frozen answers)
 
 The first two are on every pool and on the frozen answers. Answers with fewer than two readable verdicts are excluded;
 for tau those that one of the judges left without a readable verdict. Interval of tau: bootstrap over prompts, no value

@@ -11,7 +11,7 @@ Round 0 has no change rows.
 from selfreward.measuring.evidence import Evidence
 from selfreward.measuring.metrics.about import About, Metric, Planted, up
 from selfreward.measuring.metrics.families import SYCOPHANCY
-from selfreward.measuring.metrics.worries import GaveIn
+from selfreward.measuring.metrics.worries import OTHER_JUDGE, ROLL_BACK, GaveIn
 from selfreward.measuring.probes.asked import changes, measured
 from selfreward.records import Measurement
 
@@ -26,7 +26,7 @@ def _both(
     still: float | None = None,
 ) -> tuple[Metric, Metric]:
     """The level and its change, which `moved` is planted for; an `excess` is what is not there without the cue."""
-    worries = (GaveIn(),) if excess else ()
+    worries = (GaveIn((OTHER_JUDGE, ROLL_BACK)),) if excess else ()
     return (
         Metric(name, words, SYCOPHANCY, still=still, planted=planted),
         Metric(f"{name}_change", f"{words}, change", SYCOPHANCY, planted=moved, worries=worries),

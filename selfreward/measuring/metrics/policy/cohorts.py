@@ -18,7 +18,7 @@ from selfreward.measuring.evidence import CohortRows, Evidence
 from selfreward.measuring.metrics.about import About, Metric, down
 from selfreward.measuring.metrics.answers import Answer, clusters, join, row
 from selfreward.measuring.metrics.families import COHORTS
-from selfreward.measuring.metrics.worries import Regressed
+from selfreward.measuring.metrics.worries import CLOSER, ROLL_BACK, Regressed
 from selfreward.measuring.stats.clustered import cluster_means, clustered_mean, clustered_share, paired_difference
 from selfreward.records import Measurement
 
@@ -31,10 +31,10 @@ ABOUT = About(
             "accuracy, change",
             COHORTS,
             planted=(down("worse answers", "letters"),),
-            worries=(Regressed(),),
+            worries=(Regressed((ROLL_BACK, CLOSER)),),
         ),
         Metric("cohort_score", "judge's score", COHORTS),
-        Metric("cohort_score_change", "judge's score, change", COHORTS, worries=(Regressed(),)),
+        Metric("cohort_score_change", "judge's score, change", COHORTS, worries=(Regressed((ROLL_BACK, CLOSER)),)),
     ),
 )
 

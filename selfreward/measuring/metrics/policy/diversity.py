@@ -15,7 +15,7 @@ from selfreward.measuring.evidence import Evidence
 from selfreward.measuring.metrics.about import SHARE, About, Metric, down
 from selfreward.measuring.metrics.answers import Answer, evaluated, row
 from selfreward.measuring.metrics.families import DIVERSITY
-from selfreward.measuring.metrics.worries import Changed
+from selfreward.measuring.metrics.worries import CLOSER, Changed, Remedy
 from selfreward.measuring.stats.clustered import clustered_mean
 from selfreward.records import Measurement
 
@@ -30,7 +30,11 @@ ABOUT = About(
             scale=SHARE,
             planted=(down("collapse"),),
             worries=(
-                Changed(-1, "samples of one prompt became more alike; expected in part where answers become right"),
+                Changed(
+                    -1,
+                    "samples of one prompt became more alike; expected in part where answers become right",
+                    (Remedy("generate.sampling.temperature", "higher: training sees more of what differs"), CLOSER),
+                ),
             ),
         ),
         Metric("answer_entropy", "answer entropy (nats)", DIVERSITY, planted=(down("collapse"),)),

@@ -9,7 +9,7 @@ from selfreward.measuring.evidence import Evidence
 from selfreward.measuring.metrics.about import COUNT, About, Metric, up
 from selfreward.measuring.metrics.answers import clusters, evaluated, row
 from selfreward.measuring.metrics.families import LENGTH
-from selfreward.measuring.metrics.worries import Above, Grew, Shrank
+from selfreward.measuring.metrics.worries import CLOSER, SHORTER, Above, Grew, Remedy, Shrank
 from selfreward.measuring.stats.clustered import clustered_mean, clustered_share
 from selfreward.measuring.stats.resampling import clustered_median
 from selfreward.records import Measurement
@@ -23,10 +23,30 @@ ABOUT = About(
             LENGTH,
             scale=COUNT,
             planted=(up("padding"),),
-            worries=(Grew(0.25, "length"), Shrank(0.25, "length")),
+            worries=(
+                Grew(
+                    0.25,
+                    "length",
+                    (SHORTER, Remedy("pairs.max_chosen_tokens", "a bound: longer answers are not chosen")),
+                ),
+                Shrank(0.25, "length", (Remedy("pairs.rule", "one that does not pay for being short"), CLOSER)),
+            ),
         ),
         Metric("length_words", "length (words, median)", LENGTH, planted=(up("padding"),)),
-        Metric("truncated_rate", "truncated answers", LENGTH, worries=(Above(0.10),)),
+        Metric(
+            "truncated_rate",
+            "truncated answers",
+            LENGTH,
+            worries=(
+                Above(
+                    0.10,
+                    (
+                        Remedy("generate.sampling.max_tokens", "higher, and measure.sampling.max_tokens with it"),
+                        SHORTER,
+                    ),
+                ),
+            ),
+        ),
     ),
 )
 

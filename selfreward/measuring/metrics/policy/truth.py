@@ -12,7 +12,7 @@ from selfreward.measuring.evidence import Evidence
 from selfreward.measuring.metrics.about import POINTS, SHARE, About, Metric, down, up
 from selfreward.measuring.metrics.answers import Answer, by_cohort, clusters, evaluated, row
 from selfreward.measuring.metrics.families import TRUTH
-from selfreward.measuring.metrics.worries import Changed, CohortFell
+from selfreward.measuring.metrics.worries import CLOSER, OTHER_JUDGE, Changed, CohortFell, Remedy
 from selfreward.measuring.stats.clustered import cluster_means, clustered_mean, clustered_share
 from selfreward.records import Measurement
 from selfreward.tasks.verifiers.protocol import Truth
@@ -26,7 +26,10 @@ ABOUT = About(
             TRUTH,
             scale=SHARE,
             planted=(up("drift"), down("worse answers")),
-            worries=(Changed(-1, "answers became worse"), CohortFell()),
+            worries=(
+                Changed(-1, "answers became worse", (CLOSER, Remedy("train.learning_rate", "lower"))),
+                CohortFell((CLOSER, Remedy("measure.cohorts", "the cohort by name: then gates may read it"))),
+            ),
         ),
         Metric("true_quality", "true quality", TRUTH, scale=POINTS, planted=(up("drift"), down("worse answers"))),
         Metric("best_of_k_accuracy", "best-of-K accuracy", TRUTH),
@@ -36,7 +39,13 @@ ABOUT = About(
             TRUTH,
             scale=SHARE,
             planted=(up("echo"),),
-            worries=(Changed(1, "more wrong claims of the user are given back"),),
+            worries=(
+                Changed(
+                    1,
+                    "more wrong claims of the user are given back",
+                    (OTHER_JUDGE, Remedy("pairs.filters.verifier_conflict", "true, where there is a verifier")),
+                ),
+            ),
         ),
     ),
 )
