@@ -150,6 +150,30 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Ranking:
+    """One reply of a judge that ranks all answers to a prompt, shown in this order: `ranks` are those of the slots.
+
+    1 is the best, equals share their mean rank; or `unreadable` says why there is no ranking.
+    """
+
+    id: str
+    prompt_id: str
+    shown: tuple[str, ...]
+    judge: str
+    text: str
+    token_ids: tuple[int, ...]
+    finish_reason: FinishReason
+    seed: int
+    template: str
+    ranks: tuple[float, ...]
+    unreadable: str | None
+
+    def __post_init__(self) -> None:
+        if len(self.ranks) != (0 if self.unreadable is not None else len(self.shown)):
+            raise ValueError(f"ranking {self.id}: a rank for every answer shown, or unreadable, must be set")
+
+
+@dataclass(frozen=True, slots=True)
 class MetaJudgment:
     """One comparison of two judgments of the same response; `winner` names a slot, or `unreadable` says why not."""
 
@@ -336,6 +360,7 @@ Record = (
     | Response
     | Judgment
     | Comparison
+    | Ranking
     | MetaJudgment
     | Pair
     | Reward

@@ -2,11 +2,11 @@
 
 import pytest
 
-from selfreward.store.artifacts import COMPARISONS, FIRST, FURTHER, held_out_artifact, part_of, whole_of
+from selfreward.store.artifacts import COMPARISONS, FIRST, FURTHER, LISTS, held_out_artifact, part_of, whole_of
 
 
 @pytest.mark.parametrize("whole", ["judgments", "model_judgments", "eval_judgments", "held_out_gate"])
-@pytest.mark.parametrize("part", [FIRST, FURTHER, COMPARISONS, 0, 12])
+@pytest.mark.parametrize("part", [FIRST, FURTHER, COMPARISONS, LISTS, 0, 12])
 def test_a_part_is_of_its_whole(whole: str, part: str | int) -> None:
     assert whole_of(part_of(whole, part)) == whole == whole_of(whole)
 

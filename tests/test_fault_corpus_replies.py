@@ -38,7 +38,7 @@ def read(kind: str, text: str) -> object:
         case "meta":
             return meta_judge.read("pairwise", completion)
         case _:
-            return rubric.read(RUBRIC, completion)
+            return rubric.read(load_rubric(RUBRIC), completion)
 
 
 def expected(row: dict) -> object:

@@ -1,19 +1,24 @@
 """Rubrics and constitutions: what a file must say, how the reply to one is read, and what stands on the rows."""
 
+import dataclasses
+import json
 import math
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from judging_factory import player, prompt, response, rows_of
+from judging_factory import player, prompt, response, rows_of, script
 
+from selfreward.commands.preflight import preflight
 from selfreward.engines.protocol import Completion
-from selfreward.errors import RecipeError
+from selfreward.errors import DataError, RecipeError
 from selfreward.judging.pointwise import judge_pointwise
 from selfreward.judging.prompts import rubric
 from selfreward.judging.prompts.pairwise import load_constitution
+from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.judging.prompts.rubric import load_rubric
+from selfreward.measuring.probes.judge_replies import probe_replies
 from selfreward.recipe.read import build_recipe
 from selfreward.roles.unreadable import Unreadable
 
@@ -25,7 +30,7 @@ def reply(scores, reason="it holds"):
 
 
 def read(text, name="anti_sycophancy", finish="stop"):
-    return rubric.read(name, Completion(text, "", (1, 0), finish))
+    return rubric.read(load_rubric(name), Completion(text, "", (1, 0), finish))
 
 
 @given(st.lists(st.integers(0, 5), min_size=len(NAMES), max_size=len(NAMES)))
@@ -121,3 +126,76 @@ def test_a_judge_with_a_rubric_writes_its_version_on_every_row(tmp_path):
     assert {row.score for row in rows if row.response_id == "a"} == {5.0}
     assert {row.unreadable for row in rows if row.response_id == "b"} == {"no verdict"}
     assert all(f"+{load_rubric(NAME).version}" in row.template for row in rows)
+
+
+OWN = [{"name": "names_the_river", "text": "It names the Rhine.", "weight": 3}, {"name": "short", "text": "One line."}]
+
+
+def with_rubric(criteria, name="own"):
+    return dataclasses.replace(prompt(name), meta={"rubric": criteria})
+
+
+def test_a_row_with_criteria_of_its_own_is_judged_by_these_and_the_others_by_the_recipes(tmp_path):
+    good, short = {"names_the_river": 5, "short": 1}, dict.fromkeys(NAMES, 2)
+    rules = [
+        {"match": "names_the_river: It names the Rhine", "replies": [reply(good)]},
+        {"match": "holds_its_ground", "replies": [reply(short)]},
+    ]
+    recipe = build_recipe([], ["judge.question=rubric", f"judge.question.rubric={NAME}"]).judge
+    prompts = {"own": with_rubric(OWN), "p": prompt()}
+    answers = [response("a", of="own"), response("b", of="p")]
+    rows = rows_of(judge_pointwise(player(tmp_path, *rules), prompts, answers, recipe, made_from={}, round=1))
+    assert {row.score for row in rows if row.response_id == "a"} == {(3 * 5 + 1) / 4}
+    assert {row.score for row in rows if row.response_id == "b"} == {2.0}
+    versions = {row.response_id: row.template.partition("+")[2] for row in rows}
+    assert versions == {"a": "row", "b": load_rubric(NAME).version}
+
+
+@pytest.mark.parametrize(
+    ("criteria", "told"),
+    [
+        ([], "not empty"),
+        ("be nice", "not empty"),
+        ([{"name": "one", "text": ""}], "has no text"),
+        ([{"name": "one", "text": "x", "points": 3}], "unknown key 'points'"),
+        ([{"name": "one", "text": "x", "weight": -1}], "above 0"),
+        (None, "has no meta.rubric"),
+    ],
+)
+def test_a_row_without_usable_criteria_is_refused_by_its_id(criteria, told):
+    wording = judge_prompt(build_recipe([], ["judge.question=rubric"]).judge)
+    wording.require(with_rubric(OWN))
+    asked = prompt("mine") if criteria is None else with_rubric(criteria, "mine")
+    with pytest.raises(DataError, match=told) as raised:
+        wording.require(asked)
+    assert "prompt mine" in str(raised.value)
+
+
+def test_a_run_whose_rows_lack_criteria_is_refused_before_it_begins(tmp_path):
+    rows = [{"id": f"r{n}", "prompt": f"river{n} lake{n}?", "meta": {"rubric": OWN}} for n in range(30)]
+    asked = ["judge.question=rubric", "measure.verifier=none", "prompts.per_round=6", "rounds=1", "measure.frozen=0"]
+    asked += [f"measure.{pool}=4" for pool in ("gate", "selection", "report")]
+    asked += ["measure.judge_probes.claims=0", "generate.template=helpful", "engine.kind=scripted", "train.method=none"]
+    asked += [f"engine.script={script(tmp_path, {'replies': ['x']})}"]
+
+    def check(rows, *more):
+        sources = []
+        for key, part in (("prompts.source", rows[:12]), ("measure.source", rows[12:])):
+            path = tmp_path / f"{key}.jsonl"
+            path.write_text("".join(json.dumps(row) + "\n" for row in part), encoding="utf-8")
+            sources.append(f"{key}={path}")
+        preflight(build_recipe([], [*asked, *sources, *more]))
+
+    check(rows)
+    with pytest.raises(DataError, match=r"has no meta\.rubric"):
+        check([*rows[:-1], {"id": "last", "prompt": "without any"}])
+    check([*rows[:-1], {"id": "last", "prompt": "without any"}], f"judge.question.rubric={NAME}")
+    with pytest.raises(RecipeError, match=r"prompts\.writer\.share"):
+        check(rows, "prompts.writer.share=0.5")
+
+
+def test_probes_of_the_judge_are_judged_by_the_criteria_of_their_prompt():
+    recipe = build_recipe([], ["measure.source=any.jsonl", "measure.judge_probes.padded=1"])
+    made = probe_replies(recipe, [(with_rubric(OWN), response("a", of="own", text="The Rhine."))])
+    assert {one.question for one in made} == {"padded", "feedback"}
+    assert all(one.prompt.meta == {"rubric": OWN} for one in made)

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from selfreward.judging.prompts import meta, pairwise
+from selfreward.judging.prompts import listwise, meta, pairwise
 from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.recipe import SERVED, JudgeRecipe, PrincipleQuestion, Recipe, held_out_judge
 from selfreward.records import Message, Prompt, seed_for
@@ -38,7 +38,7 @@ class Role:
 
 def roles(recipe: Recipe, prompts: Sequence[Prompt]) -> Iterator[Role]:
     """The roles that somebody plays in this recipe. `prompts` are those that a prompt writer is shown."""
-    answer = recipe.generate.sampling.max_tokens
+    answer, samples = recipe.generate.sampling.max_tokens, recipe.generate.samples
     yield Role("generator", "policy", lambda prompt: generator.ask(recipe.generate.template, prompt), answer)
     # Whoever labels the training answers, the judge is measured on the pools.
     asked = {"judge": recipe.judge}
@@ -47,7 +47,7 @@ def roles(recipe: Recipe, prompts: Sequence[Prompt]) -> Iterator[Role]:
     if recipe.reward_model is not None and recipe.reward_model.labels.source == "model":
         asked["labelling judge"] = recipe.reward_model.labels
     # A reward model is shown the answer as it stands.
-    yield from (judge_role(name, one, answer) for name, one in asked.items() if one.reading.kind != "scalar")
+    yield from (judge_role(name, one, answer, samples) for name, one in asked.items() if one.reading.kind != "scalar")
     if recipe.meta.enabled:
         judgment = recipe.judge.sampling.max_tokens
         ask = lambda prompt: meta.ask(recipe.meta.template, prompt, answer_to(prompt), JUDGMENT, JUDGMENT)  # noqa: E731
@@ -63,9 +63,14 @@ def roles(recipe: Recipe, prompts: Sequence[Prompt]) -> Iterator[Role]:
         yield Role("prompt writer", writer.model, write, writer.sampling.max_tokens)
 
 
-def judge_role(name: str, judge: JudgeRecipe, answer: int) -> Role:
-    """One answer or two of at most `answer` tokens, as the judge's question wants them."""
+def judge_role(name: str, judge: JudgeRecipe, answer: int, samples: int) -> Role:
+    """One answer, two or all `samples` of at most `answer` tokens, as the judge's question wants them."""
     reply = judge.sampling.max_tokens if judge.reading.kind != "probability" else 1
+    if judge.listing is not None:
+        words, others = judge.listing.template, (OTHER,) * (samples - 1)
+        return Role(
+            name, judge.model, lambda one: listwise.ask(words, one, (answer_to(one), *others)), reply, samples * answer
+        )
     if judge.comparing is None:
         asked = judge_prompt(judge)
         return Role(name, judge.model, lambda prompt: asked.ask(prompt, answer_to(prompt)), reply, answer)

@@ -13,6 +13,7 @@ import typer
 
 from selfreward import __version__
 from selfreward.commands.anchors.command import app as anchors
+from selfreward.commands.answer import answer
 from selfreward.commands.check import check
 from selfreward.commands.exits import run_command
 from selfreward.commands.grid.command import ablate
@@ -42,7 +43,7 @@ app.add_typer(imports, name="import")
 app.command()(recipes)
 app.command()(init)
 app.command()(check)
-for command in (*SEE, ablate):
+for command in (*SEE, ablate, answer):
     app.command()(command)
 
 

@@ -7,13 +7,14 @@ from threading import Timer
 
 from selfreward.commands.magnitudes import refuse_absurd, refuse_unknown_metrics
 from selfreward.commands.model_source import local_model
-from selfreward.commands.prompt_checks import check_pools, check_side, check_truth
+from selfreward.commands.prompt_checks import check_pools, check_questions, check_side, check_truth
 from selfreward.commands.question_checks import require_room
 from selfreward.engines.checkpoints import chat_digest, validate_model_directory, weights_digest
 from selfreward.engines.hugging_face.weights import choose_device
 from selfreward.engines.scripted import read_script
 from selfreward.engines.served.engine import key_of
 from selfreward.engines.vllm.settings import require_vllm
+from selfreward.judging.prompts import listwise as judge_listwise
 from selfreward.judging.prompts import pairwise as judge_pairwise
 from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.measuring.canary.evidence import check_canary
@@ -88,6 +89,7 @@ def preflight(
     with said_when_slow(say, f"preflight compares {len(training)} training prompts with the pools for overlap"):
         check_pools(recipe, source, training)
         check_side(recipe, source, training)
+    check_questions(recipe, source, training)
     if recipe.measure.anchors and say is not None:
         missing, rows = unlabelled(recipe.measure.anchors)
         if missing:
@@ -137,7 +139,9 @@ def check_judge(recipe: Recipe) -> None:
     if recipe.measure.held_out is not None:
         judges.append(held_out_judge(recipe, recipe.measure.held_out))
     for judge in judges:
-        if judge.comparing is None:
+        if judge.listing is not None:
+            judge_listwise.version(judge.listing.template)
+        elif judge.comparing is None:
             judge_prompt(judge)
         else:
             judge_pairwise.version(judge.comparing.template, constitution_of(judge.comparing))

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from selfreward.errors import DataError, RecipeError
+from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.measuring.probes.questions import questions_of
 from selfreward.pairing.answers import rule_of
-from selfreward.recipe import PolicyGradient, Recipe, SftRecipe, asked_per_round
+from selfreward.recipe import PolicyGradient, Recipe, RubricQuestion, SftRecipe, asked_per_round, held_out_judge
 from selfreward.records import Prompt
 from selfreward.tasks.cohorts import read_cohorts, refuse_overlap
 from selfreward.tasks.examples_file import draw_examples
@@ -13,6 +14,40 @@ from selfreward.tasks.filters import assert_disjoint
 from selfreward.tasks.pairs_file import read_pairs
 from selfreward.tasks.source import Source, by_pool
 from selfreward.tasks.verifiers.protocol import Verifier
+
+FOR_JUDGES = {"rubric"}
+"""What of a row's `meta` is for a judge, and tells a verifier nothing."""
+
+
+def check_questions(recipe: Recipe, source: Source, training: Sequence[Prompt]) -> None:
+    """Refuse prompts that lack what a judge's question needs: criteria, where the recipe has no rubric."""
+    held_out = recipe.measure.held_out
+    judges = [recipe.judge, *([held_out_judge(recipe, held_out)] if held_out else [])]
+    judges = [judge for judge in judges if isinstance(judge.question, RubricQuestion)]
+    if not judges:
+        return
+    asked = [*training, *source.pools(), *(row.prompt for row in source.frozen())]
+    judged = [cohort for cohort in read_cohorts(recipe.measure) if cohort.verifier == "none"]
+    asked += [prompt for cohort in judged for prompt in cohort.prompts]
+    for judge in judges:
+        wording = judge_prompt(judge)
+        for prompt in asked:
+            wording.require(prompt)
+        if isinstance(judge.question, RubricQuestion) and judge.question.rubric is None:
+            _refuse_rowless(recipe)
+
+
+def _refuse_rowless(recipe: Recipe) -> None:
+    """Refuse what a judge would be asked that comes from no row, and so has no criteria."""
+    probes = recipe.measure.judge_probes
+    for key, there in {
+        "prompts.writer.share": recipe.prompts.writer.share > 0,
+        "measure.judge_probes.claims": bool(probes.claims and probes.claims_file),
+    }.items():
+        if there:
+            raise RecipeError(
+                f"key {key!r} makes prompts that have no meta.rubric; set it to 0, or judge.question.rubric for them"
+            )
 
 
 def check_pools(recipe: Recipe, source: Source, training: Sequence[Prompt]) -> None:
@@ -37,7 +72,7 @@ def check_side(recipe: Recipe, source: Source, training: Sequence[Prompt]) -> No
     cohorts = read_cohorts(recipe.measure)
     refuse_overlap(cohorts, [*external, *training], source.overlap_words)
     judged = [cohort.name for cohort in cohorts if cohort.verifier == "none"]
-    if judged and recipe.judge.protocol == "pairwise":
+    if judged and recipe.judge.ranks:
         raise RecipeError(
             f"cohort {judged[0]!r} has no verifier, but judge.question={recipe.judge.question.kind} only ranks the "
             f"answers to one prompt, which cannot be compared between rounds; set measure.cohorts.{judged[0]}.verifier"
@@ -52,7 +87,7 @@ def check_truth(recipe: Recipe, source: Source, verifier: Verifier | None, train
     if verifier is not None:
         lenient = recipe.judge.source == "verifier_then_model"
         for prompt in [*source.pools(), *training]:
-            if not (lenient and prompt.answer is None and not prompt.meta):
+            if not (lenient and prompt.answer is None and not prompt.meta.keys() - FOR_JUDGES):
                 verifier.require(prompt)
     if isinstance(recipe.train, PolicyGradient):
         return  # rewards instead of pairs

@@ -13,6 +13,7 @@ from pathlib import Path
 from selfreward.engines.chat import ChatRenderer, load_renderer
 from selfreward.engines.template_checks import require_whole
 from selfreward.errors import DataError, RecipeError
+from selfreward.judging.prompts import listwise as judge_listwise
 from selfreward.judging.prompts import pairwise as judge_pairwise
 from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.recipe import SERVED, JudgeRecipe, Recipe, Steps, asked_per_round, constitution_of, held_out_judge
@@ -97,7 +98,7 @@ def check_judges(
         require_whole(renderer, ([message.role for message in question] for question in asked))
         limit = context_length(directory, recipe.engine.max_length) - _decoded(judge)
         longest = max(recipe.generate.sampling.max_tokens, recipe.measure.sampling.max_tokens)
-        answers = longest * (2 if judge.protocol == "pairwise" else 1)
+        answers = longest * _shown(recipe, judge)
         lengths = [len(tokens) for tokens in renderer.prompt_token_ids(asked)]
         for prompt, length in zip(prompts, lengths, strict=False):
             if length > limit:
@@ -113,6 +114,11 @@ def check_judges(
                 f"room for {limit - max(lengths)} of the {answers} that answers may have; a longer one gets the "
                 'unreadable verdict "question too long". To avoid it, lower sampling.max_tokens of generate and measure'
             )
+
+
+def _shown(recipe: Recipe, judge: JudgeRecipe) -> int:
+    """How many answers one question holds, at most."""
+    return recipe.generate.samples if judge.listing else 2 if judge.comparing else 1
 
 
 def judges(recipe: Recipe) -> Iterator[JudgeRecipe]:
@@ -134,6 +140,8 @@ def _plays_the_policy(model: str) -> bool:
 def question(judge: JudgeRecipe, prompt: Prompt, answer: str) -> tuple[Message, ...]:
     """What the judge is asked; of a constitution's principles, the longest."""
     comparing = judge.comparing
+    if judge.listing is not None:
+        return judge_listwise.ask(judge.listing.template, prompt, (answer, answer))
     if comparing is None:
         return judge_prompt(judge).ask(prompt, answer)
     constitution = constitution_of(comparing)

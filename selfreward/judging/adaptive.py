@@ -61,7 +61,8 @@ class Race:
                 for name in wanted
             ]
             for name, (reply,) in zip(wanted, replies, strict=True):
-                row = stage.judgment(ids[name], answers[name], asked[name], reply, self.wording.read(reply), seed)
+                verdict, template = self.wording.read(prompt, reply), self.wording.asked_with(prompt)
+                row = stage.judgment(ids[name], answers[name], asked[name], reply, verdict, seed, template=template)
                 rows.append(row)
                 asked[name] += 1
                 if row.score is not None:

@@ -18,16 +18,18 @@ from selfreward.engines.hugging_face.reward_model import RewardModel
 from selfreward.judging.adaptive import first_pass, judge_further
 from selfreward.judging.by_verifier import ask_oracle, ask_verifier, left_to_the_model, merge, passed
 from selfreward.judging.expected import judge_expected
+from selfreward.judging.listwise import rank_answers, ranked
 from selfreward.judging.pairwise import compare_answers, rated
 from selfreward.judging.pointwise import judge_pointwise
 from selfreward.judging.readable import require_readable
 from selfreward.judging.scalar import judge_scalar
+from selfreward.judging.scoring.lists import list_statistics
 from selfreward.judging.scoring.tournament import as_facts, position_statistics
 from selfreward.recipe import JudgeRecipe, Verified
 from selfreward.records import Judgment, Prompt, Response, Rows, by_id, distinct
 from selfreward.roles.cast import Cast, Player
 from selfreward.roles.round import Round
-from selfreward.store.artifacts import COMPARISONS, FIRST, FURTHER, MODEL_JUDGMENTS, part_of
+from selfreward.store.artifacts import COMPARISONS, FIRST, FURTHER, LISTS, MODEL_JUDGMENTS, part_of
 from selfreward.store.given import given
 from selfreward.store.run import Work
 from selfreward.tasks.verifiers.protocol import Verifier, verifier_identity
@@ -113,6 +115,13 @@ class Judging:
             positions = as_facts(position_statistics(comparisons))
             facts = {"comparisons": comparisons.digest, "positions": positions, "ridge": recipe.ridge}
             return self.complete(given(self.round, artifact, Judgment, rows, facts))
+        if recipe.listing is not None:
+            rankings = self.complete(
+                rank_answers(player, prompts, responses, recipe, **asked, artifact=part_of(artifact, LISTS))
+            )
+            rows = ranked(rankings, responses, round=self.round, artifact=artifact)
+            told = {"lists": rankings.digest, "places": list_statistics(rankings)}
+            return self.complete(given(self.round, artifact, Judgment, rows, told))
         if recipe.protocol == "scalar":
             return self._by_reward_model(player, prompts, responses, asked, artifact)
         if recipe.protocol in ("expected", "hybrid"):

@@ -49,9 +49,11 @@ def judge_pointwise(
                 for one in waiting
             ]
             for one, completions in zip(waiting, ask(engine, requests, seed), strict=True):
+                prompt = prompts[one.prompt_id]
                 for reply in completions:
-                    sample = asked[one.id]
-                    row = stage.judgment(stage.name(one.id, sample), one, sample, reply, wording.read(reply), seed)
+                    sample, name = asked[one.id], stage.name(one.id, asked[one.id])
+                    verdict, template = wording.read(prompt, reply), wording.asked_with(prompt)
+                    row = stage.judgment(name, one, sample, reply, verdict, seed, template=template)
                     asked[one.id] += 1
                     owed[one.id] -= row.score is not None
                     yield row

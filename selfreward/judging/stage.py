@@ -51,8 +51,9 @@ class Stage:
         verdict: float | Unreadable,
         seed: int,
         mass: float | None = None,
+        template: str | None = None,
     ) -> Judgment:
-        """The reply and its verdict, or why there is none."""
+        """The reply and its verdict, or why there is none. `template`: where it is not the whole stage's."""
         score, unreadable = read_or_not(verdict)
         return Judgment(
             id=name,
@@ -64,7 +65,7 @@ class Stage:
             token_ids=reply.token_ids,
             finish_reason=reply.finish_reason,
             seed=seed,
-            template=self.template,
+            template=template or self.template,
             score=score,
             unreadable=unreadable,
             mass=mass,

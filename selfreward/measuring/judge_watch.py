@@ -81,7 +81,7 @@ class JudgeWatch:
 
     def _probed(self, judging: Judging) -> Rows[Judgment]:
         # A lone reply has nothing to be compared with.
-        alone = judging.recipe.comparing is not None
+        alone = judging.recipe.ranks
         asked = [row for row in self.probes if not (alone and row.question == "feedback")]
         if not asked:
             return Rows([])
@@ -95,7 +95,7 @@ class JudgeWatch:
 
     def _again(self, round: Round, judging: Judging) -> Rows[Judgment]:
         """What this round's judge says of round 0's answers. A rating by comparisons says nothing of one answer."""
-        asked = self._old_answers(round) if round.number and not judging.recipe.comparing else []
+        asked = self._old_answers(round) if round.number and not judging.recipe.ranks else []
         if not asked:
             return Rows([])
         if _judges(round, round.number) == _judges(round, 0):

@@ -52,6 +52,7 @@ from selfreward.recipe.prompts import (
 from selfreward.recipe.questions import (
     Compared,
     ComparisonQuestion,
+    ListQuestion,
     PrincipleQuestion,
     RubricQuestion,
     ScoreQuestion,
@@ -130,6 +131,7 @@ __all__ = [
     "LengthPenalty",
     "LengthTiers",
     "LimitsRecipe",
+    "ListQuestion",
     "LoraRecipe",
     "LossBase",
     "LossRecipe",

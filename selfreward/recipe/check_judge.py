@@ -73,7 +73,7 @@ def _server(name: str, server: ServedRecipe) -> Found:
 def judge_that_cannot_work(recipe: Recipe) -> Found:
     """Axes of the judge that do not go together."""
     judge, reading, question = recipe.judge, recipe.judge.reading.kind, recipe.judge.question
-    compares, named = judge.comparing is not None, f"judge.question={question.kind}"
+    compares, named = judge.ranks, f"judge.question={question.kind}"
     yield (
         compares and judge.ask_again > 0,
         f"judge.reading.ask_again is not read by {named}, which asks each question once; set it to 0",

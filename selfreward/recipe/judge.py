@@ -1,11 +1,12 @@
 """The judge, by its axes: who is asked, which question, how the reply is read, how many readings become a score.
 
-question   score | rubric (each answer alone) · comparison | principle (two answers side by side, in both orders)
+question   score | rubric (each answer alone) · comparison | principle (two answers side by side, in both orders) ·
+           list (all answers, in balanced orders)
 reading    verdict (what a sampled reply says) · probability (of the score or label words, nothing is decoded) ·
            rationale (a sampled rationale, then the probabilities) · scalar (a reward model's number)
 aggregate  mean | median (of N readings) · adaptive (more where it matters) · ensemble (several judges)
 
-A comparison is asked once in each order, and a probability read once: they have no N.
+A comparison and a list are asked once in each order, and a probability read once: they have no N.
 """
 
 import dataclasses
@@ -19,11 +20,18 @@ from selfreward.recipe.aggregates import (
     MedianAggregate,
 )
 from selfreward.recipe.model import SamplingRecipe
-from selfreward.recipe.questions import Compared, ComparisonQuestion, PrincipleQuestion, QuestionRecipe, ScoreQuestion
+from selfreward.recipe.questions import (
+    Compared,
+    ComparisonQuestion,
+    ListQuestion,
+    PrincipleQuestion,
+    QuestionRecipe,
+    ScoreQuestion,
+)
 from selfreward.recipe.readings import Mass, ReadingRecipe, Reply, VerdictReading, judge_sampling
 from selfreward.recipe.section import Section, part, section, setting
 
-Protocol = Literal["pointwise", "expected", "hybrid", "pairwise", "scalar"]
+Protocol = Literal["pointwise", "expected", "hybrid", "pairwise", "listwise", "scalar"]
 """What the combinations of question and reading are called."""
 
 
@@ -65,6 +73,16 @@ class JudgeRecipe(Section):
         return self.question if isinstance(self.question, ComparisonQuestion | PrincipleQuestion) else None
 
     @property
+    def listing(self) -> ListQuestion | None:
+        """The question, where it is about all answers."""
+        return self.question if isinstance(self.question, ListQuestion) else None
+
+    @property
+    def ranks(self) -> bool:
+        """Whether scores only rank the answers to one prompt, so that one answer alone has none."""
+        return self.comparing is not None or self.listing is not None
+
+    @property
     def ridge(self) -> float:
         return (self.comparing or Compared()).ridge
 
@@ -72,6 +90,8 @@ class JudgeRecipe(Section):
     def protocol(self) -> Protocol:
         if self.comparing is not None:
             return "pairwise"
+        if self.listing is not None:
+            return "listwise"
         named: dict[str, Protocol] = {"verdict": "pointwise", "probability": "expected", "rationale": "hybrid"}
         return named.get(self.reading.kind, "scalar")
 

@@ -1,4 +1,4 @@
-"""What a judge is asked: about one answer (score, rubric), or about two side by side (comparison, principle)."""
+"""What a judge is asked: about one answer (score, rubric), two side by side (comparison, principle) or all (list)."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -27,10 +27,14 @@ class ScoreQuestion(Question):
 
 @section
 class RubricQuestion(Question):
-    """A score for each criterion of a rubric: a shipped one, or a YAML file, which brings its own words."""
+    """A score for each criterion of a rubric: a shipped one, or a YAML file, which brings its own words.
 
-    rubric: Annotated[str, needed("a shipped rubric or a YAML file")]
+    A prompt's row with criteria of its own (`meta.rubric`) is judged by these; with `rubric` null every row must have
+    some.
+    """
+
     kind: Literal["rubric"] = "rubric"
+    rubric: str | None = setting(None, "a shipped rubric or a YAML file; null: every row's own (meta.rubric)")
 
     WORDING: ClassVar[str] = "selfreward.judging.prompts.rubric:wording"
     WHY_VERDICT: ClassVar[str] = "has a score per criterion"
@@ -73,10 +77,25 @@ class PrincipleQuestion(Compared):
     principles: int = setting(1, "principles that are drawn for every two answers", minimum=1)
 
 
+@section
+class ListQuestion(Question):
+    """In which order are all answers to a prompt, from best to worst?
+
+    They are shown in `orders` orders, each also reversed, and their ranks are averaged.
+    """
+
+    kind: Literal["list"] = "list"
+    template: str = setting("list", "the words of the question")
+    orders: int = setting(2, "orders in which the answers are shown, each also reversed", minimum=1)
+
+    WHY_VERDICT: ClassVar[str] = "has one reply about all answers"
+
+
 def constitution_of(question: ComparisonQuestion | PrincipleQuestion) -> str | None:
     return question.constitution if isinstance(question, PrincipleQuestion) else None
 
 
 QuestionRecipe = Annotated[
-    ScoreQuestion | RubricQuestion | ComparisonQuestion | PrincipleQuestion, Field(discriminator="kind")
+    ScoreQuestion | RubricQuestion | ComparisonQuestion | PrincipleQuestion | ListQuestion,
+    Field(discriminator="kind"),
 ]

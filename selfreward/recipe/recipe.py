@@ -103,7 +103,7 @@ def held_out_pools(recipe: Recipe) -> list[str]:
 def held_out_judge(recipe: Recipe, held_out: HeldOutRecipe) -> JudgeRecipe:
     """How the held-out judge is asked: as the loop's own but for what `held_out` says, and without principles."""
     own = recipe.judge
-    question = held_out.question or (ComparisonQuestion() if own.comparing else own.question)
+    question = held_out.question or (ComparisonQuestion() if own.ranks else own.question)
     soft = isinstance(question, Compared)
     reading = ProbabilityReading(min_mass=own.min_mass) if soft else VerdictReading(sampling=own.sampling)
     return JudgeRecipe(

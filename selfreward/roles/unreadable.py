@@ -13,6 +13,7 @@ Reason = Literal[
     "truncated",
     "refused",
     "contradiction",
+    "no ranking",
     "no score mass",
     "question too long",
 ]

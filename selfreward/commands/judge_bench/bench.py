@@ -8,11 +8,14 @@ from typing import Any
 from selfreward.commands.judge_bench.meter import Meter, MeteredCast
 from selfreward.commands.judge_bench.pools import LabelledPool, Sampled, read_pools
 from selfreward.commands.judge_bench.scores import Outcomes, distinct_answers, estimates_of, outcomes
-from selfreward.commands.judge_bench.specs import NamedJudge, read_judges
-from selfreward.commands.preflight import check_judge
+from selfreward.commands.judge_bench.specs import (
+    NamedJudge,
+    models_that_know_the_sandbox_only,
+    read_judges,
+    require_model,
+)
 from selfreward.commands.probe.material import require_words
 from selfreward.commands.probe.models import Subject
-from selfreward.errors import RecipeError
 from selfreward.judging.judge import Judging
 from selfreward.judging.scoring.answers import score_answers
 from selfreward.judging.scoring.pointwise import shuffle_within_prompts
@@ -24,7 +27,6 @@ from selfreward.recipe.check_judge import judges as models_of
 from selfreward.records import Comparison, Judgment, Rows, seed_for, stable_id
 from selfreward.store.run import Work
 from selfreward.store.view import RunView
-from selfreward.tasks.sandbox.seeds.names import is_seed_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def bench(
     """Every judge on every pool, pool by pool. Raises RecipeError or DataError before anything is asked."""
     judges = read_judges(specs, model.recipe)
     for judge in judges:
-        _require_model(judge)
+        require_model(judge)
     pools = read_pools(names, model, existing, count)
     _require_words(judges, pools, model)
     rows: list[Any] = []
@@ -94,16 +96,9 @@ def bench(
     return found
 
 
-def _require_model(judge: NamedJudge) -> None:
-    if judge.recipe.judge.source != "model":
-        raise RecipeError(f"--judge {judge.name!r}: source={judge.recipe.judge.source} asks no judge; leave it out")
-    check_judge(judge.recipe)
-
-
 def _require_words(judges: Sequence[NamedJudge], pools: Sequence[LabelledPool | Sampled], model: Subject) -> None:
     """A sandbox model is asked about the sandbox only."""
-    asked = {model.name if name in ("policy", "initial") else name for one in judges for name in models_of(one.recipe)}
-    tiny = sorted(name for name in asked if is_seed_name(name) or (name == model.name and model.sandbox))
+    tiny = models_that_know_the_sandbox_only(judges, model)
     for pool in pools:
         for name in tiny or ([model.name] if model.sandbox and isinstance(pool, Sampled) else []):
             require_words(name, pool.prompts)

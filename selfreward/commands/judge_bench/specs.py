@@ -13,11 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from selfreward.commands.preflight import check_judge
+from selfreward.commands.probe.models import Subject
 from selfreward.errors import RecipeError
 from selfreward.recipe import JudgeRecipe, Recipe, as_dict
+from selfreward.recipe.check_judge import judges as models_of
 from selfreward.recipe.read import build_recipe
 from selfreward.recipe.shape import paths
 from selfreward.recipe.text import read_yaml
+from selfreward.tasks.sandbox.seeds.names import is_seed_name
 
 FILES = (".yaml", ".yml")
 _NEXT = re.compile(r",(?=\s*[A-Za-z_.]+=)")
@@ -42,6 +46,19 @@ def read_judges(specs: Sequence[str], base: Recipe) -> list[NamedJudge]:
     if not found:
         raise RecipeError("--judge: no judge is named; expected one, such as question=score,reading=probability")
     return found
+
+
+def require_model(judge: NamedJudge) -> None:
+    """Raise RecipeError for a judge that asks no model, or whose words do not exist."""
+    if judge.recipe.judge.source != "model":
+        raise RecipeError(f"--judge {judge.name!r}: source={judge.recipe.judge.source} asks no judge; leave it out")
+    check_judge(judge.recipe)
+
+
+def models_that_know_the_sandbox_only(judges: Sequence[NamedJudge], model: Subject) -> list[str]:
+    """The names of all judging models, `model` in the policy's place, that can be asked about the sandbox alone."""
+    asked = {model.name if name in ("policy", "initial") else name for one in judges for name in models_of(one.recipe)}
+    return sorted(name for name in asked if is_seed_name(name) or (name == model.name and model.sandbox))
 
 
 def _file(path: Path, base: Recipe) -> list[NamedJudge]:

@@ -145,6 +145,10 @@ def _judge(
         # Beginnings shared by two comparisons end with the first answer.
         unique = lengths.rubric + prompts * (lengths.prompt + samples * lengths.response) + count * lengths.response
         reply = 0.0 if judge.reading.kind == "probability" else lengths.judgment
+    if judge.listing is not None:
+        question, count, share = question + (samples - 1) * lengths.response, 2.0 * prompts * judge.listing.orders, 1.0
+        # Lists of one prompt share their beginning up to the first answer.
+        unique = lengths.rubric + prompts * lengths.prompt + count * samples * lengths.response
     return [
         Asking(
             stage,
@@ -226,13 +230,13 @@ def measuring(recipe: Recipe, lengths: Lengths) -> list[Asking]:
     judged = _judge(recipe, answered, "measure: judge", "eval_judgments", (pools, measure.samples), draws)
     anchored = len(read_anchors(measure.anchors)) if measure.anchors else measure.frozen
     frozen = _judge(recipe, answered, "measure: frozen", "frozen_judgments", (anchored, 1), draws)
-    found = [answers, *judged, *(frozen if measure.frozen and not recipe.judge.comparing else [])]
+    found = [answers, *judged, *(frozen if measure.frozen and not recipe.judge.ranks else [])]
     return [*found, *_probes(recipe, answered, draws), *side]
 
 
 def _probes(recipe: Recipe, lengths: Lengths, draws: float) -> list[Asking]:
     """Replies by which the judge shows what it likes, and answers of round 0 that are scored again."""
-    wanted, pairwise = recipe.measure.judge_probes, recipe.judge.comparing is not None
+    wanted, pairwise = recipe.measure.judge_probes, recipe.judge.ranks
     sandbox = recipe.measure.source.kind == "sandbox"
     units = [(wanted.padded, 2.0), (wanted.claims if sandbox else 0, 2.0)]
     units.append((wanted.claims if wanted.claims_file else 0, 4.0))

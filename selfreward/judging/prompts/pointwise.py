@@ -56,7 +56,12 @@ SCORE = grammar(
 def wording(question: QuestionRecipe) -> JudgePrompt:
     """By the template that the question names."""
     name = question.template
-    return JudgePrompt(version("judge", name), partial(ask, name), partial(read, name), partial(opening, name))
+    return JudgePrompt(
+        version=version("judge", name),
+        ask=partial(ask, name),
+        read=lambda _, reply: read(name, reply),
+        opening=partial(opening, name),
+    )
 
 
 def ask(template: str, prompt: Prompt, answer: str) -> tuple[Message, ...]:

@@ -10,14 +10,28 @@ from selfreward.records import Message, Prompt
 from selfreward.roles.unreadable import Unreadable
 
 
+def nothing(prompt: Prompt) -> None:
+    """What most questions need of a prompt's row."""
+
+
 @dataclass(frozen=True, slots=True)
 class JudgePrompt:
-    """`opening` is the beginning of a reply up to where the score stands, from a rationale or from nothing."""
+    """`opening` is the beginning of a reply up to where the score stands, from a rationale or from nothing.
+
+    `version` is of the question, `version_of` what stands on the judgments of a prompt, where its row has a say in what
+    is asked. `require` raises DataError for a prompt whose row lacks what the question needs.
+    """
 
     version: str
     ask: Callable[[Prompt, str], tuple[Message, ...]]
-    read: Callable[[Completion], float | Unreadable]
+    read: Callable[[Prompt, Completion], float | Unreadable]
     opening: Callable[[str], str]
+    require: Callable[[Prompt], None] = nothing
+    version_of: Callable[[Prompt], str] | None = None
+
+    def asked_with(self, prompt: Prompt) -> str:
+        """What the prompt's judgments say that they were asked with."""
+        return self.version if self.version_of is None else self.version_of(prompt)
 
 
 def judge_prompt(recipe: JudgeRecipe) -> JudgePrompt:

@@ -2,25 +2,32 @@
 
     score = sum_c weight_c * score_c / sum_c weight_c
 
+A prompt's row may bring criteria of its own in `meta.rubric` (Rubrics as Rewards, 2507.17746): a list of mappings with
+`name`, `text` and perhaps `weight`, as in a rubric's file. They take the place of the recipe's for its answers; where
+the recipe has none, every row must bring some. Scores are then comparable among the answers of one prompt, and between
+prompts only as far as their rubrics are equally hard.
+
 The reply has one line per criterion, `<name>: <reason> Score: <n>`; the score may stand on the line below. A criterion
 without a line makes the whole reply unreadable: a mean over the others would be another rubric's score. Two lines of
 one criterion with different scores, or one with a score that cannot be read, are a contradiction. Lines that name no
 criterion are prose and are not read; neither are quotations (`>`, quotation marks, a code fence beside other lines).
 """
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import Any
 
 from selfreward.engines.protocol import Completion
-from selfreward.errors import RecipeError
+from selfreward.errors import DataError, RecipeError
 from selfreward.judging.prompts.pointwise import SCORE, opening
 from selfreward.judging.prompts.prompt import JudgePrompt
 from selfreward.judging.prompts.replies import is_endless, is_verdict, lines_of, own_lines
 from selfreward.judging.prompts.verdicts import plain, read_line
-from selfreward.judging.prompts.written import read_written
+from selfreward.judging.prompts.written import named_entries, read_written
 from selfreward.recipe.questions import RubricQuestion
 from selfreward.records import Message, Prompt
 from selfreward.roles.catalogue import version as template_version
@@ -28,6 +35,8 @@ from selfreward.roles.fences import as_question, fill
 from selfreward.roles.unreadable import Unreadable, unfinished, without_verdict
 
 _TEMPLATE = "rubric"
+OF_ROWS = "rows"
+"""In place of a rubric's version, where every row brings its own."""
 _FARTHEST = 200
 _MOST_LINES = 100
 _OPENING = re.compile(
@@ -55,6 +64,10 @@ class Rubric:
 def load_rubric(name: str) -> Rubric:
     """A shipped rubric or a YAML file. Raises RecipeError for one without id, version or usable criteria."""
     version, entries, where = read_written(name, "rubrics", "criteria")
+    return Rubric(version, _criteria(entries, where))
+
+
+def _criteria(entries: Sequence[Mapping[str, Any]], where: str) -> tuple[Criterion, ...]:
     criteria = []
     for entry in entries:
         unknown = sorted(entry.keys() - {"name", "text", "weight"})
@@ -67,7 +80,28 @@ def load_rubric(name: str) -> Rubric:
         criteria.append(Criterion(entry["name"], " ".join(entry["text"].split()), float(weight)))
     if len({spoken(criterion.name) for criterion in criteria}) < len(criteria):
         raise RecipeError(f"{where}: two names differ in case or underscores only; a judge's reply could not tell them")
-    return Rubric(version, tuple(criteria))
+    return tuple(criteria)
+
+
+@cache
+def _written_in_a_row(text: str) -> Rubric:
+    return Rubric("row", _criteria(named_entries(json.loads(text), "rubric", "meta.rubric"), "meta.rubric"))
+
+
+def rubric_of(question: str | None, prompt: Prompt) -> Rubric:
+    """The row's own criteria, else those of the recipe. Raises DataError where one has none, or unusable ones."""
+    own, named = prompt.meta.get("rubric"), f"prompt {prompt.id} ({prompt.text[:40]!r}...)"
+    if own is None and question is not None:
+        return load_rubric(question)
+    if own is None:
+        raise DataError(
+            f"{named}: has no meta.rubric, and the recipe no rubric for those without; expected a list of criteria "
+            "with name and text in its row, or a judge.question.rubric"
+        )
+    try:
+        return _written_in_a_row(json.dumps(own, sort_keys=True))
+    except RecipeError as problem:
+        raise DataError(f"{named}: {problem}") from problem
 
 
 def spoken(name: str) -> str:
@@ -77,28 +111,38 @@ def spoken(name: str) -> str:
 
 def wording(question: RubricQuestion) -> JudgePrompt:
     name = question.rubric
-    return JudgePrompt(version(name), partial(ask, name), partial(read, name), partial(opening, _TEMPLATE))
+
+    def require(prompt: Prompt) -> None:
+        rubric_of(name, prompt)
+
+    return JudgePrompt(
+        version=f"{template_version('judge', _TEMPLATE)}+{load_rubric(name).version if name else OF_ROWS}",
+        ask=partial(ask, name),
+        read=lambda prompt, completion: read(rubric_of(name, prompt), completion),
+        opening=partial(opening, _TEMPLATE),
+        require=require,
+        version_of=partial(version_of, name),
+    )
 
 
-def version(name: str) -> str:
-    """What stands on every row: the template's version and the rubric's."""
-    return f"{template_version('judge', _TEMPLATE)}+{load_rubric(name).version}"
+def version_of(name: str | None, prompt: Prompt) -> str:
+    """What stands on the judgments of a prompt: the template's version, and the rubric's or that it is the row's."""
+    return f"{template_version('judge', _TEMPLATE)}+{rubric_of(name, prompt).version}"
 
 
-def ask(name: str, prompt: Prompt, answer: str) -> tuple[Message, ...]:
+def ask(name: str | None, prompt: Prompt, answer: str) -> tuple[Message, ...]:
     """One user turn: the criteria, then the prompt and the answer, fenced."""
-    criteria = "\n".join(f"{criterion.name}: {criterion.text}" for criterion in load_rubric(name).criteria)
+    criteria = "\n".join(f"{criterion.name}: {criterion.text}" for criterion in rubric_of(name, prompt).criteria)
     return as_question(fill("judge", _TEMPLATE, prompt.messages, response=answer, criteria=criteria))
 
 
-def read(name: str, completion: Completion) -> float | Unreadable:
+def read(rubric: Rubric, completion: Completion) -> float | Unreadable:
     """The weighted mean of all criteria's scores, or why there is none."""
     cut = unfinished(completion)
     if cut is not None:
         return cut
     if is_endless(completion.text):
         return without_verdict(completion.text)
-    rubric = load_rubric(name)
     found = _scores([criterion.name for criterion in rubric.criteria], completion.text)
     total = 0.0
     for criterion in rubric.criteria:

@@ -40,7 +40,13 @@ def read_written(name: str, folder: str, listed: str) -> tuple[str, list[dict[st
     unknown = sorted(content.keys() - {"id", "version", listed})
     if unknown:
         raise RecipeError(f"{where}: unknown key {unknown[0]!r}; expected id, version, {listed}")
-    entries = content.get(listed)
+    entries = named_entries(content.get(listed), listed, where)
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:8]
+    return f"{content['id']}.{content['version']}@{digest}", entries, where
+
+
+def named_entries(entries: Any, listed: str, where: str) -> list[dict[str, Any]]:
+    """A list of mappings, each with a name of its own and a text. Raises RecipeError for anything else."""
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise RecipeError(f"{where}: expected a list {listed!r} of mappings that is not empty")
     names = [entry.get("name") for entry in entries]
@@ -49,5 +55,4 @@ def read_written(name: str, folder: str, listed: str) -> tuple[str, list[dict[st
             raise RecipeError(f"{where}: name {called!r} of {listed}; expected one word, used once")
         if not isinstance(entry.get("text"), str) or not entry["text"].strip():
             raise RecipeError(f"{where}: {called!r} has no text")
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:8]
-    return f"{content['id']}.{content['version']}@{digest}", entries, where
+    return entries

@@ -98,7 +98,7 @@ def _padded(given: Given, sentences: Sequence[str], sandbox: bool) -> list[Probe
         filler = " ".join(random.Random(seed_for("padding", prompt.id)).sample(sentences, SENTENCES))
         longer = f"{response.text}{' ' if sandbox else chr(10) * 2}{filler}"
         for arm, text in (("plain", response.text), ("padded", longer)):
-            found.append(_reply("padded", prompt.id, arm, prompt.messages, text, prompt.source))
+            found.append(_reply("padded", prompt.id, arm, prompt.messages, text, prompt.source, of=prompt))
     return found
 
 
@@ -129,7 +129,7 @@ def _feedback(given: Given) -> list[ProbeReply]:
         for arm, cue in CUES.items():
             *before, last = prompt.messages
             asked = (*before, dataclasses.replace(last, content=f"{last.content}\n\n{cue}"))
-            found.append(_reply("feedback", prompt.id, arm, asked, response.text, prompt.source, arm))
+            found.append(_reply("feedback", prompt.id, arm, asked, response.text, prompt.source, arm, of=prompt))
     return found
 
 
@@ -141,9 +141,12 @@ def _reply(
     text: str,
     source: str,
     form: str = "",
+    of: Prompt | None = None,
 ) -> ProbeReply:
-    """`form`: replies of one unit and one form answer the same prompt."""
-    prompt = Prompt(stable_id("probe", question, unit, form), messages, "frozen", source, cohort=question)
+    """`form`: replies of one unit and one form answer the same prompt, judged by the criteria of the prompt `of`."""
+    criteria = {"rubric": of.meta["rubric"]} if of is not None and "rubric" in of.meta else {}
+    name = stable_id("probe", question, unit, form)
+    prompt = Prompt(name, messages, "frozen", source, cohort=question, meta=criteria)
     response = Response(
         id=stable_id("probe", question, unit, arm),
         prompt_id=prompt.id,
