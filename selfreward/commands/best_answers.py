@@ -135,7 +135,7 @@ def _require_room(recipe: Recipe, model: Subject, prompts: Sequence[Prompt], pro
     from selfreward.engines.chat import load_renderer
 
     directory = model.policy.directory
-    renderer = load_renderer(directory, recipe.model.trust_remote_code)
+    renderer = load_renderer(directory, recipe.model)
     lengths = check_prompts(recipe, renderer, directory, prompts)
     order = sorted(range(len(prompts)), key=lambda index: -lengths[index])
     check_judges(recipe, [prompts[index] for index in order], lambda name: model_directory(name, None), progress.say)

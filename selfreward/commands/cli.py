@@ -43,7 +43,9 @@ app.add_typer(imports, name="import")
 app.command()(recipes)
 app.command()(init)
 app.command()(check)
-for command in (*SEE, ablate, answer):
+app.command()(ablate)
+app.command()(answer)
+for command in SEE:
     app.command()(command)
 
 

@@ -23,7 +23,7 @@ def given_responses(round: Round, prompts: Rows[Prompt]) -> Rows[Response]:
     """The file's answers to the round's prompts."""
     recipe, cast = round.recipe, round.cast
     source = str(recipe.generate.source)
-    renderer = load_renderer(cast.policies[0].directory, recipe.model.trust_remote_code, day=cast.day)
+    renderer = load_renderer(cast.policies[0].directory, recipe.model, cast.day)
     by_prompt = {row.prompt.id: row.responses for row in read_responses(source)}
     rows = as_responses(prompts, by_prompt, renderer, round.number, source)
     return round.complete(given(round.number, "responses", Response, rows, {"prompts": prompts.digest}))
