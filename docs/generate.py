@@ -122,7 +122,8 @@ def rules_page() -> str:
 
 def results_pages() -> dict[str, str]:
     """The log and the tables as they are committed, with a title where they have none, and a page that lists them."""
-    found = [ROOT / "results" / "LOG.md", *sorted(TABLES.glob("*.md"))]
+    found = [ROOT / "results" / "LOG.md", *sorted({*(ROOT / "results").glob("*.md")} - {ROOT / "results" / "LOG.md"})]
+    found += sorted(TABLES.glob("*.md"))
     pages = {path.relative_to(ROOT).as_posix(): _titled(path) for path in found}
     listed = "\n".join(name.removeprefix("results/") for name in pages)
     said = "The log reads the tables; each entry names the command that made its table."
