@@ -71,6 +71,8 @@ class EngineError(SelfRewardError):
 class NotOneTokenError(EngineError):
     """A word whose probability was asked for is several tokens of this tokenizer."""
 
+    exit_code = 11
+
 
 class TrainingError(SelfRewardError):
     """Training cannot go on: no pair is left, or the loss is not finite."""

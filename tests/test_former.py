@@ -1,5 +1,6 @@
 """Runs that were made before the sections had variants: their recipe is read as one of today, but not gone on with."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,17 @@ from selfreward.recipe.former import load_kept, of_today
 from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.store.results import Store
 
+SIZES = ("gate", "selection", "report", "frozen", "samples", "judge_samples", "judge_probes")
+"""Their defaults became smaller since; a kept recipe states its own."""
+
 FORMER = Path(__file__).parent / "former_recipes"
 RECIPES = Path(__file__).parent.parent / "recipes"
+
+
+def sized_as(recipe: Recipe, kept: Recipe) -> Recipe:
+    """`recipe` with the sizes of what is measured in `kept`."""
+    sizes = {name: getattr(kept.measure, name) for name in SIZES}
+    return dataclasses.replace(recipe, measure=dataclasses.replace(recipe.measure, **sizes))
 
 
 @pytest.mark.parametrize("name", [path.stem for path in sorted(FORMER.glob("*.yaml"))])
@@ -26,7 +36,7 @@ def test_a_former_recipe_is_todays_recipe_of_that_name(name: str) -> None:
         )
     if not kept.judge.draws:  # N had to be 1 then
         kept = build_recipe([yaml.safe_load(to_yaml(kept)), {"judge": {"aggregate": {"samples": 3}}}])
-    assert kept == today
+    assert kept == sized_as(today, kept)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +73,8 @@ def test_what_it_said_is_said_in_todays_keys(tmp_path: Path, change: dict, overr
     former["meta"]["enabled"] = False
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(former))
-    assert load_kept(path) == load_recipe(RECIPES / "smoke.yaml", ["meta.enabled=false", *overrides])
+    kept = load_kept(path)
+    assert kept == sized_as(load_recipe(RECIPES / "smoke.yaml", ["meta.enabled=false", *overrides]), kept)
 
 
 def former_run(store: Store, name: str) -> Path:
@@ -79,7 +90,7 @@ def test_such_a_run_is_opened_and_forked_but_not_gone_on_with(tmp_path: Path) ->
     store = Store(tmp_path)
     path = former_run(store, "old")
     recipe = store.existing("old").recipe()
-    assert isinstance(recipe, Recipe) and recipe == load_recipe(RECIPES / "smoke.yaml")
+    assert isinstance(recipe, Recipe) and recipe == sized_as(load_recipe(RECIPES / "smoke.yaml"), recipe)
     with pytest.raises(StoreError, match=r"earlier version.*selfreward fork old@ROUND") as refused:
         store.open_run("old", recipe, environment={})
     assert "\n" not in str(refused.value)

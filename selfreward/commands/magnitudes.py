@@ -4,7 +4,16 @@ import difflib
 
 from selfreward.errors import RecipeError
 from selfreward.measuring.metrics import numbers
-from selfreward.recipe import Recipe, Steps, asked_per_round, walk
+from selfreward.recipe import (
+    DpoRecipe,
+    OwnRule,
+    Recipe,
+    SftChosenRecipe,
+    Spin,
+    Steps,
+    asked_per_round,
+    walk,
+)
 
 COOLEST = 1e-4
 """Below it logits divided by the temperature leave float32's range; greedy decoding is temperature 0."""
@@ -54,6 +63,21 @@ def refuse_absurd(recipe: Recipe) -> None:
         )
     if not writer.share and writer.oversample > MOST_REPLIES:
         raise RecipeError(f"key 'prompts.writer.oversample' is {writer.oversample:.3g}; expected a few, such as 2")
+
+
+def refuse_equal_answers(recipe: Recipe) -> None:
+    """Raise RecipeError where every answer to a prompt would be the same one, so that no pair could be made.
+
+    Of a run, not of a recipe: `chat` and `probe` train nothing, and read the likeliest answer with reason.
+    """
+    pairs, generate = recipe.pairs, recipe.generate
+    chooses = isinstance(recipe.train, DpoRecipe | SftChosenRecipe) and not isinstance(pairs, Spin | OwnRule)
+    given = pairs.mix.external or generate.mix or generate.source
+    if chooses and not given and asked_per_round(recipe) > 0 and generate.sampling.temperature == 0:
+        raise RecipeError(
+            "key 'generate.sampling.temperature' is 0, so all answers to a prompt are the same and no pair could be "
+            "made; raise it, for example to 0.9"
+        )
 
 
 def refuse_unknown_metrics(recipe: Recipe) -> None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
 
-from selfreward.commands.magnitudes import refuse_absurd, refuse_unknown_metrics
+from selfreward.commands.magnitudes import refuse_absurd, refuse_equal_answers, refuse_unknown_metrics
 from selfreward.commands.model_source import local_model
 from selfreward.commands.prompt_checks import check_pools, check_questions, check_side, check_truth
 from selfreward.commands.question_checks import require_room
@@ -82,6 +82,7 @@ def preflight(
     if recipe.engine.kind != "scripted":
         choose_device(recipe.model.device)
     refuse_absurd(recipe)
+    refuse_equal_answers(recipe)
     refuse_unknown_metrics(recipe)
     check_doors(recipe)
     source = open_source(recipe)

@@ -11,13 +11,12 @@ from selfreward.recipe.pairs import (
     OwnRule,
     PairsBase,
     Scored,
-    Spin,
     Verified,
     ZLength,
 )
 from selfreward.recipe.prompts import GenerateRecipe, SandboxSource
 from selfreward.recipe.recipe import Recipe, asked_per_round
-from selfreward.recipe.train import DpoRecipe, PolicyGradient, SftChosenRecipe
+from selfreward.recipe.train import DpoRecipe, PolicyGradient
 from selfreward.records import HIGHEST, LOWEST
 
 Found = Iterator[tuple[bool, str]]
@@ -77,13 +76,6 @@ def pairs_that_cannot_work(recipe: Recipe) -> Found:
         on_scale and pairs.min_gap >= span,
         f"key 'pairs.min_gap' is {pairs.min_gap:g}, but scores lie between {LOWEST:g} and {HIGHEST:g}, so no two would "
         "differ by more; lower it",
-    )
-    chooses = isinstance(recipe.train, DpoRecipe | SftChosenRecipe) and not isinstance(pairs, Spin | OwnRule)
-    chooses = chooses and asked_per_round(recipe) > 0 and not pairs.mix.external
-    yield (
-        chooses and recipe.generate.sampling.temperature == 0,
-        "key 'generate.sampling.temperature' is 0, so all answers to a prompt are the same and no pair could be made; "
-        "raise it, for example to 0.9",
     )
     yield from _mix(pairs.mix)
     yield from _given(recipe)
