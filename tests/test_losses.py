@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_factory import CPU, END_TOKEN, SHORT, random_pairs, tiny_policy, with_reference
+from trl.trainer.utils import add_fused_lm_head
 
 from selfreward.errors import RecipeError
 from selfreward.training import losses, saved_steps, session
@@ -175,6 +176,8 @@ def test_plain_loss_is_trls_own(start, tmp_path):
             for pair in pairs
         ]
     )
+    # TRL's own loss reads more of its head than ours has.
+    add_fused_lm_head(trainer.model, outputs=("log_probs", "entropy", "mean_logits", "is_top1"))
     theirs = DPOTrainer._compute_loss(trainer, trainer.model, theirs_batch, False)
     assert abs(ours.item() - math.log(2)) > 0.05
     assert ours.item() == pytest.approx(theirs.item(), abs=1e-5)

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from training_factory import CPU, SHORT, loss_section, random_pairs, tiny_policy, with_reference
+from trl.trainer.utils import add_fused_lm_head
 
 from selfreward.errors import RecipeError, TrainingError
 from selfreward.recipe import LOSS_READS
@@ -246,6 +247,8 @@ def test_a_loss_that_trl_has_equals_trls(name, start, pairs, tmp_path):
             for pair in moved
         ]
     )
+    # TRL's own loss reads more of its head than ours has.
+    add_fused_lm_head(trainer.model, outputs=("log_probs", "entropy", "mean_logits", "is_top1"))
     theirs = DPOTrainer._compute_loss(trainer, trainer.model, batch, False)
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-5, abs=1e-5)
     if name != "dpo":

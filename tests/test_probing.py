@@ -314,7 +314,7 @@ def test_labelled_pairs_measure_the_model_as_a_judge_each_source_apart(tmp_path:
     body = {(row[0], row[1]): row for row in made[0].rows}
     for source in ("source 0", "source 1"):
         _, _, value, n, left_out = body["judge pairwise accuracy", f"judge_calibration, {source}"]
-        assert value.startswith("1.000" if taste == "good" else "0.000") and (n, left_out) == ("5", "0")
+        assert value.startswith("1.00 " if taste == "good" else "0.00 ") and (n, left_out) == ("5", "0")
     assert len(body) == 2 and not any("*" in row[0] for row in made[0].rows)
 
 
