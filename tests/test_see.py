@@ -180,7 +180,7 @@ def test_a_round_in_one_line_has_value_and_interval_and_leaves_out_what_is_not_k
         Measurement(1, "p", "judge_mean", "all", "report", None, None, None, 0, 0, ""),
         Measurement(1, "p", "pairs_kept", "all", "train", 17, None, None, 17, 0, ""),
     ]
-    assert key_line(1, rows) == "round 1: true accuracy 0.500 [0.40, 0.60], answer pairs kept 17"
+    assert key_line(1, rows) == "round 1: true accuracy 0.50 [0.40, 0.60], answer pairs kept 17"
 
 
 def test_the_verdict_beside_a_run_is_the_run_s_until_it_is_measured_further(store: Store) -> None:
