@@ -11,8 +11,9 @@ open has no score. What ranks and what passes become one scale in scoring/passin
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
+from selfreward.judging.stage import unwritten
 from selfreward.records import HIGHEST, LOWEST, Judgment, Prompt, Response, stable_id
 from selfreward.store.given import chunked
 from selfreward.store.run import Work
@@ -41,7 +42,8 @@ def ask_verifier(
         why = f"left open: {truth.open}" if truth.open else None
         quality = (HIGHEST if truth.correct else LOWEST) if passing else truth.quality
         score = None if truth.open else quality
-        return _row(stable_id(artifact, round, response.id, 0), response, name, "verifier", score, why)
+        row_id = stable_id(artifact, round, response.id, 0)
+        return unwritten(row_id, response, judge=name, template="verifier", source="verifier", score=score, why=why)
 
     made = {"version": VERSION, "round": round, "inputs": dict(made_from), "verifier": name}
     made |= {"passing": True} if passing else {}
@@ -60,36 +62,11 @@ def ask_oracle(
     """The control `judge.source=oracle`: one judgment per response, its score the verifier's quality."""
 
     def row(response: Response, truth: Truth) -> Judgment:
-        return _row(stable_id(artifact, round, response.id, 0), response, "oracle", "oracle", truth.quality, None)
+        row_id, who = stable_id(artifact, round, response.id, 0), "oracle"
+        return unwritten(row_id, response, judge=who, template=who, source=who, score=truth.quality, why=None)
 
     made = {"version": VERSION, "round": round, "inputs": dict(made_from), "judge": "oracle"}
     return _work(verifier, prompts, responses, row, round, artifact, made, size=4096)
-
-
-def _row(
-    name: str,
-    response: Response,
-    judge: str,
-    source: Literal["verifier", "oracle"],
-    score: float | None,
-    unreadable: str | None,
-) -> Judgment:
-    """A judgment that nobody wrote."""
-    return Judgment(
-        id=name,
-        response_id=response.id,
-        prompt_id=response.prompt_id,
-        sample=0,
-        judge=judge,
-        text="",
-        token_ids=(),
-        finish_reason="stop",
-        seed=0,
-        template=source,
-        score=score,
-        unreadable=unreadable,
-        source=source,
-    )
 
 
 def _work(

@@ -13,6 +13,7 @@ instead of .97 on the same verdicts).
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from selfreward.engines.protocol import Asker, Completion, ReplyStart, TokenReader
 from selfreward.errors import EngineError, NotOneTokenError
@@ -64,6 +65,18 @@ def round_score(value: float) -> float:
     return round(value, _DECIMALS)
 
 
+def _told(recipe: JudgeRecipe) -> dict[str, Any]:
+    """What of the recipe a row was made from."""
+    told = {
+        "protocol": recipe.protocol,
+        "samples": recipe.samples,
+        "min_mass": recipe.min_mass,
+        "sampling": as_dict(recipe.sampling),
+    }
+    # Runs from before there was another scale go on.
+    return told | ({"scale": recipe.scale} if recipe.scale != "0-5" else {})
+
+
 def judge_expected(
     player: Player,
     prompts: Mapping[str, Prompt],
@@ -107,20 +120,12 @@ def judge_expected(
             verdict = cut if cut is not None else value if isinstance(value, Unreadable) else round_score(value)
             yield stage.judgment(name, one, sample, reply, verdict, seed, mass)
 
-    told = {
-        "protocol": recipe.protocol,
-        "samples": recipe.samples,
-        "min_mass": recipe.min_mass,
-        "sampling": as_dict(recipe.sampling),
-        # Runs from before there was another scale go on.
-        **({"scale": recipe.scale} if recipe.scale != "0-5" else {}),
-    }
     read = longest(prompts[one.prompt_id].text + one.text for one in responses)
     return stage.work(
         Judgment,
         responses,
         compute,
-        {"inputs": dict(made_from), "judge": told, "template": wording.version},
+        {"inputs": dict(made_from), "judge": _told(recipe), "template": wording.version},
         version=VERSION,
         replies=recipe.samples,
         tokens=read + (recipe.sampling.max_tokens if rationale else 0),

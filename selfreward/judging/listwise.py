@@ -7,7 +7,7 @@ from selfreward.errors import RecipeError
 from selfreward.judging.asking import ask
 from selfreward.judging.prompts import listwise as role
 from selfreward.judging.scoring.lists import list_scores, which_orders
-from selfreward.judging.stage import Stage, read_or_not
+from selfreward.judging.stage import Stage, read_or_not, unwritten
 from selfreward.recipe import JudgeRecipe, ListQuestion, as_dict
 from selfreward.records import Judgment, Prompt, Ranking, Response, Rows, by_id, seed_for, stable_id
 from selfreward.roles.cast import Player
@@ -88,20 +88,14 @@ def ranked(rankings: Rows[Ranking], responses: Sequence[Response], *, round: int
     reasons = {name: row.unreadable for row in rankings if row.unreadable for name in row.shown}
     listed = {name for row in rankings for name in row.shown}
     return [
-        Judgment(
-            id=stable_id(artifact, round, response.id, 0),
-            response_id=response.id,
-            prompt_id=response.prompt_id,
-            sample=0,
+        unwritten(
+            stable_id(artifact, round, response.id, 0),
+            response,
             judge=rankings[0].judge,
-            text="",
-            token_ids=(),
-            finish_reason="stop",
-            seed=0,
             template=rankings[0].template,
-            score=scores.get(response.id),
-            unreadable=None if response.id in scores else reasons[response.id],
             source="lists",
+            score=scores.get(response.id),
+            why=None if response.id in scores else reasons[response.id],
         )
         for response in responses
         if response.id in listed

@@ -13,7 +13,7 @@ from selfreward.judging.prompts import pairwise as role
 from selfreward.judging.prompts.pairwise import Principle
 from selfreward.judging.scoring.expected import expected_value
 from selfreward.judging.scoring.tournament import ratings, which_comparisons
-from selfreward.judging.stage import Stage, read_or_not
+from selfreward.judging.stage import Stage, read_or_not, unwritten
 from selfreward.recipe import ComparisonQuestion, JudgeRecipe, PrincipleQuestion, as_dict, constitution_of
 from selfreward.records import Comparison, Judgment, Message, Prompt, Response, Rows, seed_for, stable_id
 from selfreward.roles.cast import Player
@@ -154,20 +154,14 @@ def rated(
     reasons = {name: row.unreadable for row in comparisons if row.unreadable for name in (row.first_id, row.second_id)}
     compared = {name for row in comparisons for name in (row.first_id, row.second_id)}
     return [
-        Judgment(
-            id=stable_id(artifact, round, response.id, 0),
-            response_id=response.id,
-            prompt_id=response.prompt_id,
-            sample=0,
+        unwritten(
+            stable_id(artifact, round, response.id, 0),
+            response,
             judge=comparisons[0].judge,
-            text="",
-            token_ids=(),
-            finish_reason="stop",
-            seed=0,
             template=comparisons[0].template,
-            score=scores.get(response.id),
-            unreadable=None if response.id in scores else reasons[response.id],
             source="comparisons",
+            score=scores.get(response.id),
+            why=None if response.id in scores else reasons[response.id],
         )
         for response in responses
         if response.id in compared

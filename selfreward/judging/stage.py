@@ -102,3 +102,24 @@ class Stage:
 def read_or_not(verdict: Verdict | Unreadable) -> tuple[Verdict | None, str | None]:
     """(what the reply says, why it says nothing): one of them is None."""
     return (None, verdict.reason) if isinstance(verdict, Unreadable) else (verdict, None)
+
+
+def unwritten(
+    name: str, response: Response, *, judge: str, template: str, source: str, score: float | None, why: str | None
+) -> Judgment:
+    """A judgment that has no text of its own: its score comes from other rows or from a verifier; `why` it has none."""
+    return Judgment(
+        id=name,
+        response_id=response.id,
+        prompt_id=response.prompt_id,
+        sample=0,
+        judge=judge,
+        text="",
+        token_ids=(),
+        finish_reason="stop",
+        seed=0,
+        template=template,
+        score=score,
+        unreadable=why,
+        source=source,
+    )

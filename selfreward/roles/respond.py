@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from selfreward.engines.protocol import Request
+from selfreward.engines.protocol import Completion, Request
 from selfreward.recipe import GenerateRecipe, GeneratorRecipe, as_dict
 from selfreward.records import Prompt, Response, Rows, seed_for, stable_id
 from selfreward.roles import generator, version
@@ -82,19 +82,8 @@ def answering(
         seed = seed_for(player.seed, artifact, round, index)
         for prompt, completions in zip(chunk, engine.generate(requests, seed), strict=True):
             for sample, completion in enumerate(completions):
-                yield Response(
-                    id=stable_id(artifact, round, prompt.id, sample),
-                    prompt_id=prompt.id,
-                    sample=sample,
-                    policy=player.policy.digest,
-                    text=completion.text,
-                    reasoning=completion.reasoning,
-                    token_ids=completion.token_ids,
-                    finish_reason=completion.finish_reason,
-                    seed=seed,
-                    template=template,
-                    logprob=completion.logprob,
-                )
+                name = stable_id(artifact, round, prompt.id, sample)
+                yield answer(name, prompt, sample, player.policy.digest, completion, seed, template)
 
     return Work(
         round=round,
@@ -110,6 +99,25 @@ def answering(
         },
         chunks=chunks_for(player, prompts, count, sampling.max_tokens),
         compute=compute,
+    )
+
+
+def answer(
+    name: str, prompt: Prompt, sample: int, policy: str, completion: Completion, seed: int, template: str
+) -> Response:
+    """A completion as the row of one answer."""
+    return Response(
+        id=name,
+        prompt_id=prompt.id,
+        sample=sample,
+        policy=policy,
+        text=completion.text,
+        reasoning=completion.reasoning,
+        token_ids=completion.token_ids,
+        finish_reason=completion.finish_reason,
+        seed=seed,
+        template=template,
+        logprob=completion.logprob,
     )
 
 
