@@ -113,3 +113,18 @@ def test_greedy_is_the_likeliest_and_logprobs_are_the_softmaxs() -> None:
     assert torch.equal(tokens, rows.argmax(-1))
     expected = torch.log_softmax(rows, -1).gather(-1, tokens[:, None])[:, 0]
     assert torch.equal(log_probabilities(rows, tokens), expected)
+
+
+def test_teacher_forced_values_do_not_depend_on_how_many_rows_are_held_at_once(monkeypatch):
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from selfreward.engines.hugging_face import sampling
+
+    torch.manual_seed(0)
+    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=40, **small)).eval()
+    rows = [((5, 6, 7), (8, 9, 10)), ((3,), (4,)), ((11, 12), (13, 14))]
+    whole = sampling.completion_logprobs(model, rows, 0)
+    monkeypatch.setattr(sampling, "_LOGITS_AT_ONCE", 1)
+    assert sampling.completion_logprobs(model, rows, 0) == whole
+    assert [len(one) for one in whole] == [3, 1, 2] and len({one[0] for one in whole}) == 3

@@ -85,3 +85,15 @@ def test_without_the_head_the_model_is_itself() -> None:
     before = policy(ids).logits
     head.put_head(policy)
     assert torch.equal(policy(ids).logits, before)
+
+
+@pytest.mark.parametrize(("dtype", "columns"), [(torch.bfloat16, [6]), (torch.float32, [])])
+def test_half_precision_on_a_cpu_scores_the_labelled_columns_alone(dtype: torch.dtype, columns: list[int]) -> None:
+    """In float32 the fused head, which multiplies by the head's weight itself, stays."""
+    policy = model(dtype=dtype)
+    head.put_head(policy)
+    seen: list[int] = []
+    policy.lm_head.register_forward_hook(lambda _, inputs, output: seen.append(inputs[0].shape[1]))
+    ids, labels = pad(ROWS, 0)
+    policy(input_ids=ids, labels=labels, fused_lm_head=True)
+    assert seen == columns and ids.shape[1] == 7
