@@ -184,6 +184,8 @@ def test_a_judge_that_only_ranks_cannot_grade_a_cohort(tmp_path: Path):
 
 def test_answers_longer_than_a_sandbox_models_context_are_refused_before_a_run():
     with pytest.raises(DataError, match="lower max_tokens"):
+        preflight(load_recipe(SMOKE, ["generate.sampling.max_tokens=250"]))
+    with pytest.raises(RecipeError, match=r"expected at most 255: the context"):
         preflight(load_recipe(SMOKE, ["generate.sampling.max_tokens=100000"]))
 
 

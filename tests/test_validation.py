@@ -193,8 +193,9 @@ def test_every_family_can_alarm_or_is_known_not_to():
     """A new metric must come with its null: it is measured in one of the worlds, or named here."""
     rates = nulls.null_rates(POPULATION, 1, lambda _: None, prompts=20)
     silent = set(addresses()) - {rate.family for rate in rates}
-    # The same code as judge and judge_agreement, on other rows; and soft labels, whose null is in test_calibration.py.
-    assert silent <= {"locked_anchors", "label_calibration"}
+    # The same code as judge and judge_agreement, on other rows; soft labels, whose null is in test_calibration.py; and
+    # reward models, which the worlds do not train and whose null is in test_metrics_reward_model.py.
+    assert silent <= {"locked_anchors", "label_calibration", "reward_model"}
     assert all(rate.repeats == 1 and 0 <= rate.low <= rate.rate <= rate.high <= 1 for rate in rates)
 
 
