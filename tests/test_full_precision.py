@@ -182,3 +182,18 @@ def test_a_run_in_half_precision_carries_its_copies_and_exports_without_them(tmp
     export(store.existing("half"), 2, tmp_path / "exported")
     assert not (tmp_path / "exported" / FULL_PRECISION).exists()
     assert weights_digest(tmp_path / "exported") == seals[1]["facts"]["digest"]
+
+
+def test_a_finished_run_in_half_precision_goes_on_after_its_copies_were_removed(tmp_path):
+    told = ["model.dtype=bfloat16", "meta.enabled=false", "handoff.noise=0.3", "keep.checkpoints=needed"]
+    told += ["prompts.per_round=8", "measure.every=9"]
+    smoke, store = Path(__file__).parent.parent / "recipes" / "smoke.yaml", Store(tmp_path / "results")
+    path = run(load_recipe(smoke, [*told, "rounds=2"]), store, "half", Progress(style="silent"))
+    first = (path / "round-01" / "checkpoint.done.json").read_text()
+    run(load_recipe(smoke, [*told, "rounds=3"]), store, "half", Progress(style="silent"))
+    assert json.loads((path / "round-01" / "checkpoint.done.json").read_text())["pruned"]
+    assert not list((path / "round-01" / "checkpoint").rglob("*.safetensors"))
+    ends = [(path / f"round-0{n}" / "checkpoint.done.json").read_text() for n in (2, 3)]
+    run(load_recipe(smoke, [*told, "rounds=3"]), store, "half", Progress(style="silent"))
+    assert [(path / f"round-0{n}" / "checkpoint.done.json").read_text() for n in (2, 3)] == ends
+    assert json.loads(first)["digest"] == json.loads((path / "round-01" / "checkpoint.done.json").read_text())["digest"]

@@ -64,7 +64,8 @@ def train(round: Round, learned: Learned, told: Told) -> None:
             round.cast.rest()
             return build(out, scratch)
 
-        round.checkpoint(made_from(round.recipe, start, reference, learned.digest, round.number), build_alone)
+        facts = made_from(round.recipe, start, reference, learned.digest, round.number)
+        round.checkpoint({**facts, **_copy_facts(round, start.policy.directory / FULL_PRECISION)}, build_alone)
 
 
 def adopt(round: Round, start: Policy) -> None:
@@ -176,9 +177,19 @@ def made_from(recipe: Recipe, start: Player, reference: Policy, rows: str, round
         facts["examples"] = stable_id([(prompt.id, answer) for prompt, answer in drawn])
     if isinstance(recipe.train, OwnTraining):
         facts["trainer"] = identity("trainers", recipe.train.trainer, {})
-    copy = start.policy.directory / FULL_PRECISION
-    # Two policies may round to one checkpoint and still go on differently.
-    return {**facts, FULL_PRECISION: weights_digest(copy)} if copy.is_dir() else facts
+    return facts
+
+
+def _copy_facts(round: Round, copy: Path) -> dict[str, str]:
+    """The digest of the start's float32 copy: two policies may round to one checkpoint and still go on differently.
+
+    Weights that were removed to save space are not needed again where this round was trained: its seal has the digest.
+    """
+    if not copy.is_dir():
+        return {}
+    if not any(copy.glob("*.safetensors")) and (trained := round.artifacts.seal(round.number, "checkpoint")):
+        return {FULL_PRECISION: trained.made_from.get(FULL_PRECISION, "")}
+    return {FULL_PRECISION: weights_digest(copy)}
 
 
 def _copy_model(directory: Path, out: Path) -> None:
