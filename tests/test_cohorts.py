@@ -146,8 +146,8 @@ def test_prompts_that_are_trained_on_are_counted_and_one_is_named(tmp_path: Path
     with pytest.raises(
         DataError, match=r"2 of 6 training prompts repeat one of its 5, for example t3 \('what  is 3\?'\)"
     ):
-        refuse_overlap(cohorts, training, 8)
-    refuse_overlap(cohorts, training[2:], 8)
+        refuse_overlap(cohorts, training, 8, 0.5)
+    refuse_overlap(cohorts, training[2:], 8, 0.5)
 
 
 @pytest.mark.parametrize(

@@ -94,3 +94,17 @@ def test_a_tokenizer_without_chat_template_is_refused(tmp_path: Path, training: 
 def test_a_verifier_of_the_sandbox_on_other_prompts_is_refused(tmp_path: Path, training: Path, held_out: Path) -> None:
     with pytest.raises(RecipeError, match=r"measure\.verifier"):
         go(tmp_path, training, held_out, "measure.verifier=sandbox")
+
+
+def test_prompts_under_one_long_instruction_are_let_through_by_a_key_and_equal_ones_never(tmp_path: Path) -> None:
+    instruction = "Translate the sentence after the colon into French, with no word added and none left out:"
+    tasks = [task.text for task in prompt_pool("train", 80)]
+    train = write(tmp_path / "train.jsonl", [f"{instruction} {text}" for text in tasks[:40]])
+    held = write(tmp_path / "held.jsonl", [f"{instruction} {text}" for text in tasks[40:]])
+    with pytest.raises(DataError, match=r"shares \d+% of .* raise measure.max_overlap"):
+        go(tmp_path, train, held, "rounds=1")
+    view = go(tmp_path, train, held, "rounds=1", "train.method=none", "measure.max_overlap=1")
+    assert len(view.read(1, "prompts", Prompt)) == 20
+    again = write(tmp_path / "again.jsonl", [f"{instruction} {text}" for text in tasks[:40]])
+    with pytest.raises(DataError, match="equals prompt"):
+        go(tmp_path / "other", train, again, "measure.max_overlap=1")

@@ -60,7 +60,12 @@ def check_pools(recipe: Recipe, source: Source, training: Sequence[Prompt]) -> N
                 f"{recipe.measure.anchors}: the prompt {prompt.text[:40]!r}... is of the {reported[prompt.messages]} "
                 "pool, which never steers, and its row is not locked; set 'locked' to true or remove the row"
             )
-    assert_disjoint(training, by_pool([*source.pools(), *anchored]), run=source.overlap_words)
+    assert_disjoint(
+        training,
+        by_pool([*source.pools(), *anchored]),
+        run=source.overlap_words,
+        max_overlap=recipe.measure.max_overlap,
+    )
 
 
 def check_side(recipe: Recipe, source: Source, training: Sequence[Prompt]) -> None:
@@ -70,7 +75,7 @@ def check_side(recipe: Recipe, source: Source, training: Sequence[Prompt]) -> No
         return
     external = [pair.prompt for pair in read_pairs(recipe.pairs.mix.external)] if recipe.pairs.mix.external else []
     cohorts = read_cohorts(recipe.measure)
-    refuse_overlap(cohorts, [*external, *training], source.overlap_words)
+    refuse_overlap(cohorts, [*external, *training], source.overlap_words, recipe.measure.max_overlap)
     judged = [cohort.name for cohort in cohorts if cohort.verifier == "none"]
     if judged and recipe.judge.ranks:
         raise RecipeError(
@@ -107,7 +112,9 @@ def check_truth(recipe: Recipe, source: Source, verifier: Verifier | None, train
         shown = [
             prompt for prompt, _ in draw_examples(recipe.train.examples, recipe.seed, 1, recipe.train.sft_examples)
         ]
-        assert_disjoint(shown, by_pool(source.pools()), run=source.overlap_words)
+        assert_disjoint(
+            shown, by_pool(source.pools()), run=source.overlap_words, max_overlap=recipe.measure.max_overlap
+        )
     if recipe.pairs.mix.external:
         pairs = read_pairs(recipe.pairs.mix.external)
         need = recipe.rounds * recipe.prompts.per_round
@@ -117,4 +124,9 @@ def check_truth(recipe: Recipe, source: Source, verifier: Verifier | None, train
                 f"{need}, so that every round has fresh ones; lower prompts.per_round or rounds, or add pairs"
             )
         external = {pair.prompt.id: pair.prompt for pair in pairs}
-        assert_disjoint(list(external.values()), by_pool(source.pools()), run=source.overlap_words)
+        assert_disjoint(
+            list(external.values()),
+            by_pool(source.pools()),
+            run=source.overlap_words,
+            max_overlap=recipe.measure.max_overlap,
+        )

@@ -97,6 +97,10 @@ class MeasureRecipe(Section):
     With `judge` false the loop's own judge is not measured: its opinion of these answers, of the frozen pool, of probes
     and of old answers is left out, and the report says so. For recipes whose pairs need no judge.
 
+    A training prompt that repeats an evaluation prompt is refused (tasks/overlap.py): an equal one always, one that
+    shares more than `max_overlap` of its words because both may state one long instruction, as translations do, only
+    as far as this key says.
+
     Which change a pool of these sizes can see is said by `check` and `plan` (measuring/stats/smallest.py).
     """
 
@@ -107,6 +111,9 @@ class MeasureRecipe(Section):
     selection: int = setting(50, "prompts of the selection pool, which chooses a round", minimum=2)
     report: int = setting(120, "prompts of the report pool, which is only read", minimum=2)
     frozen: int = setting(100, "labelled answers that every judge rescores; 0: none", minimum=0)
+    max_overlap: float = setting(
+        0.5, "share of a prompt's words in runs of 8 that a training prompt may repeat; 1: all", above=0, maximum=1
+    )
     samples: int = setting(4, "answers to each of these prompts", minimum=2)
     judge_samples: int = setting(2, "readings of each by the judge, where it samples", minimum=1)
     anchors: str | None = setting(None, "a file of answers that people have scored, in place of the frozen pool")

@@ -49,7 +49,10 @@ def draw_prompts(round: Round, measured: Sequence[Prompt]) -> tuple[Rows[Prompt]
         )
         replies = round.complete(work)
         drawn = source.training(number, recipe.per_round)
-        written, drops = select(replies, drawn, measured, recipe.writer, wanted, overlap_words=source.overlap_words)
+        most = round.recipe.measure.max_overlap
+        written, drops = select(
+            replies, drawn, measured, recipe.writer, wanted, overlap_words=source.overlap_words, max_overlap=most
+        )
         determined_by["written"] = replies.digest
     drawn = source.training(number, asked_per_round(round.recipe) - len(written))
     return round.complete(given(number, "prompts", Prompt, [*drawn, *written], determined_by)), drops
@@ -138,6 +141,7 @@ def select(
     wanted: int,
     *,
     overlap_words: int | None,
+    max_overlap: float,
 ) -> tuple[list[Prompt], list[Drop]]:
     """At most `wanted` new prompts out of the replies, and a Drop with its reason for every other reply."""
     read: list[Prompt] = []
@@ -154,6 +158,6 @@ def select(
         else:
             messages = (Message("user", text),)
             read.append(Prompt(prompt_id(messages), messages, "train", source="self", cohort="written"))
-    kept, filtered = filter_prompts(read, drawn, by_pool(pools), recipe, run=overlap_words)
+    kept, filtered = filter_prompts(read, drawn, by_pool(pools), recipe, run=overlap_words, max_overlap=max_overlap)
     surplus = [drop(prompt.id, "not needed") for prompt in kept[wanted:]]
     return kept[:wanted], [*drops, *filtered, *surplus]

@@ -47,15 +47,16 @@ def _read(name: str, recipe: CohortRecipe) -> Cohort:
     return Cohort(name, prompts, named)
 
 
-def refuse_overlap(cohorts: Sequence[Cohort], training: Sequence[Prompt], run: int | None) -> None:
+def refuse_overlap(cohorts: Sequence[Cohort], training: Sequence[Prompt], run: int | None, max_overlap: float) -> None:
     """Raise DataError where training prompts repeat a cohort's, with how many do and one of them."""
     for cohort in cohorts:
-        index = PoolIndex({cohort.name: cohort.prompts}, run)
+        index = PoolIndex({cohort.name: cohort.prompts}, run, max_overlap)
         repeated = [prompt for prompt in training if index.find(prompt) is not None]
         if repeated:
             example = repeated[0]
             raise DataError(
                 f"cohort {cohort.name!r}: {len(repeated)} of {len(training)} training prompts repeat one of its "
                 f"{len(cohort.prompts)}, for example {example.id} ({example.text[:60]!r}); what is measured must not "
-                "be trained on: remove them from one of the two files"
+                "be trained on: remove them from one of the two files, or raise measure.max_overlap where they only "
+                "share an instruction"
             )

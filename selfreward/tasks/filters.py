@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from selfreward.recipe import WriterRecipe
 from selfreward.records import Drop, Prompt, stable_id
-from selfreward.tasks.overlap import RUN, PoolIndex, assert_disjoint, bare_words, normalised
+from selfreward.tasks.overlap import MAX_OVERLAP, RUN, PoolIndex, assert_disjoint, bare_words, normalised
 from selfreward.tasks.similarity import SimilarityIndex
 
 __all__ = ["assert_disjoint", "filter_prompts"]
@@ -26,12 +26,14 @@ def filter_prompts(
     recipe: WriterRecipe,
     *,
     run: int | None = RUN,
+    max_overlap: float = MAX_OVERLAP,
 ) -> tuple[list[Prompt], list[Drop]]:
     """(let through, dropped) of `written`, against the prompts `kept` so far and the evaluation `pools`.
 
-    `run` is the number of words that count as an overlap with a pool, None for equality alone.
+    `run` is the number of words that count as an overlap with a pool, None for equality alone, and `max_overlap` the
+    share of the shorter prompt's words above which it does.
     """
-    evaluation = PoolIndex(pools, run)
+    evaluation = PoolIndex(pools, run, max_overlap)
     similar, known = SimilarityIndex(), set[str]()
     banned = {word.casefold() for word in recipe.banned_words}
 

@@ -104,4 +104,5 @@ def assert_disjoint(
             raise DataError(
                 f"training prompt {prompt.id} (row {row}, {prompt.text[:60]!r}) {how} prompt {overlap.prompt_id} of "
                 f"pool {overlap.pool!r}; expected disjoint prompts: remove it from one of the two"
+                + ("" if overlap.equal else ", or raise measure.max_overlap where they only share an instruction")
             )
