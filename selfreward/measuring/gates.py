@@ -23,7 +23,7 @@ from typing import Literal, NamedTuple
 
 from selfreward.errors import GateError
 from selfreward.measuring.stats.clustered import t_quantile
-from selfreward.recipe import GateRule, GatesRecipe
+from selfreward.recipe import GateRule, GatesRecipe, SelectBy
 from selfreward.records import Measurement
 
 SELECTION_POOL = "selection"
@@ -40,6 +40,7 @@ class Selection(NamedTuple):
 SELECTIONS = {
     "judge": Selection("judge_mean_change", 0.0, "the judge's mean score"),
     "held_out": Selection("held_out_win_rate_initial", 0.5, "the held-out judge's win rate against round 0"),
+    "verifier": Selection("verified_accuracy_change", 0.0, "the share of answers that the verifier calls right"),
 }
 """By `gates.select_by`."""
 
@@ -55,12 +56,13 @@ class Gain(NamedTuple):
 def best_round(
     measurements: Iterable[Measurement],
     rejected: Collection[int] = (),
-    select_by: Literal["judge", "held_out"] = "judge",
+    select_by: SelectBy = "judge",
 ) -> int:
     """The round whose policy a user should take, by what a judge says of the selection pool.
 
-    Each round is compared with round 0: by the paired change of its own judge's mean score, or by the share of pairs
-    that it wins by the held-out judge (`select_by`). Rule: a round is a candidate when the lower 95 % bound shows a
+    Each round is compared with round 0 (`select_by`): by the paired change of its own judge's mean score, by the share
+    of pairs that it wins by the held-out judge, or by the paired change of the share that a verifier calls right.
+    Rule: a round is a candidate when the lower 95 % bound shows a
     gain; round 0 always is. Of the candidates the latest is taken that is within one standard error of the highest (the
     one-standard-error rule of Breiman et al., 1984, with more training in place of fewer leaves): neighbouring rounds
     are seldom told apart by the prompts of one pool, and then the highest is luck. So a run that resolves nothing keeps
@@ -80,9 +82,7 @@ def best_round(
     return max(gain.round for gain in gains if gain.value >= highest.value - highest.error)
 
 
-def resolved_gains(
-    measurements: Iterable[Measurement], rejected: Collection[int], select_by: Literal["judge", "held_out"]
-) -> list[Gain]:
+def resolved_gains(measurements: Iterable[Measurement], rejected: Collection[int], select_by: SelectBy) -> list[Gain]:
     """The candidates of `best_round`. Standard errors are half the interval's width by its t quantile, about."""
     metric, unchanged, _ = SELECTIONS[select_by]
     gains = []

@@ -5,7 +5,7 @@ A new variant is one class and its place in one union. `shape.keys(Recipe)` list
 
 from selfreward.recipe.aggregates import AdaptiveRecipe, EnsembleAggregate, MeanAggregate, MedianAggregate
 from selfreward.recipe.engine import EngineRecipe, ScriptedRecipe, TransformersRecipe, VllmRecipe
-from selfreward.recipe.gates import GateRule, GatesRecipe
+from selfreward.recipe.gates import GateRule, GatesRecipe, SelectBy
 from selfreward.recipe.judge import JudgeRecipe
 from selfreward.recipe.limits import LimitsRecipe
 from selfreward.recipe.loss import (
@@ -164,6 +164,7 @@ __all__ = [
     "ScoreQuestion",
     "ScoreReward",
     "ScriptedRecipe",
+    "SelectBy",
     "SelfConsistency",
     "ServedRecipe",
     "SftChosenRecipe",

@@ -19,6 +19,12 @@ OPINIONS = ("judge_", "self_preference", "self_judged", "tie_rate", "padded_", "
 
 def held_out_that_cannot_work(recipe: Recipe) -> Found:
     """A held-out judge that is the loop's own, or that cannot be asked as it should."""
+    yield (
+        recipe.gates.select_by == "verifier" and recipe.measure.verifier in ("none", "sandbox"),
+        f"gates.select_by=verifier needs one that a user has; measure.verifier={recipe.measure.verifier} is "
+        + ("the sandbox's own truth" if recipe.measure.verifier == "sandbox" else "none")
+        + "; set measure.verifier or another gates.select_by",
+    )
     held_out, selects = recipe.measure.held_out, recipe.gates.select_by == "held_out"
     yield held_out is None and selects, "gates.select_by=held_out needs a held-out judge; set measure.held_out.model"
     if held_out is None:

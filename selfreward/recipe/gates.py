@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from selfreward.recipe.section import Section, needed, part, section, setting
 
+SelectBy = Literal["judge", "held_out", "verifier"]
+
 
 @section
 class GateRule(Section):
@@ -36,14 +38,15 @@ class GatesRecipe(Section):
 
     `rules` are judged after every round, or before it; none by default. `error` is the chance that one run without any
     harm sees a rule with `proof: harm` fire, split evenly over `planned_rounds` (all where null) and these rules.
-    `select_by`: whose word on the selection pool chooses the best round, the loop's own judge's or the held-out one's
-    (`measure.held_out`), as `gates.best_round` says. `canary`: before round 1 trains, are its pairs better than chance
-    by the truth that stands beside the judge (measuring/canary/)? `require` stops the run unless it says "train".
+    `select_by`: whose word on the selection pool chooses the best round, as `gates.best_round` says: the loop's own
+    judge's, the held-out one's (`measure.held_out`) or the verifier's (`measure.verifier`; not the sandbox's, which no
+    user has). `canary`: before round 1 trains, are its pairs better than chance by the truth that stands beside the
+    judge (measuring/canary/)? `require` stops the run unless it says "train".
     """
 
     min_readable: float = setting(0.5, "share of readable verdicts, at least", minimum=0, maximum=1, horizon=True)
     rules: list[GateRule] = part(list, "what must not happen", horizon=True)
     error: float = setting(0.05, "chance that a run without harm sees a gate fire", above=0, below=0.5, horizon=True)
     planned_rounds: int | None = setting(None, "rounds over which that is split; null: all", minimum=1, horizon=True)
-    select_by: Literal["judge", "held_out"] = setting("judge", "whose word chooses the best round")
+    select_by: SelectBy = setting("judge", "whose word chooses the best round")
     canary: Literal["off", "warn", "require"] = setting("off", "are round 1's pairs better than chance?", horizon=True)

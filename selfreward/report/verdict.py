@@ -180,5 +180,6 @@ def selection_sentence(reading: Reading) -> str:
     changes = {row.metric: row for row in compare_rounds(reading, reading, reading.rounds[0], best)}
     truth = changes.get("true_accuracy")
     wrong = truth is not None and direction(truth.difference.estimate) < 0
-    said = f"Round {best} is selected as best, by {by} on the selection pool, which needs no truth"
+    said = f"Round {best} is selected as best, by {by} on the selection pool, "
+    said += "which no training saw" if recipe.gates.select_by == "verifier" else "which needs no truth"
     return said + (": a wrong choice, says the truth that selection may not see." if wrong else ".")
