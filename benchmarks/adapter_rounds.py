@@ -30,7 +30,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from trl.trainer.utils import add_fused_lm_head
 
-from selfreward.commands.preflight import SANDBOX_SEEDS
+from selfreward.commands.preflight_models import SANDBOX_SEEDS
 from selfreward.commands.run import run
 from selfreward.engines.checkpoints import FULL_PRECISION
 from selfreward.progress import Progress

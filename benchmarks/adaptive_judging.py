@@ -19,10 +19,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
 
-from selfreward.commands.preflight import model_directory
+from selfreward.commands.preflight_models import model_directory
 from selfreward.engines import build_engine
-from selfreward.engines.checkpoints import weights_digest
 from selfreward.engines.protocol import Engine, Request
+from selfreward.engines.tensors import weights_digest
 from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.judging.scoring.adaptive import estimate, next_questions, shrunken
 from selfreward.measuring.stats.clustered import clustered_mean

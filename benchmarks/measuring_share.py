@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from selfreward.commands.run import run
-from selfreward.progress import Progress, Stage
+from selfreward.progress import Progress
+from selfreward.progress.stage import Stage
 from selfreward.recipe.read import load_recipe
 from selfreward.store.results import Store
 

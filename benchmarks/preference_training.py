@@ -30,12 +30,12 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
-from selfreward.commands.preflight import SANDBOX_SEEDS
+from selfreward.commands.preflight_models import SANDBOX_SEEDS
 from selfreward.engines.chat import load_renderer
 from selfreward.recipe import DpoRecipe, ModelRecipe
 from selfreward.records import Pair
 from selfreward.training import saved_steps, session
-from selfreward.training.preference import preference_trainer
+from selfreward.training.preference_trainer import preference_trainer
 from selfreward.training.prefix import PAYS_FROM, saving
 
 SHAPES = {"950 : 200": (950, 200), "24 : 60": (24, 60), "6 : 60": (6, 60)}

@@ -26,7 +26,7 @@ from baselines.systems import CACHE, EAGER, Stages, Worker, resume
 from baselines.timed import Timed, ratio, row, table
 from baselines.workload import BATCH, TEMPERATURE, TRAINING, Size
 
-from selfreward.commands.preflight import model_directory
+from selfreward.commands.preflight_models import model_directory
 from selfreward.engines.vllm.settings import require_vllm
 
 TABLES = Path(__file__).parent.parent / "results" / "tables"

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from selfreward.measuring.gates import SELECTION_POOL, SELECTIONS, best_round, judge_round, resolved_gains
+from selfreward.measuring.gates import judge_round
+from selfreward.measuring.selection import SELECTION_POOL, SELECTIONS, best_round, resolved_gains
 from selfreward.recipe import GatesRecipe
 from selfreward.records import Measurement
 from selfreward.report.compare import compare_rounds

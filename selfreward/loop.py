@@ -21,7 +21,8 @@ from selfreward.recipe import GrpoRecipe, Recipe, RlooRecipe
 from selfreward.records import Measurement, Rows
 from selfreward.report.key_metrics import key_line
 from selfreward.report.trackers import Tracking
-from selfreward.roles.cast import Cast, Policy
+from selfreward.roles.cast import Cast
+from selfreward.roles.player import Policy
 from selfreward.roles.respond import respond
 from selfreward.roles.round import Round
 from selfreward.roles.write import draw_prompts

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import yaml
 
-from selfreward.commands.preflight import model_directory
+from selfreward.commands.preflight_models import model_directory
 from selfreward.engines import build_engine
-from selfreward.engines.checkpoints import weights_digest
+from selfreward.engines.tensors import weights_digest
 from selfreward.recipe import ModelRecipe, ScriptedRecipe, TransformersRecipe
 from selfreward.records import Comparison, Judgment, Message, Prompt, Response, Rows
-from selfreward.roles.cast import Player, Policy
+from selfreward.roles.player import Player, Policy
 
 SEED = model_directory("sandbox:seed-0")
 

@@ -33,8 +33,8 @@ from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Labelled, Measurement, Message, Prompt, Response
 from selfreward.store.results import Store
 from selfreward.tasks.anchors_file import anchor_lines, read_anchors
+from selfreward.tasks.open_source import open_source
 from selfreward.tasks.sets.labels import read_judge_calibration, read_truth_judge
-from selfreward.tasks.source import open_source
 from selfreward.tasks.verifiers.sandbox import SandboxVerifier
 
 DATA = Path(__file__).parents[2] / "shared" / "data"

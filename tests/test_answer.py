@@ -10,12 +10,12 @@ from typer.testing import CliRunner
 from selfreward.commands.best_answers import ALONE, CUT, best_answers, summary
 from selfreward.commands.cli import app
 from selfreward.commands.probe.models import Subject, subject
-from selfreward.engines.checkpoints import weights_digest
+from selfreward.engines.tensors import weights_digest
 from selfreward.errors import DataError, RecipeError
 from selfreward.progress import Progress
 from selfreward.recipe.read import build_recipe
-from selfreward.roles.cast import Policy
-from selfreward.tasks.source import SandboxSource
+from selfreward.roles.player import Policy
+from selfreward.tasks.sandbox.source import SandboxSource
 from selfreward.tasks.verifiers.protocol import load_verifier
 
 QUIET = Progress(style="silent")

@@ -20,8 +20,8 @@ from selfreward.measuring.stats.clustered import wilson
 from selfreward.progress import Progress
 from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.store.results import Store
+from selfreward.tasks.open_source import open_source
 from selfreward.tasks.sandbox.pools import judge_pool
-from selfreward.tasks.source import open_source
 
 QUIET = Progress(style="silent")
 WORDS = ("train", "do not train", "cannot be known")

@@ -11,7 +11,7 @@ from random_models import save_random_model
 from selfreward.commands.check import check_recipe, length_row
 from selfreward.commands.check_cost import measured_plan
 from selfreward.commands.check_questions import Role, roles
-from selfreward.commands.preflight import SANDBOX_SEEDS
+from selfreward.commands.preflight_models import SANDBOX_SEEDS
 from selfreward.commands.shipped import shipped
 from selfreward.commands.unknown import only_itself, unknown
 from selfreward.engines.chat import load_renderer
@@ -20,7 +20,7 @@ from selfreward.recipe import Recipe
 from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.recipe.text import read_yaml
 from selfreward.roles import generator
-from selfreward.tasks.source import open_source
+from selfreward.tasks.open_source import open_source
 
 
 def told(recipe: Recipe) -> str:

@@ -13,7 +13,8 @@ from selfreward.judging.pointwise import judge_pointwise
 from selfreward.recipe import Recipe
 from selfreward.recipe.read import build_recipe
 from selfreward.records import Message, Prompt, Rows
-from selfreward.roles.cast import Cast, Player, Policy
+from selfreward.roles.cast import Cast
+from selfreward.roles.player import Player, Policy
 from selfreward.roles.respond import answering
 
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-from selfreward.commands import preflight
+from selfreward.commands import preflight_models
 from selfreward.commands.run import run
-from selfreward.engines.checkpoints import weights_digest
+from selfreward.engines.tensors import weights_digest
 from selfreward.judging.scoring.score import counted
 from selfreward.pairing.consistency import WHOLE_SET, Consistency, compare_rankings, kendall, soften
 from selfreward.pairing.implicit_reward import implicit_rewards
@@ -205,7 +205,7 @@ def test_a_run_is_softened_from_its_second_round_on(tmp_path):
 
 def test_a_reference_from_before_the_start_gives_the_first_round_a_past(tmp_path):
     """CREAM's own setting: the model before its fine-tuning is reference and first predecessor in one."""
-    other = preflight.model_directory("sandbox:seed-1")
+    other = preflight_models.model_directory("sandbox:seed-1")
     keys = [
         "meta.enabled=false",
         "judge.source=none",

@@ -8,9 +8,9 @@ from judging_factory import player, prompt, response, rows_of
 from random_models import save_random_model
 
 from selfreward.commands.run import run
-from selfreward.engines.checkpoints import weights_digest
 from selfreward.engines.hugging_face.engine import HuggingFaceEngine
 from selfreward.engines.protocol import ReplyStart, TokenSequence
+from selfreward.engines.tensors import weights_digest
 from selfreward.errors import NotOneTokenError, RecipeError
 from selfreward.judging.expected import judge_expected, read_scale
 from selfreward.judging.prompts.pointwise import opening

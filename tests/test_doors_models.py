@@ -11,8 +11,8 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from selfreward.commands.model_source import MERGED, local_model
-from selfreward.commands.preflight import SANDBOX_SEEDS, start_policy
-from selfreward.engines.checkpoints import weights_digest
+from selfreward.commands.preflight_models import SANDBOX_SEEDS, start_policy
+from selfreward.engines.tensors import weights_digest
 from selfreward.errors import DataError
 from selfreward.recipe import ModelRecipe, Recipe
 

@@ -18,8 +18,8 @@ from selfreward.errors import DataError
 from selfreward.recipe import ColumnsRecipe, FileSource
 from selfreward.recipe.read import build_recipe
 from selfreward.records import Prompt, stable_id
+from selfreward.tasks.open_source import open_source
 from selfreward.tasks.prompts_file import PromptFile, draw_pools, draw_training, read_prompts, split_prompts
-from selfreward.tasks.source import open_source
 
 ROWS: list[dict[str, Any]] = [
     {"prompt": "Name a river.", "id": "r", "answer": "Rhine", "cohort": "water", "meta": {"kinds": ["a"], "n": 2}},

@@ -13,18 +13,13 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from selfreward.engines import build_engine
-from selfreward.engines.chat import ChatRenderer, load_renderer, split_reasoning
-from selfreward.engines.checkpoints import (
-    combined_digest,
-    module_checksums,
-    save_model_directory,
-    tensor_checksums,
-    validate_model_directory,
-    weights_digest,
-)
+from selfreward.engines.chat import ChatRenderer, load_renderer
+from selfreward.engines.checkpoints import save_model_directory, validate_model_directory
 from selfreward.engines.hugging_face.batches import batches, halves
 from selfreward.engines.hugging_face.engine import HuggingFaceEngine
 from selfreward.engines.protocol import Engine, Request, TokenSequence
+from selfreward.engines.tensors import combined_digest, module_checksums, tensor_checksums, weights_digest
+from selfreward.engines.thinking import split_reasoning
 from selfreward.errors import DataError, EngineError, HandOffError, StoreError
 from selfreward.recipe import ModelRecipe, ScriptedRecipe, TransformersRecipe
 from selfreward.records import Message

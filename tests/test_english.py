@@ -7,7 +7,7 @@ from selfreward.recipe.read import build_recipe
 from selfreward.tasks.cohorts import read_cohorts
 from selfreward.tasks.english.constraints import TRAINED, UNSEEN
 from selfreward.tasks.english.requests import KINDS, Kind, draw_requests, topics
-from selfreward.tasks.source import open_source
+from selfreward.tasks.open_source import open_source
 from selfreward.tasks.verifiers.protocol import load_verifier
 
 ENGLISH = {

@@ -11,8 +11,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from selfreward.commands.export import export, resolve_round
 from selfreward.commands.model_card import model_card
-from selfreward.engines.checkpoints import weights_digest
 from selfreward.engines.handoff import HANDOFF_FILE
+from selfreward.engines.tensors import weights_digest
 from selfreward.errors import StoreError
 from selfreward.recipe import GatesRecipe, HeldOutRecipe, MeasureRecipe, Recipe
 from selfreward.records import Checkpoint, Measurement

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from selfreward.commands.preflight import SANDBOX_SEEDS
+from selfreward.commands.preflight_models import SANDBOX_SEEDS
 from selfreward.commands.run import run
 from selfreward.errors import DataError, RecipeError
 from selfreward.progress import Progress

@@ -16,7 +16,8 @@ from run_factory import Story, write_run
 from selfreward.commands.model_card import without_paths
 from selfreward.commands.recipes import FIELDS, first_sentence, header, listing
 from selfreward.commands.shipped import shipped
-from selfreward.progress import Progress, visible
+from selfreward.progress import Progress
+from selfreward.progress.words import visible
 from selfreward.records import Measurement
 from selfreward.report.html import as_csv
 from selfreward.report.reading import Reading

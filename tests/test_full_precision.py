@@ -13,7 +13,8 @@ from trl.trainer.utils import add_fused_lm_head
 
 from selfreward.commands.export import export
 from selfreward.commands.run import run
-from selfreward.engines.checkpoints import FULL_PRECISION, weights_digest
+from selfreward.engines.checkpoints import FULL_PRECISION
+from selfreward.engines.tensors import weights_digest
 from selfreward.errors import HandOffError
 from selfreward.progress import Progress
 from selfreward.recipe import LoraRecipe, ModelRecipe, TrainRecipe

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from training_factory import CPU, SHORT, random_pairs, tiny_policy, with_reference
 
-from selfreward.engines.checkpoints import weights_digest
 from selfreward.engines.handoff import HANDOFF_FILE, NOISE, Probe, choose_probes, verify, write_handoff
 from selfreward.engines.hugging_face.engine import HuggingFaceEngine
+from selfreward.engines.tensors import weights_digest
 from selfreward.errors import HandOffError
 from selfreward.recipe import HandOffRecipe, ModelRecipe, TrainRecipe, TransformersRecipe
 from selfreward.training.preference import train_preferences

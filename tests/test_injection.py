@@ -20,8 +20,8 @@ from transformers import PreTrainedTokenizerFast
 
 from selfreward.engines import build_engine
 from selfreward.engines.chat import ChatRenderer
-from selfreward.engines.checkpoints import weights_digest
 from selfreward.engines.protocol import Completion, Request
+from selfreward.engines.tensors import weights_digest
 from selfreward.judging.prompts import meta as meta_judge
 from selfreward.judging.prompts import pointwise as judge
 from selfreward.recipe import ModelRecipe, ScriptedRecipe
@@ -198,13 +198,13 @@ def test_no_pieces_join_into_a_control_token(pieces: list[str]) -> None:
     for renderer in RENDERERS.values():
         harmless = control_tokens(renderer, (Message("user", "x"),))
         assert control_tokens(renderer, (Message("user", text),)) == harmless
-        assert renderer.neutralise(text).replace(" ", "") == text.replace(" ", "")
-        assert renderer.neutralise(renderer.neutralise(text)) == renderer.neutralise(text)
+        assert renderer.controls.neutralise(text).replace(" ", "") == text.replace(" ", "")
+        assert renderer.controls.neutralise(renderer.controls.neutralise(text)) == renderer.controls.neutralise(text)
 
 
 def test_text_without_control_tokens_is_left_alone() -> None:
     text = "Compare a < b | c > d, `<div>`, [1, 2]\n\n  and {x}."
-    assert all(renderer.neutralise(text) == text for renderer in RENDERERS.values())
+    assert all(renderer.controls.neutralise(text) == text for renderer in RENDERERS.values())
 
 
 def reply(text: str) -> Completion:

@@ -16,13 +16,13 @@ from selfreward.commands.judge_bench.output import as_json, require_endings, tab
 from selfreward.commands.judge_bench.pools import read_pools
 from selfreward.commands.judge_bench.specs import read_judges
 from selfreward.commands.probe.models import Subject, subject
-from selfreward.engines.checkpoints import weights_digest
+from selfreward.engines.tensors import weights_digest
 from selfreward.errors import DataError, RecipeError, StoreError
 from selfreward.progress import Progress
 from selfreward.recipe import Recipe
 from selfreward.recipe.read import build_recipe
 from selfreward.records import Prompt, Response
-from selfreward.roles.cast import Policy
+from selfreward.roles.player import Policy
 from selfreward.tasks.verifiers.protocol import load_verifier
 
 QUIET = Progress(style="silent")

@@ -11,7 +11,8 @@ from test_judging_loop import go
 from typer.testing import CliRunner
 
 from selfreward.commands.cli import app
-from selfreward.commands.judge_diff import changed_recipe, difference, judge_diff, lines
+from selfreward.commands.judge_diff import changed_recipe, difference, judge_diff
+from selfreward.commands.judge_diff_text import lines
 from selfreward.errors import RecipeError
 from selfreward.records import Labelled
 

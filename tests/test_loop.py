@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from selfreward.commands.preflight import SANDBOX_SEEDS
+from selfreward.commands.preflight_models import SANDBOX_SEEDS
 from selfreward.commands.run import run
 from selfreward.engines.protocol import Engine
 from selfreward.errors import GateError, HandOffError, StoreError
 from selfreward.progress import Progress
 from selfreward.recipe.read import load_recipe
 from selfreward.records import Drop, Judgment, Measurement, MetaJudgment, Pair, Prompt, Response
-from selfreward.roles.cast import Player, Policy
+from selfreward.roles.player import Player, Policy
 from selfreward.store.results import Store
 from selfreward.store.run import RunView
-from selfreward.tasks.source import open_source
+from selfreward.tasks.open_source import open_source
 from selfreward.training.train import building
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"

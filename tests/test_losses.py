@@ -123,7 +123,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trainer_of(start: Path, scratch: Path, pairs, recipe=SHORT, **options):
     from trl.trainer.dpo_config import DPOConfig
 
-    from selfreward.training.preference import preference_trainer
+    from selfreward.training.preference_trainer import preference_trainer
 
     session.be_quiet()
     policy, tokenizer = session.load_start(start, CPU)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from selfreward.commands.ablate import load_grid
-from selfreward.commands.plan.workload import measuring, recipe_lengths
+from selfreward.commands.plan.workload import recipe_lengths
+from selfreward.commands.plan.workload_measuring import measuring
 from selfreward.commands.run import run
 from selfreward.commands.unknown import unknown
 from selfreward.engines.hugging_face.engine import HuggingFaceEngine

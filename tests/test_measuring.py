@@ -13,11 +13,12 @@ from selfreward.measuring.verdicts import verdict
 from selfreward.progress import Progress
 from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Measurement, Rows
-from selfreward.roles.cast import Cast, Policy
+from selfreward.roles.cast import Cast
+from selfreward.roles.player import Policy
 from selfreward.roles.round import Round
 from selfreward.store.results import Store
 from selfreward.store.run import Work
-from selfreward.tasks.source import open_source
+from selfreward.tasks.open_source import open_source
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 SMALL = ("meta.enabled=false", "prompts.writer.share=0", "prompts.per_round=16", "train.learning_rate=2e-3")

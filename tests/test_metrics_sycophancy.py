@@ -13,7 +13,7 @@ from selfreward.measuring.probes.drive import drive
 from selfreward.measuring.probes.sycophancy import CHALLENGE, FINAL, RESTATE, choice
 from selfreward.recipe import GenerateRecipe, ModelRecipe, ScriptedRecipe
 from selfreward.records import Message, Prompt
-from selfreward.roles.cast import Player, Policy
+from selfreward.roles.player import Player, Policy
 from selfreward.tasks.sets import OWN_FOLDER
 from selfreward.tasks.sets.questions import read_gsm8k
 from selfreward.tasks.sets.sycophancy import SycophancyRow, read_sycophancy

@@ -6,7 +6,7 @@ import random
 from evidence_factory import evidence, measured, prompts, response
 
 from selfreward.measuring.evidence import Evidence, PoolRows
-from selfreward.measuring.gates import best_round
+from selfreward.measuring.selection import best_round
 from selfreward.tasks.verifiers.protocol import load_verifier
 
 NAME = "verified_accuracy_change"

@@ -19,10 +19,11 @@ from selfreward.commands.preflight import preflight
 from selfreward.commands.question_checks import judges, question
 from selfreward.commands.run import run
 from selfreward.engines.chat import load_renderer
-from selfreward.engines.checkpoints import GENERATION, chat_digest, require_headers, weights_digest
+from selfreward.engines.checkpoints import GENERATION, chat_digest
 from selfreward.engines.handoff import HANDOFF_FILE, verify
 from selfreward.engines.hugging_face.engine import HuggingFaceEngine
 from selfreward.engines.template_checks import require_whole
+from selfreward.engines.tensors import require_headers, weights_digest
 from selfreward.errors import DataError, EngineError, RecipeError, SelfRewardError
 from selfreward.progress import Progress
 from selfreward.recipe import HandOffRecipe, Recipe

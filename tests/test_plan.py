@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from selfreward.commands.plan.plan import Assumptions, Plan, compare, plan
+from selfreward.commands.plan.plan import Assumptions, Plan, plan
 from selfreward.commands.plan.roofline import DEVICES, FLOOR, Efficiency, Roofline
 from selfreward.commands.plan.shapes import NAMED, read_shape
+from selfreward.commands.plan.taken import compare
 from selfreward.commands.plan.text import aligned, duration, fits, lines, taken_lines
-from selfreward.commands.plan.workload import Lengths, generating, judging, recipe_lengths, training
+from selfreward.commands.plan.workload import Lengths, generating, judging, recipe_lengths
+from selfreward.commands.plan.workload_training import training
 from selfreward.errors import DataError, RecipeError
 from selfreward.recipe import Recipe
 from selfreward.recipe.read import build_recipe, load_recipe

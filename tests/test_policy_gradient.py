@@ -22,7 +22,8 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.rloo_config import RLOOConfig
 from trl.trainer.rloo_trainer import RLOOTrainer
 
-from selfreward.engines.checkpoints import FULL_PRECISION, weights_digest
+from selfreward.engines.checkpoints import FULL_PRECISION
+from selfreward.engines.tensors import weights_digest
 from selfreward.errors import HandOffError, TrainingError
 from selfreward.recipe import LoraRecipe, ModelRecipe
 from selfreward.records import Sample, from_line, to_line

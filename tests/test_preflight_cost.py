@@ -5,7 +5,8 @@ from pathlib import Path
 from selfreward.commands.preflight import preflight, said_when_slow
 from selfreward.commands.prompt_checks import check_truth
 from selfreward.recipe.read import load_recipe
-from selfreward.tasks.source import SandboxSource, open_source
+from selfreward.tasks.open_source import open_source
+from selfreward.tasks.sandbox.source import SandboxSource
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 

@@ -6,8 +6,9 @@ import time
 import pytest
 
 from selfreward import progress
-from selfreward.commands.plan.workload import run_clock
-from selfreward.progress import LINE_SECONDS, Progress, duration
+from selfreward.commands.plan.clock import run_clock
+from selfreward.progress import LINE_SECONDS, Progress
+from selfreward.progress.words import duration
 from selfreward.recipe.read import build_recipe
 from selfreward.store.run_clock import RunClock
 

@@ -18,8 +18,9 @@ from safetensors.torch import load_file
 
 from selfreward.commands.run import run
 from selfreward.engines.chat import load_renderer
-from selfreward.engines.checkpoints import FULL_PRECISION, weights_digest
+from selfreward.engines.checkpoints import FULL_PRECISION
 from selfreward.engines.handoff import NOISE
+from selfreward.engines.tensors import weights_digest
 from selfreward.judging.prompts.pairwise import load_constitution
 from selfreward.pairing.consistency import Consistency
 from selfreward.progress import Progress

@@ -20,8 +20,8 @@ from scipy import stats as scipy_stats
 
 from selfreward.errors import DataError, GateError, StoreError
 from selfreward.judging.readable import require_readable
-from selfreward.measuring.gates import best_round
 from selfreward.measuring.metrics import numbers as known_metrics
+from selfreward.measuring.selection import best_round
 from selfreward.measuring.stats.multiplicity import holm, p_value
 from selfreward.measuring.stats.nested_difference import nested_paired_difference
 from selfreward.measuring.stats.sign_test import sign_test

@@ -12,7 +12,8 @@ from rich.console import Console
 from run_factory import Story, recipe_of, write_run
 
 from selfreward.commands.export import resolve_round
-from selfreward.measuring.gates import best_round, judge_round, rejected_rounds
+from selfreward.measuring.gates import judge_round, rejected_rounds
+from selfreward.measuring.selection import best_round
 from selfreward.recipe import GateRule, GatesRecipe, HeldOutRecipe, to_yaml
 from selfreward.records import Judgment
 from selfreward.report.gate_verdicts import gate_report

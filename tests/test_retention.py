@@ -11,9 +11,10 @@ from selfreward.loop import Course, end
 from selfreward.progress import Progress
 from selfreward.recipe.read import load_recipe
 from selfreward.records import Judgment
-from selfreward.roles.cast import Cast, Policy
+from selfreward.roles.cast import Cast
+from selfreward.roles.player import Policy
 from selfreward.store.results import Store
-from selfreward.tasks.source import open_source
+from selfreward.tasks.open_source import open_source
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 ENSEMBLE = ("judge.aggregate=ensemble", "judge.aggregate.members=[sandbox,'sandbox@round:1']")

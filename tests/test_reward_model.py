@@ -12,15 +12,16 @@ from training_factory import CPU, END_TOKEN, tiny_policy
 from transformers import AutoModelForSequenceClassification
 
 from selfreward.commands.run import run
-from selfreward.engines.checkpoints import weights_digest
 from selfreward.engines.hugging_face.reward_model import RewardModel, build_scorer, rewards_at
+from selfreward.engines.tensors import weights_digest
 from selfreward.errors import DataError, EngineError, HandOffError, RecipeError, TrainingError
 from selfreward.judging.scalar import as_score, reward_of
 from selfreward.progress import Progress
 from selfreward.recipe import RewardModelRecipe
 from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Comparison, Judgment, Measurement, Pair, Response, Reward, distinct
-from selfreward.roles.cast import Cast, Policy
+from selfreward.roles.cast import Cast
+from selfreward.roles.player import Policy
 from selfreward.store.results import Store
 from selfreward.store.run import RunView
 from selfreward.training.reward_model import HELD_OUT, TRAIN, score_labels

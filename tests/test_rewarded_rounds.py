@@ -114,7 +114,7 @@ def test_a_stopped_training_goes_on_to_the_same_bytes(
         raise StoppedHereError
 
     with monkeypatch.context() as patched:
-        patched.setattr("selfreward.progress.Stage.reach", lambda _, step, *__: stop() if step == 3 else None)
+        patched.setattr("selfreward.progress.stage.Stage.reach", lambda _, step, *__: stop() if step == 3 else None)
         with pytest.raises(StoppedHereError):
             go(tmp_path, "rloo", "train.method=rloo", *STEPS)
     view = go(tmp_path, "rloo", "train.method=rloo", *STEPS)

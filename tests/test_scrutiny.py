@@ -8,11 +8,12 @@ from judging_factory import script
 from served_factory import says, server
 
 from selfreward.commands.export import resolve_round
-from selfreward.commands.plan.workload import measuring, recipe_lengths
-from selfreward.commands.preflight import model_directory
+from selfreward.commands.plan.workload import recipe_lengths
+from selfreward.commands.plan.workload_measuring import measuring
+from selfreward.commands.preflight_models import model_directory
 from selfreward.commands.run import run
-from selfreward.engines.checkpoints import weights_digest
 from selfreward.engines.served.engine import served_digest
+from selfreward.engines.tensors import weights_digest
 from selfreward.errors import RecipeError
 from selfreward.measuring.evidence import ProbeReply
 from selfreward.progress import Progress

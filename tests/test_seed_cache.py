@@ -13,7 +13,8 @@ from seed_child import QUICK, TINY, tiny_recipe
 
 from selfreward.commands import ablate
 from selfreward.commands.ablate import Running, load_grid, train_missing_models
-from selfreward.commands.preflight import SANDBOX_SEEDS, model_directory, preflight, shape_directory
+from selfreward.commands.preflight import preflight
+from selfreward.commands.preflight_models import SANDBOX_SEEDS, model_directory, shape_directory
 from selfreward.commands.run import run as run_recipe
 from selfreward.errors import RecipeError
 from selfreward.progress import Progress

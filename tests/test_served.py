@@ -40,11 +40,11 @@ from selfreward.progress import Progress
 from selfreward.recipe import Recipe, ServedRecipe
 from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Judgment, Message, Response
-from selfreward.roles.cast import Player, Policy
+from selfreward.roles.player import Player, Policy
 from selfreward.roles.unreadable import Unreadable
 from selfreward.store.results import Store
 from selfreward.store.run import RunView
-from selfreward.tasks.source import open_source
+from selfreward.tasks.open_source import open_source
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 GOOD = "It is right. Score: 4"

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from selfreward.commands.preflight import SANDBOX_SEEDS
+from selfreward.commands.preflight_models import SANDBOX_SEEDS
 from selfreward.commands.run import run
 from selfreward.engines import build_engine
-from selfreward.engines.checkpoints import weights_digest
 from selfreward.engines.protocol import Request
 from selfreward.engines.served.engine import ServedEngine
+from selfreward.engines.tensors import weights_digest
 from selfreward.engines.vllm.settings import vllm_version
 from selfreward.errors import EngineError
 from selfreward.progress import Progress

@@ -14,12 +14,12 @@ from random_models import FAMILIES, build_model, build_tokenizer, save_random_mo
 from transformers import MistralConfig, MistralForCausalLM
 
 from selfreward.engines import build_engine
-from selfreward.engines.checkpoints import weights_digest
 from selfreward.engines.hugging_face import next_token, prefill, sampling
 from selfreward.engines.hugging_face.drawing import Sampler
 from selfreward.engines.hugging_face.engine import HuggingFaceEngine
 from selfreward.engines.hugging_face.prefixes import SHARED_FROM, shared_heads
 from selfreward.engines.protocol import Request
+from selfreward.engines.tensors import weights_digest
 from selfreward.recipe import ModelRecipe, TransformersRecipe
 from selfreward.records import Message
 

@@ -11,13 +11,13 @@ from test_models_in_the_wild import recipe_for, tried
 
 from selfreward.engines import build_engine
 from selfreward.engines.chat import folded, load_renderer
-from selfreward.engines.checkpoints import weights_digest
 from selfreward.engines.template_checks import require_whole
+from selfreward.engines.tensors import weights_digest
 from selfreward.errors import DataError, RecipeError
 from selfreward.recipe import ModelRecipe, TransformersRecipe, to_yaml
 from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Message
-from selfreward.roles.cast import engine_facts
+from selfreward.roles.player import engine_facts
 
 ASKED = [Message("user", "What is 3 times 4?")]
 REFUSES = (

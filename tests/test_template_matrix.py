@@ -15,9 +15,9 @@ from random_models import FAMILIES, save_random_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from selfreward.engines.chat import ChatRenderer, load_renderer
-from selfreward.engines.checkpoints import weights_digest
 from selfreward.engines.hugging_face.engine import HuggingFaceEngine
 from selfreward.engines.protocol import ReplyStart, Request
+from selfreward.engines.tensors import weights_digest
 from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.judging.scoring.expected import SCORE_WORDS
 from selfreward.pairing import reference as pairing
@@ -32,7 +32,7 @@ from selfreward.recipe import (
 )
 from selfreward.records import Message, Pair, Prompt, Response, Rows, stable_id
 from selfreward.roles import generator
-from selfreward.roles.cast import Player, Policy
+from selfreward.roles.player import Player, Policy
 from selfreward.roles.respond import answering
 from selfreward.training.rows import IGNORED, PairCollator, side_by_side
 from selfreward.training.session import end_tokens
@@ -100,7 +100,7 @@ def turns(request: pytest.FixtureRequest) -> tuple[Message, ...]:
 
 def own_ids(house: House, messages: tuple[Message, ...]) -> list[int]:
     """What the tokenizer itself makes of the conversation, after control tokens in it have been broken."""
-    talk = [{"role": turn.role, "content": house.renderer.neutralise(turn.content)} for turn in messages]
+    talk = [{"role": turn.role, "content": house.renderer.controls.neutralise(turn.content)} for turn in messages]
     found = house.tokenizer.apply_chat_template(talk, add_generation_prompt=True, return_dict=False)
     return list(found)
 

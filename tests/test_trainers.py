@@ -29,7 +29,7 @@ from training_factory import (
 )
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from selfreward.engines.checkpoints import weights_digest
+from selfreward.engines.tensors import weights_digest
 from selfreward.errors import HandOffError, StoreError, TrainingError
 from selfreward.recipe import LoraRecipe, ModelRecipe, TrainRecipe
 from selfreward.records import Pair

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from selfreward.commands.preflight import SANDBOX_SEEDS
+from selfreward.commands.preflight_models import SANDBOX_SEEDS
 from selfreward.engines import build_engine
-from selfreward.engines.checkpoints import combined_digest, save_model_directory, weights_digest
+from selfreward.engines.checkpoints import save_model_directory
 from selfreward.engines.handoff import HANDOFF_FILE, Probe, verify, write_handoff
 from selfreward.engines.protocol import Completion, Engine, Request, TokenSequence
+from selfreward.engines.tensors import combined_digest, weights_digest
 from selfreward.engines.vllm.engine import VllmEngine
 from selfreward.engines.vllm.settings import vllm_version
 from selfreward.errors import EngineError, HandOffError

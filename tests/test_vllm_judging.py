@@ -14,8 +14,8 @@ import pytest
 from judging_factory import SEED, prompt, response, rows_of
 
 from selfreward.engines import build_engine
-from selfreward.engines.checkpoints import weights_digest
 from selfreward.engines.protocol import Completion, Converser, Dialogue, Engine, ReplyStart, Request, TokenReader
+from selfreward.engines.tensors import weights_digest
 from selfreward.engines.vllm.engine import VllmEngine
 from selfreward.engines.vllm.settings import vllm_version
 from selfreward.errors import EngineError
@@ -36,7 +36,7 @@ from selfreward.recipe import (
 )
 from selfreward.recipe.read import build_recipe
 from selfreward.records import Judgment, Message, Prompt, Response, Rows
-from selfreward.roles.cast import Player, Policy
+from selfreward.roles.player import Player, Policy
 from selfreward.tasks.sandbox.pools import judge_pool
 
 pytestmark = [

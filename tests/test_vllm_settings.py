@@ -8,7 +8,7 @@ from selfreward.engines.vllm.settings import arguments, environment, require_vll
 from selfreward.errors import RecipeError
 from selfreward.recipe import ModelRecipe, VllmRecipe, as_dict
 from selfreward.recipe.read import build_recipe
-from selfreward.roles.cast import engine_facts
+from selfreward.roles.player import engine_facts
 
 
 def test_runs_of_other_engines_are_not_changed_by_it() -> None:

@@ -23,7 +23,8 @@ from selfreward.loop import Course, begin, iterate
 from selfreward.progress import Progress
 from selfreward.recipe.read import build_recipe
 from selfreward.records import Pair, Prompt, Response
-from selfreward.roles.cast import Cast, Policy
+from selfreward.roles.cast import Cast
+from selfreward.roles.player import Policy
 from selfreward.roles.round import Round
 from selfreward.store.results import Store
 from selfreward.tasks.sandbox.oracle import oracle_score

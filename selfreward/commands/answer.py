@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from selfreward.commands.wiring.arguments import RESULTS, Results, store_in
 from selfreward.errors import RecipeError
-from selfreward.progress import visible
+from selfreward.progress.words import visible
 
 if TYPE_CHECKING:
     from selfreward.store.view import RunView
 
-RESULTS = Path("results")
 ENDING = ".jsonl"
 
 
@@ -32,7 +32,7 @@ def answer(
     candidates: Annotated[bool, typer.Option("--candidates", help="Rows also hold all N, with scores.")] = False,
     count: Annotated[int | None, typer.Option(min=1, help="At most so many prompts.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the rows to this .jsonl file instead.")] = None,
-    results: Annotated[Path, typer.Option("--results", help="The directory that holds the runs.")] = RESULTS,
+    results: Results = RESULTS,
 ) -> None:
     """Answer prompts by best of N: N answers each, scored as the loop scores them, the best one a row."""
     if out is not None and out.suffix != ENDING:
@@ -41,11 +41,10 @@ def answer(
     from selfreward.commands.probe.models import subject
     from selfreward.progress import Progress
     from selfreward.store.files import on_disk, write_durably
-    from selfreward.store.results import Store
     from selfreward.tasks.sets.sets import read_set, some
 
     def existing(name: str) -> "RunView":
-        return Store(results).existing(name)
+        return store_in(results).existing(name)
 
     prompts = some(read_set(file).prompts, count)
     progress = Progress()

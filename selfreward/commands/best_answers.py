@@ -25,7 +25,7 @@ from selfreward.commands.judge_bench.specs import (
     read_judges,
     require_model,
 )
-from selfreward.commands.preflight import model_directory
+from selfreward.commands.preflight_models import model_directory
 from selfreward.commands.probe.material import require_words
 from selfreward.commands.probe.models import Subject
 from selfreward.errors import RecipeError

@@ -21,7 +21,8 @@ from selfreward.engines.protocol import Completion, Request
 from selfreward.records import Message, Prompt, seed_for, stable_id
 from selfreward.report.terminal import words
 from selfreward.roles import generator
-from selfreward.roles.cast import Cast, Player
+from selfreward.roles.cast import Cast
+from selfreward.roles.player import Player
 
 NARROW = 72
 """Columns of a terminal below which two replies stand one below the other."""

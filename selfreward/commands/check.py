@@ -7,13 +7,15 @@ that a model's directory can be sampled from, trained and handed on is tried out
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from selfreward.commands.shipped import recipe_file
+from selfreward.commands.wiring.arguments import Overrides, RecipeFile
 from selfreward.errors import RecipeError, SelfRewardError
-from selfreward.progress import Progress, visible
+from selfreward.progress import Progress
+from selfreward.progress.words import visible
 
 if TYPE_CHECKING:
     from selfreward.commands.check_questions import Role
@@ -29,10 +31,8 @@ Say = Callable[[str], None]
 
 
 def check(
-    recipe: Annotated[
-        Path, typer.Argument(metavar="RECIPE", help="A YAML file, or the name of a recipe that ships, such as smoke.")
-    ],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Recipe keys to set.")] = None,
+    recipe: RecipeFile,
+    overrides: Overrides = None,
 ) -> None:
     """All of a recipe short of sampling: its questions, their lengths, its cost here, and what it cannot know."""
     from selfreward.recipe.read import load_recipe

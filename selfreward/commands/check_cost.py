@@ -10,11 +10,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from selfreward.commands.plan.clock import TRAINED
 from selfreward.commands.plan.plan import Assumptions, Plan, plan
 from selfreward.commands.plan.roofline import DEVICES
 from selfreward.commands.plan.shapes import read_shape
 from selfreward.commands.plan.text import count, duration, fits, size
-from selfreward.commands.plan.workload import TRAINED, recipe_lengths
+from selfreward.commands.plan.workload import recipe_lengths
 from selfreward.engines.hugging_face.speed import EngineSpeed, measure_engine
 from selfreward.recipe import Recipe
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from selfreward import __version__
 from selfreward.recipe import Recipe
-from selfreward.roles.cast import engine_facts
+from selfreward.roles.player import engine_facts
 
 VLLM_BATCHES = (
     "vLLM: which requests share a batch depends on when they arrive and on its prefix cache; that changes last bits",

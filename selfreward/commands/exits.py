@@ -17,7 +17,7 @@ from typing import NoReturn
 import typer
 
 from selfreward.errors import SelfRewardError, StoppedError
-from selfreward.progress import visible
+from selfreward.progress.words import visible
 
 
 class Stopped(BaseException):

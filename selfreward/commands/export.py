@@ -9,7 +9,8 @@ from pathlib import Path
 from selfreward.commands.model_card import licence_of, measurements, model_card, trained_rounds
 from selfreward.engines.handoff import HANDOFF_FILE
 from selfreward.errors import StoreError
-from selfreward.measuring.gates import best_round, rejected_rounds
+from selfreward.measuring.gates import rejected_rounds
+from selfreward.measuring.selection import best_round
 from selfreward.store.files import on_disk
 from selfreward.store.view import RunView
 

@@ -26,8 +26,8 @@ from selfreward.pairing.mixing import EARLIER
 from selfreward.recipe import to_yaml
 from selfreward.records import Judgment, Message, Pair, Prompt, Response, by_id
 from selfreward.store.view import RunView
+from selfreward.tasks.open_source import open_source
 from selfreward.tasks.pairs_file import ExternalPair, pair_id, read_pairs
-from selfreward.tasks.source import open_source
 
 LINES, PARQUET = "pairs.jsonl", "pairs.parquet"
 

@@ -73,7 +73,7 @@ def init(
 
 def _directory(model: str) -> tuple[str, Path]:
     """What model.path is to be, and where its files lie. Nothing is downloaded."""
-    from selfreward.commands.preflight import model_directory
+    from selfreward.commands.preflight_models import model_directory
     from selfreward.tasks.sandbox.seeds.names import is_seed_name
 
     if is_seed_name(model):

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 from selfreward.commands.check_cost import memory_bytes
-from selfreward.commands.plan.plan import WIDTHS, Assumptions, plan
+from selfreward.commands.plan.memory import WIDTHS
+from selfreward.commands.plan.plan import Assumptions, plan
 from selfreward.commands.plan.roofline import DEVICES
 from selfreward.commands.plan.shapes import ModelShape
 from selfreward.commands.plan.workload import recipe_lengths

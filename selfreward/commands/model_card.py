@@ -13,7 +13,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from selfreward import __version__
-from selfreward.measuring.gates import SELECTIONS
+from selfreward.measuring.selection import SELECTIONS
 from selfreward.recipe import SERVED, PolicyGradient, Recipe, SftRecipe, as_dict
 from selfreward.records import Measurement
 from selfreward.report.catalogue import place, words

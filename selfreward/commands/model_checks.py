@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from selfreward.engines.checkpoints import cannot_load, require_headers, validate_model_directory
+from selfreward.engines.checkpoints import cannot_load, validate_model_directory
+from selfreward.engines.tensors import require_headers
 from selfreward.errors import DataError, RecipeError
 from selfreward.recipe import ModelRecipe, Recipe, Steps
 from selfreward.training.adapters import ALL_LINEAR

@@ -17,8 +17,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from selfreward.engines.checkpoints import TOKENIZER_FILES, weight_files, weights_digest
+from selfreward.engines.checkpoints import TOKENIZER_FILES
 from selfreward.engines.hub import hub_error, hub_problems
+from selfreward.engines.tensors import weight_files, weights_digest
 from selfreward.errors import DataError
 from selfreward.store.files import digest_file, on_disk
 from selfreward.store.sharing import locked

@@ -15,7 +15,8 @@ from selfreward.progress import Progress
 from selfreward.recipe import Recipe
 from selfreward.report.trackers import tracking
 from selfreward.report.verdict_file import write_verdict
-from selfreward.roles.cast import Cast, Policy
+from selfreward.roles.cast import Cast
+from selfreward.roles.player import Policy
 from selfreward.store.allowance import Allowance
 from selfreward.store.results import Store
 from selfreward.store.run import Run

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from selfreward.engines.chat import load_renderer
-from selfreward.engines.checkpoints import tensor_checksums
 from selfreward.engines.handoff import verify
 from selfreward.engines.hugging_face.engine import HuggingFaceEngine
 from selfreward.engines.protocol import Request
+from selfreward.engines.tensors import tensor_checksums
 from selfreward.errors import DataError, HandOffError
 from selfreward.recipe import Recipe
 from selfreward.records import Message

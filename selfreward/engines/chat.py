@@ -3,19 +3,14 @@
 Messages go through the tokenizer's own chat template with `add_generation_prompt`, and are encoded without further
 special tokens, so a template that writes the beginning-of-sequence token gets exactly one.
 
-Text never becomes a control token. Before templating, every special token's string inside a message is broken by a
-space after its first character (`<|end|>` becomes `< |end|>`; a control token of one character becomes a space), until
-none is left. Added tokens that are not special count too where they are thinking markers, speak of tools, look like
-`<|...|>`, or are written by the chat template; other added tokens (words, runs of spaces, HTML tags) are ordinary
-vocabulary, and text keeps them. Then the control tokens of the encoded prompt are counted against the same conversation
-with harmless contents. A tokenizer whose normalizer still made one (full-width brackets, say) gets the text
-NFKC-normalised and broken again; if that is not enough, DataError. transformers' `sanitize_control_tokens` is not used:
-it differs by version, and other engines are sent text.
+Text never becomes a control token: control_tokens.py breaks their strings before templating. Then the control tokens of
+the encoded prompt are counted against the same conversation with harmless contents. A tokenizer whose normalizer still
+made one (full-width brackets, say) gets the text NFKC-normalised and broken again; if that is not enough, DataError.
+transformers' `sanitize_control_tokens` is not used: it differs by version, and other engines are sent text.
 
 Reasoning is cut before anything is judged (thinking.py).
 """
 
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -24,16 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from selfreward.engines.checkpoints import GENERATION, cannot_load, end_tokens
+from selfreward.engines.control_tokens import ControlTokens
 from selfreward.engines.dated import with_day
-from selfreward.engines.thinking import CHANNEL, CHANNEL_TOKENS, MESSAGE, THINKING, split_channels, split_reasoning
+from selfreward.engines.thinking import split_channels, split_reasoning
 from selfreward.errors import DataError, EngineError, NotOneTokenError
 from selfreward.recipe import ModelRecipe
 from selfreward.records import Message
 
-__all__ = ["ChatRenderer", "load_renderer", "split_reasoning"]
-
 _HARMLESS = "x"
-_CONTROL_SHAPE = re.compile(r"<\|.*\|>|\W.*tool.*\W", re.IGNORECASE | re.DOTALL)
 
 
 class ChatRenderer:
@@ -60,25 +53,7 @@ class ChatRenderer:
         self.where = where
         self.tokenizer, self._recipe = tokenizer, model or ModelRecipe()
         self._template = None if day is None else with_day(tokenizer.get_chat_template(), day)
-        added: dict[int, Any] = dict(tokenizer.added_tokens_decoder)
-        special = {index for index, token in added.items() if token.special} | set(tokenizer.all_special_ids)
-        self._names: dict[int, str] = {index: str(tokenizer.convert_ids_to_tokens(index)) for index in special}
-        self._names |= {index: str(token.content) for index, token in added.items()}
-        # The unknown token is what ordinary words become when the vocabulary lacks them: it controls nothing, unless it
-        # is the end or padding token too, as GPT-2's and Qwen's tokenizers have it by default.
-        unknown = {tokenizer.unk_token_id} - {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
-        special -= unknown
-        own = set(self._names.values())
-        known = [pair for pair in THINKING if pair == THINKING[0] or own.issuperset(pair)]
-        self._thinking = tuple(dict.fromkeys([*known, *self._recipe.thinking]))
-        markers = {marker for pair in self._thinking for marker in pair}
-        self._has_channels = own >= {CHANNEL, MESSAGE}
-        marked = {index for index, token in added.items() if self._is_control(token.content, markers)}
-        self._control_ids = frozenset(special | (marked - unknown))
-        strings = sorted({self._names[index] for index in self._control_ids}, key=len, reverse=True)
-        self._control = re.compile("|".join(map(re.escape, strings))) if strings else None
-        shown = markers | (CHANNEL_TOKENS if self._has_channels else set())
-        self._hidden_ids = frozenset(index for index in special if self._names[index] not in shown)
+        self.controls = ControlTokens(tokenizer, self._recipe.thinking)
         self._expected: dict[tuple[str, ...], Counter[int]] = {}
         self.render([("user", _HARMLESS)])  # a broken template is an error here, not in the middle of a round
         ends, turn = {tokenizer.eos_token_id, *end_ids} - {None}, self._end_of_turn()
@@ -92,19 +67,15 @@ class ChatRenderer:
         pad = self.tokenizer.pad_token_id
         return pad if pad is not None else min(self.end_ids, default=0)
 
-    def neutralise(self, text: str) -> str:
-        """`text` with every control token's string broken; unchanged where there is none."""
-        while self._control is not None and self._control.search(text):
-            text = self._control.sub(lambda match: _broken(match.group()), text)
-        return text
-
     def prompt_token_ids(self, conversations: Sequence[Sequence[Message]]) -> list[tuple[int, ...]]:
         """The prompts of many conversations, in order, each ready for the assistant's turn."""
-        rendered = [self.render([(m.role, self.neutralise(m.content)) for m in turns]) for turns in conversations]
+        rendered = [
+            self.render([(m.role, self.controls.neutralise(m.content)) for m in turns]) for turns in conversations
+        ]
         prompts = self._encode(rendered)
         for position, turns in enumerate(conversations):
             if self._smuggled(turns, prompts[position]):
-                normal = [(m.role, self.neutralise(unicodedata.normalize("NFKC", m.content))) for m in turns]
+                normal = [(m.role, self.controls.neutralise(unicodedata.normalize("NFKC", m.content))) for m in turns]
                 (prompts[position],) = self._encode([self.render(normal)])
                 smuggled = self._smuggled(turns, prompts[position])
                 if smuggled:
@@ -116,7 +87,7 @@ class ChatRenderer:
 
     def reply_token_ids(self, text: str) -> tuple[int, ...]:
         """A given answer as the tokens that the model would have sampled: its words, then the end-of-turn token."""
-        (tokens,) = self._encode([self.neutralise(text)])
+        (tokens,) = self._encode([self.controls.neutralise(text)])
         return (*tokens, self._given_end)
 
     def candidate_token_ids(
@@ -128,7 +99,7 @@ class ChatRenderer:
         NotOneTokenError for a candidate that is not one token there.
         """
         between = "" if joined else " "
-        texts = [f"{self.neutralise(opening)}{between}{candidate}".strip() for candidate in candidates]
+        texts = [f"{self.controls.neutralise(opening)}{between}{candidate}".strip() for candidate in candidates]
         encoded = self._encode(texts)
         shared = encoded[0][:-1]
         for candidate, tokens in zip(candidates, encoded, strict=True):
@@ -148,22 +119,18 @@ class ChatRenderer:
     def thinks_first(self, prompt: Sequence[int]) -> bool:
         """Does the template open a thinking block itself, so that the completion starts inside it?"""
         tail = self.tokenizer.decode(list(prompt[-16:]), skip_special_tokens=False)
-        return str(tail).rstrip().endswith(tuple(opening for opening, _ in self._thinking))
+        return str(tail).rstrip().endswith(tuple(opening for opening, _ in self.controls.thinking))
 
     def read(self, token_ids: Sequence[int], opened: bool = False) -> tuple[str, str]:
         """(answer, reasoning) of a completion: special tokens dropped (markers of thinking are read first), stripped.
 
         The unknown token stays: a reply that holds one is not the reply without it.
         """
-        kept = [index for index in token_ids if index not in self._hidden_ids and index not in self.end_ids]
+        kept = [index for index in token_ids if index not in self.controls.hidden and index not in self.end_ids]
         text = self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        return split_channels(str(text)) if self._has_channels else split_reasoning(str(text), opened, self._thinking)
-
-    def _is_control(self, token: str, markers: set[str]) -> bool:
-        """Is this added token more than vocabulary?"""
-        if not re.search(r"[^\w\s]", token):
-            return False
-        return token in markers or bool(_CONTROL_SHAPE.fullmatch(token)) or token in str(self.tokenizer.chat_template)
+        if self.controls.has_channels:
+            return split_channels(str(text))
+        return split_reasoning(str(text), opened, self.controls.thinking)
 
     def render(self, turns: Sequence[tuple[str, str]], prompt: bool = True) -> str:
         """The text of (role, content) turns, ready for the assistant's or, without `prompt`, closed."""
@@ -199,12 +166,9 @@ class ChatRenderer:
         roles = tuple(message.role for message in turns)
         if roles not in self._expected:
             (harmless,) = self._encode([self.render([(role, _HARMLESS) for role in roles])])
-            self._expected[roles] = self._controls(harmless)
-        surplus = self._controls(prompt) - self._expected[roles]
-        return self._names[next(iter(surplus))] if surplus else ""
-
-    def _controls(self, prompt: Sequence[int]) -> Counter[int]:
-        return Counter(index for index in prompt if index in self._control_ids)
+            self._expected[roles] = self.controls.count(harmless)
+        surplus = self.controls.count(prompt) - self._expected[roles]
+        return self.controls.names[next(iter(surplus))] if surplus else ""
 
     def _end_of_turn(self) -> set[int]:
         """The control token with which the template ends an assistant's turn: base models often forget to say it."""
@@ -214,7 +178,7 @@ class ChatRenderer:
         except DataError:
             return set()  # a template that refuses a finished conversation tells nothing about its end
         (after,) = self._encode([text.rpartition(mark)[2].strip()])
-        return set(after[:1]) & self._control_ids
+        return set(after[:1]) & self.controls.ids
 
 
 def load_renderer(directory: Path, model: ModelRecipe | None = None, day: date | None = None) -> ChatRenderer:
@@ -247,7 +211,3 @@ def folded(turns: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         else:
             found.append((role, content))
     return found
-
-
-def _broken(token: str) -> str:
-    return f"{token[0]} {token[1:]}" if len(token) > 1 else " "

@@ -23,14 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from selfreward.engines.checkpoints import (
-    combined_digest,
-    module_checksums,
-    tensor_checksums,
-    weight_files,
-    weights_digest,
-)
 from selfreward.engines.protocol import Engine, TokenSequence
+from selfreward.engines.tensors import combined_digest, module_checksums, tensor_checksums, weight_files, weights_digest
 from selfreward.errors import HandOffError
 from selfreward.recipe import HandOffRecipe
 

@@ -28,8 +28,8 @@ from typing import Any
 
 import yaml
 
-from selfreward.engines.checkpoints import combined_digest, tensor_checksums
 from selfreward.engines.protocol import Completion, ReplyStart, Request, TokenSequence
+from selfreward.engines.tensors import combined_digest, tensor_checksums
 from selfreward.errors import DataError, EngineError, HandOffError
 from selfreward.recipe import ModelRecipe, ScriptedRecipe
 from selfreward.records import Message, seed_for

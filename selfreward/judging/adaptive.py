@@ -19,7 +19,7 @@ from selfreward.judging.scoring.adaptive import Constants, estimate, next_questi
 from selfreward.judging.stage import Stage
 from selfreward.recipe import AdaptiveRecipe, JudgeRecipe, as_dict
 from selfreward.records import Judgment, Prompt, Response, Rows, seed_for, stable_id
-from selfreward.roles.cast import Player
+from selfreward.roles.player import Player
 from selfreward.store.run import Work
 
 T = TypeVar("T")

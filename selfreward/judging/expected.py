@@ -23,8 +23,8 @@ from selfreward.judging.scoring.expected import SCALES, Scale, expected_value, t
 from selfreward.judging.stage import Stage
 from selfreward.recipe import JudgeRecipe, as_dict
 from selfreward.records import Judgment, Message, Prompt, Response, seed_for
-from selfreward.roles.cast import Player
 from selfreward.roles.chunks import longest
+from selfreward.roles.player import Player
 from selfreward.roles.unreadable import Unreadable, unfinished
 from selfreward.store.run import Work
 

@@ -27,7 +27,8 @@ from selfreward.judging.scoring.lists import list_statistics
 from selfreward.judging.scoring.tournament import as_facts, position_statistics
 from selfreward.recipe import JudgeRecipe, Verified
 from selfreward.records import Judgment, Prompt, Response, Rows, by_id, distinct
-from selfreward.roles.cast import Cast, Player
+from selfreward.roles.cast import Cast
+from selfreward.roles.player import Player
 from selfreward.roles.round import Round
 from selfreward.store.artifacts import COMPARISONS, FIRST, FURTHER, LISTS, MODEL_JUDGMENTS, part_of
 from selfreward.store.given import given

@@ -10,7 +10,7 @@ from selfreward.judging.scoring.lists import list_scores, which_orders
 from selfreward.judging.stage import Stage, read_or_not, unwritten
 from selfreward.recipe import JudgeRecipe, ListQuestion, as_dict
 from selfreward.records import Judgment, Prompt, Ranking, Response, Rows, by_id, seed_for, stable_id
-from selfreward.roles.cast import Player
+from selfreward.roles.player import Player
 from selfreward.store.run import Work
 
 VERSION = 1

@@ -10,7 +10,7 @@ from selfreward.judging.stage import Stage, read_or_not
 from selfreward.recipe import MetaRecipe, as_dict
 from selfreward.records import Judgment, Message, MetaJudgment, Prompt, Response, Rows, by_id, seed_for
 from selfreward.roles import version
-from selfreward.roles.cast import Player
+from selfreward.roles.player import Player
 from selfreward.roles.round import Round
 from selfreward.store.run import Work
 

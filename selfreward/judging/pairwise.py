@@ -16,8 +16,8 @@ from selfreward.judging.scoring.tournament import ratings, which_comparisons
 from selfreward.judging.stage import Stage, read_or_not, unwritten
 from selfreward.recipe import ComparisonQuestion, JudgeRecipe, PrincipleQuestion, as_dict, constitution_of
 from selfreward.records import Comparison, Judgment, Message, Prompt, Response, Rows, seed_for, stable_id
-from selfreward.roles.cast import Player
 from selfreward.roles.chunks import longest
+from selfreward.roles.player import Player
 from selfreward.roles.unreadable import Unreadable, unfinished
 from selfreward.store.run import Work
 

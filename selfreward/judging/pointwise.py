@@ -7,7 +7,7 @@ from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.judging.stage import Stage
 from selfreward.recipe import JudgeRecipe, as_dict
 from selfreward.records import Judgment, Prompt, Response
-from selfreward.roles.cast import Player
+from selfreward.roles.player import Player
 from selfreward.store.run import Work
 
 VERSION = 1

@@ -20,8 +20,8 @@ from selfreward.judging.stage import Stage
 from selfreward.recipe import SamplingRecipe
 from selfreward.records import HIGHEST, Judgment, Prompt, Response
 from selfreward.roles import generator
-from selfreward.roles.cast import Player
 from selfreward.roles.chunks import longest
+from selfreward.roles.player import Player
 from selfreward.roles.unreadable import Unreadable
 from selfreward.store.run import Work
 

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from selfreward.engines.protocol import Completion, Request
 from selfreward.recipe import SamplingRecipe
 from selfreward.records import Judgment, Message, Response, seed_for, stable_id
-from selfreward.roles.cast import Player
 from selfreward.roles.chunks import chunks_for
+from selfreward.roles.player import Player
 from selfreward.roles.unreadable import Unreadable
 from selfreward.store.run import Work
 

@@ -17,7 +17,7 @@ from selfreward.measuring.probes.ask import ask
 from selfreward.measuring.probes.questions import Questions, questions_of
 from selfreward.recipe import as_dict
 from selfreward.records import Judgment, Pool, Prompt, Response, Rows
-from selfreward.roles.cast import Policy
+from selfreward.roles.player import Policy
 from selfreward.roles.respond import answering
 from selfreward.roles.round import Round
 from selfreward.store.given import given

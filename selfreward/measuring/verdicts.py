@@ -4,7 +4,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Literal
 
-from selfreward.measuring.gates import GateVerdict, best_round, decision, judge_round
+from selfreward.measuring.gates import GateVerdict, decision, judge_round
+from selfreward.measuring.selection import best_round
 from selfreward.recipe.references import role_references
 from selfreward.records import Measurement
 from selfreward.roles.round import Round

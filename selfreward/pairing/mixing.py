@@ -14,6 +14,7 @@ answer pairs: a judgment of an older judge is no example for the newer one. `sou
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from selfreward.engines.chat import ChatRenderer
 from selfreward.recipe import MixRecipe, Recipe
 from selfreward.records import Pair, stable_id
 from selfreward.tasks.pairs_file import ExternalPair
@@ -65,3 +66,22 @@ def _from_round(pair: Pair, number: int) -> Pair:
 
 def _drawn(pairs: Sequence[Pair], count: int, seed: int) -> list[Pair]:
     return sorted(pairs, key=lambda pair: stable_id(seed, "mix", pair.id))[:count]
+
+
+def external_pair(row: ExternalPair, renderer: ChatRenderer) -> Pair:
+    """A given pair in the tokens that the model would have sampled."""
+    return Pair(
+        id=row.id,
+        kind="answer",
+        prompt_id=row.prompt.id,
+        chosen_id=stable_id(row.id, "chosen"),
+        rejected_id=stable_id(row.id, "rejected"),
+        prompt_token_ids=(),
+        chosen_token_ids=renderer.reply_token_ids(row.chosen),
+        rejected_token_ids=renderer.reply_token_ids(row.rejected),
+        chosen_score=1.0,
+        rejected_score=0.0,
+        source=f"{EXTERNAL}{row.source}",
+        label=row.label,
+        weight=row.weight,
+    )

@@ -1,14 +1,13 @@
 """From a round's answers to its preference pairs: what the pair rule needs is made and sealed, then the rule is asked.
 
-Scores come from the judgments, or from the likelihoods of the answers under the round's policy (implicit rewards);
-grades come from the verifier, gold answers from the source. Then labels are softened (CREAM) and other pairs mixed in.
+Scores come from the judgments, or from the likelihoods of the answers under the round's policy (implicit rewards); what
+else the rule asks for stands in told.py. Then labels are softened (CREAM) and other pairs mixed in.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
-from selfreward.engines.chat import ChatRenderer, load_renderer
 from selfreward.judging.scoring.answers import score_answers
 from selfreward.judging.scoring.battles import hold_battles
 from selfreward.judging.scoring.passing import among_passing
@@ -18,34 +17,28 @@ from selfreward.judging.scoring.soft_labels import soft_labels
 from selfreward.pairing.answers import Known, answer_pairs, rule_of
 from selfreward.pairing.balance import balanced
 from selfreward.pairing.consistency import Consistency, compare_rankings, soften
-from selfreward.pairing.implicit_reward import implicit_rewards, sums
 from selfreward.pairing.judgments import judgment_pairs
-from selfreward.pairing.mixing import EXTERNAL, fresh_pairs, mix
+from selfreward.pairing.mixing import external_pair, fresh_pairs, mix
 from selfreward.pairing.reference import questions, refer, too_long
-from selfreward.recipe import ImplicitReward, Recipe
+from selfreward.pairing.told import Told
+from selfreward.recipe import Recipe
 from selfreward.records import (
     Comparison,
     Drop,
     Judgment,
-    Likelihood,
     MetaJudgment,
     Pair,
     Prompt,
     Response,
     Rows,
     by_id,
-    distinct,
     seed_for,
-    stable_id,
 )
-from selfreward.roles import likelihoods
-from selfreward.roles.cast import Cast, Policy
+from selfreward.roles.cast import Cast
 from selfreward.roles.round import Round
 from selfreward.store.artifacts import COMPARISONS, JUDGMENTS, MODEL_JUDGMENTS, part_of
 from selfreward.store.given import given
-from selfreward.tasks.pairs_file import ExternalPair, read_pairs
-from selfreward.tasks.verifiers import grade
-from selfreward.tasks.verifiers.protocol import Grade, verifier_identity
+from selfreward.tasks.pairs_file import read_pairs
 
 
 def pair(
@@ -90,7 +83,10 @@ class Preferences:
     round: Round
     prompts: Rows[Prompt]
     responses: Rows[Response]
-    _likelihoods: dict[str, Rows[Likelihood]] = field(default_factory=dict)
+
+    @cached_property
+    def _told(self) -> Told:
+        return Told(self.round, self.prompts, self.responses)
 
     @property
     def recipe(self) -> Recipe:
@@ -104,15 +100,6 @@ class Preferences:
     def seed(self) -> int:
         return seed_for(self.recipe.seed, "pairs", self.round.number)
 
-    @cached_property
-    def _renderer(self) -> ChatRenderer:
-        return load_renderer(self.cast.policies[0].directory, self.recipe.model, day=self.cast.day)
-
-    @cached_property
-    def _complete_answers(self) -> list[Response]:
-        complete = [response for response in self.responses if response.finish_reason == "stop"]
-        return distinct(complete) if self.recipe.generate.deduplicate else complete
-
     def pairs(self, judgments: Sequence[Judgment]) -> tuple[list[Pair], list[Drop]]:
         """The round's own answer pairs; every prompt without one is among the drops."""
         recipe = self.recipe.pairs
@@ -120,16 +107,16 @@ class Preferences:
         dropped: list[Drop] = []
         implicit = recipe.implicit
         if implicit is not None:
-            scores, previous = self._implicit_scores(implicit)
+            scores, previous = self._told.implicit_scores(implicit)
             consistency = compare_rankings(self.responses, scores, previous, implicit)
             first, source = previous is None, "implicit"
         else:
             (scores, dropped), first = self.judged_scores(judgments), False
             source = "oracle" if self.recipe.judge.source == "oracle" else "self"
-        gold = self._gold() if rule_of(recipe).needs == "gold" else {}
-        margins = self._margins([*self._complete_answers, *gold.values()])
+        gold = self._told.gold() if rule_of(recipe).needs == "gold" else {}
+        margins = self._told.margins([*self._told.complete_answers, *gold.values()])
         known = Known(
-            self._grades(),
+            self._told.grades(),
             margins,
             gold,
             _sources(judgments),
@@ -180,14 +167,16 @@ class Preferences:
         given_pairs = read_pairs(recipe.external) if recipe.external else []
         if recipe.alone:
             fresh = fresh_pairs(given_pairs, self.recipe, self.round.number)
-            return [self._external(row) for row in fresh], {row.prompt.id: row.prompt for row in fresh}
+            return [external_pair(row, self._told.renderer) for row in fresh], {
+                row.prompt.id: row.prompt for row in fresh
+            }
         # Not what a gate rolled back: its pairs made a policy that nobody goes on from.
         lineage = self.cast.lineage(self.round.number)
         earlier = {number: self.round.artifacts.read(number, "pairs", Pair) for number in lineage}
         chosen = mix(
             [pair for pair in own if pair.kind == "answer"],
             earlier if recipe.earlier_share else {},
-            [self._external(row) for row in given_pairs],
+            [external_pair(row, self._told.renderer) for row in given_pairs],
             recipe,
             seed=self.seed,
         )
@@ -219,106 +208,6 @@ class Preferences:
         if self.recipe.judge.source == "verifier_and_model":
             scores = among_passing(verdicts, scores)
         return scores, dropped
-
-    def _implicit_scores(self, recipe: ImplicitReward) -> tuple[dict[str, Score], dict[str, Score] | None]:
-        """Scores by the round's policy and by the one before it; None where nothing came before."""
-        policies, number = self.cast.policies, self.round.number
-        reference = self.cast.resolve(recipe.reference, number)
-        start = self.cast.start_of(number)
-        current = policies[start]
-        before = policies[self.cast.start_of(start)] if start else reference
-        answers = self._complete_answers
-
-        def scores(name: str, policy: Policy) -> dict[str, Score]:
-            rows = self._under(name, policy, answers)
-            same = policy.digest == reference.digest
-            return implicit_rewards(rows, None if same else self._under("reference", reference, answers))
-
-        own = scores("policy", current)
-        # The start policy has no predecessor, unless the reference is another model (the one before its fine-tuning).
-        if start == 0 and before.digest == current.digest:
-            return own, None
-        return own, scores("previous", before)
-
-    def _margins(self, answers: Sequence[Response]) -> dict[str, float]:
-        """Summed log-probabilities under the training's reference, where a filter asks for them."""
-        if self.recipe.pairs.filters.min_logprob_margin is None:
-            return {}
-        reference = self.cast.resolve(self.recipe.train.reference, self.round.number)
-        return dict(sums(self._under("margin", reference, answers)))
-
-    def _under(self, name: str, policy: Policy, answers: Sequence[Response]) -> Rows[Likelihood]:
-        """The likelihoods of the round's answers under a policy: computed once per policy."""
-        asked = stable_id([(answer.id, answer.text) for answer in answers])
-        key = f"{policy.digest} {asked}"
-        if key not in self._likelihoods:
-            work = likelihoods.likelihoods(
-                self.cast.player(policy),
-                {prompt.id: prompt for prompt in self.prompts},
-                answers,
-                self.recipe.generate,
-                made_from={
-                    "prompts": self.prompts.digest,
-                    "responses": self.responses.digest,
-                    "answers": asked,
-                },
-                round=self.round.number,
-                artifact=f"round_likelihoods_{name}",
-            )
-            self._likelihoods[key] = self.round.complete(work)
-        return self._likelihoods[key]
-
-    def _grades(self) -> dict[str, Grade]:
-        """The verifier's word on each answer, where the rule or a filter asks for it."""
-        filters = self.recipe.pairs.filters
-        asked = rule_of(self.recipe.pairs).needs in ("answers", "truth")
-        by_answer = filters.max_class_share is not None and filters.class_of == "answer"
-        if not (asked or by_answer or filters.verifier_conflict):
-            return {}
-        work = grade.grade(
-            self.round.verifier,
-            verifier_identity(self.recipe.measure.verifier),
-            {prompt.id: prompt for prompt in self.prompts},
-            self._complete_answers,
-            made_from={"prompts": self.prompts.digest, "responses": self.responses.digest},
-            round=self.round.number,
-        )
-        return {row.id: row.grade for row in self.round.complete(work)}
-
-    def _gold(self) -> dict[str, Response]:
-        """The given answers as responses, by prompt id, in the tokens that the model would have sampled."""
-        return {
-            prompt_id: Response(
-                id=stable_id("gold", prompt_id),
-                prompt_id=prompt_id,
-                sample=0,
-                policy="gold",
-                text=text,
-                reasoning="",
-                token_ids=self._renderer.reply_token_ids(text),
-                finish_reason="stop",
-                seed=0,
-                template="gold",
-            )
-            for prompt_id, text in self.round.source.gold(self.prompts).items()
-        }
-
-    def _external(self, row: ExternalPair) -> Pair:
-        return Pair(
-            id=row.id,
-            kind="answer",
-            prompt_id=row.prompt.id,
-            chosen_id=stable_id(row.id, "chosen"),
-            rejected_id=stable_id(row.id, "rejected"),
-            prompt_token_ids=(),
-            chosen_token_ids=self._renderer.reply_token_ids(row.chosen),
-            rejected_token_ids=self._renderer.reply_token_ids(row.rejected),
-            chosen_score=1.0,
-            rejected_score=0.0,
-            source=f"{EXTERNAL}{row.source}",
-            label=row.label,
-            weight=row.weight,
-        )
 
 
 def _sources(judgments: Sequence[Judgment]) -> dict[str, str]:

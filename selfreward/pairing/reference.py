@@ -8,8 +8,8 @@ from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.recipe import GenerateRecipe, JudgeRecipe
 from selfreward.records import Drop, Judgment, Message, Pair, Prompt, Response, stable_id, to_line
 from selfreward.roles import generator
-from selfreward.roles.cast import Player
 from selfreward.roles.chunks import chunks_for, longest
+from selfreward.roles.player import Player
 from selfreward.store.run import Work
 
 VERSION = 1

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from selfreward.errors import GateError
-from selfreward.measuring.gates import GateVerdict, best_round, decision, judge_round, rejected_rounds
+from selfreward.measuring.gates import GateVerdict, decision, judge_round, rejected_rounds
+from selfreward.measuring.selection import best_round
 from selfreward.recipe import GateRule, GatesRecipe
 from selfreward.records import Judgment
 from selfreward.report.catalogue import place, words

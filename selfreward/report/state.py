@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from selfreward.errors import SelfRewardError
-from selfreward.progress import duration
+from selfreward.progress.words import duration
 from selfreward.recipe import Recipe, measured_rounds
 from selfreward.records import Measurement
 from selfreward.report.key_metrics import key_rows

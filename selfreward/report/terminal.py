@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from selfreward.progress import visible
+from selfreward.progress.words import visible
 from selfreward.report.alarms import alarms
 from selfreward.report.alike import recipe_differences, shared_rounds
 from selfreward.report.compare import HOLM, compare, compare_with_first, comparison_table

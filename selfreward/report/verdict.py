@@ -11,7 +11,7 @@ Not resolved is not "no change": the smallest change that such a pool finds in 8
 Without a verifier the judge's own mean score is all there is, and the verdict says that it is not evidence of quality.
 """
 
-from selfreward.measuring.gates import SELECTIONS
+from selfreward.measuring.selection import SELECTIONS
 from selfreward.measuring.stats.clustered import Estimate
 from selfreward.measuring.stats.multiplicity import p_value
 from selfreward.report.compare import Compared, compare_rounds

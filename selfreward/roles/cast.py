@@ -9,105 +9,27 @@ right weights into the engine when they are first needed, verifies every hand-of
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from selfreward.engines import VERSIONS, build_engine
-from selfreward.engines.checkpoints import chat_digest, weights_digest
+from selfreward.engines import build_engine
+from selfreward.engines.checkpoints import chat_digest
 from selfreward.engines.handoff import HandOffReport, verify
 from selfreward.engines.protocol import Accountant, Asker, Engine, Sleeper, Talker
 from selfreward.engines.served.engine import ServedEngine, served_digest
-from selfreward.engines.vllm.settings import vllm_version
+from selfreward.engines.tensors import weights_digest
 from selfreward.errors import EngineError, RecipeError
 from selfreward.progress import Progress
-from selfreward.recipe import REWARD_MODEL, SERVED, EngineRecipe, ModelRecipe, Recipe, as_dict
+from selfreward.recipe import REWARD_MODEL, SERVED, Recipe
+from selfreward.roles.player import Player, Policy, chunk_tokens, engine_facts
 from selfreward.tasks.sandbox.seeds.cache import seed_directory
 from selfreward.tasks.sandbox.seeds.names import is_seed_name, parse_seed_name
-
-LIBRARIES = ("torch", "transformers", "tokenizers", "trl", "accelerate", "peft", "numpy")
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """Weights on disk and their digest. `round` is None for weights from outside the run."""
-
-    round: int | None
-    digest: str
-    directory: Path
-    text_files: str = ""
-    """Digest of tokenizer, chat template and end-of-turn tokens: equal weights under others are another policy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Player:
-    """A policy in a role. `hold()` returns the engine with this policy's verified weights in it.
-
-    `facts` is what, beside weights and prompts, determines the tokens: it goes into every fingerprint. `chunk` is in
-    replies, `chunk_tokens` in tokens (None: no bound); `seed` is the run's.
-    """
-
-    policy: Policy
-    hold: Callable[[], Asker]
-    facts: Mapping[str, Any]
-    chunk: int
-    seed: int
-    chunk_tokens: int | None = None
-
-    def weights(self) -> Engine:
-        """What `hold` gives, for work that needs its weights or tokens. Raises EngineError for a served model."""
-        held = self.hold()
-        if not isinstance(held, Engine):
-            raise EngineError(
-                f"{self.policy.directory} is a model behind a server: it can be asked, not scored or trained; only a "
-                "judge, a meta-judge or a teacher may be served, every other role needs policy, initial, round:K or a "
-                "directory"
-            )
-        return held
-
-    def determines(self) -> dict[str, Any]:
-        return {
-            "policy": self.policy.digest,
-            "text_files": self.policy.text_files,
-            "engine": dict(self.facts),
-            "seed": self.seed,
-        }
-
-
-def engine_facts(recipe: Recipe) -> dict[str, Any]:
-    """Everything about the engine that can change a sampled token, library versions included."""
-    libraries = {name: version(name) for name in LIBRARIES}
-    if recipe.engine.kind == "vllm":
-        libraries["vllm"] = vllm_version() or "not installed"
-    return {
-        **as_dict(recipe.engine),
-        "version": VERSIONS[recipe.engine.kind],
-        "dtype": recipe.model.dtype,
-        "device": recipe.model.device,
-        "libraries": libraries,
-        **_chat_settings(recipe.model),
-    }
 
 
 def _says_nothing() -> Asker:
     raise EngineError(
         f"{REWARD_MODEL} gives numbers and no text; only a judge with reading=scalar may be a reward model"
     )
-
-
-def _chat_settings(model: ModelRecipe) -> dict[str, Any]:
-    """What the recipe changes about how text becomes a prompt and a reply text; nothing where it changes nothing."""
-    settings = {
-        "template_arguments": dict(model.template_arguments),
-        "thinking": [list(pair) for pair in model.thinking],
-        "fold_system": model.fold_system,
-    }
-    return {name: value for name, value in settings.items() if value}
-
-
-def _chunk_tokens(engine: EngineRecipe) -> int | None:
-    own = 2 * engine.batch_tokens if engine.kind == "transformers" else None
-    return own if engine.chunk_tokens is None else engine.chunk_tokens
 
 
 @dataclass
@@ -187,7 +109,7 @@ class Cast:
             facts=engine_facts(self.recipe),
             chunk=self.recipe.engine.chunk,
             seed=self.recipe.seed,
-            chunk_tokens=_chunk_tokens(self.recipe.engine),
+            chunk_tokens=chunk_tokens(self.recipe.engine),
         )
 
     def role(self, reference: str, round: int) -> Player:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from selfreward.roles.cast import Player
+from selfreward.roles.player import Player
 from selfreward.store.given import chunked
 
 T = TypeVar("T")

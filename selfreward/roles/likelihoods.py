@@ -6,8 +6,8 @@ from selfreward.engines.protocol import TokenSequence
 from selfreward.recipe import GenerateRecipe
 from selfreward.records import Likelihood, Prompt, Response, stable_id
 from selfreward.roles import generator
-from selfreward.roles.cast import Player
 from selfreward.roles.chunks import chunks_for, longest
+from selfreward.roles.player import Player
 from selfreward.store.run import Work
 
 VERSION = 1

@@ -25,8 +25,8 @@ from selfreward.engines.protocol import Completion, Request
 from selfreward.recipe import GenerateRecipe, GeneratorRecipe, as_dict
 from selfreward.records import Prompt, Response, Rows, seed_for, stable_id
 from selfreward.roles import generator, version
-from selfreward.roles.cast import Player
 from selfreward.roles.chunks import chunks_for
+from selfreward.roles.player import Player
 from selfreward.roles.round import Round
 from selfreward.store.artifacts import part_of
 from selfreward.store.given import given

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from selfreward.engines.checkpoints import chat_digest
-from selfreward.progress import Progress, Stage
+from selfreward.progress import Progress
+from selfreward.progress.stage import Stage
 from selfreward.recipe import Recipe
 from selfreward.records import Rows
-from selfreward.roles.cast import Cast, Player, Policy
+from selfreward.roles.cast import Cast
+from selfreward.roles.player import Player, Policy
 from selfreward.store.allowance import Allowance
 from selfreward.store.beat import Beat, write_beat
 from selfreward.store.directories import Build

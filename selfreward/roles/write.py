@@ -14,8 +14,8 @@ from selfreward.engines.protocol import Completion, Request
 from selfreward.recipe import WriterRecipe, as_dict, asked_per_round
 from selfreward.records import Drop, Message, Prompt, Response, Rows, seed_for, stable_id
 from selfreward.roles import prompt_writer, version
-from selfreward.roles.cast import Player
 from selfreward.roles.chunks import chunks_for
+from selfreward.roles.player import Player
 from selfreward.roles.round import Round
 from selfreward.roles.unreadable import Unreadable
 from selfreward.store.given import given

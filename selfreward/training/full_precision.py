@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from selfreward.engines.checkpoints import FULL_PRECISION, weight_files
+from selfreward.engines.checkpoints import FULL_PRECISION
+from selfreward.engines.tensors import weight_files
 from selfreward.errors import HandOffError
 from selfreward.recipe import ModelRecipe, Steps
 

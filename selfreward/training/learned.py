@@ -9,7 +9,7 @@ from selfreward.errors import HandOffError
 from selfreward.recipe import DpoRecipe, GrpoRecipe, Recipe, RlooRecipe, SftRecipe
 from selfreward.records import Pair, Sample, seed_for
 from selfreward.roles import generator
-from selfreward.roles.cast import Policy
+from selfreward.roles.player import Policy
 from selfreward.tasks.examples_file import draw_examples
 from selfreward.tasks.source import Source
 from selfreward.training.jobs import Job, RowKind

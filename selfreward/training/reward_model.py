@@ -33,7 +33,7 @@ from selfreward.judging.scoring.soft_labels import soft_labels
 from selfreward.recipe import REWARD_MODEL, JudgeRecipe, RewardModelRecipe, ScalarReading, as_dict
 from selfreward.records import Comparison, Judgment, Pair, Prompt, Response, Rows, by_id, distinct, seed_for, stable_id
 from selfreward.roles import generator
-from selfreward.roles.cast import Policy
+from selfreward.roles.player import Policy
 from selfreward.roles.respond import answering
 from selfreward.roles.round import Round
 from selfreward.store.artifacts import COMPARISONS, part_of

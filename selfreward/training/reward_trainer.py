@@ -14,8 +14,8 @@ from datasets import Dataset
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import Trainer, TrainingArguments
 
-from selfreward.engines.checkpoints import weights_digest
 from selfreward.engines.hugging_face.reward_model import build_scorer, rewards_at
+from selfreward.engines.tensors import weights_digest
 from selfreward.errors import TrainingError
 from selfreward.recipe import ModelRecipe, RewardModelRecipe, Steps
 from selfreward.records import Pair

@@ -6,7 +6,7 @@ from typing import Any
 from selfreward.errors import HandOffError
 from selfreward.recipe import GrpoRecipe, RlooRecipe
 from selfreward.records import Sample
-from selfreward.roles.cast import Policy
+from selfreward.roles.player import Policy
 
 
 def refuse_other_policy(samples: Sequence[Sample], start: Policy, round: int) -> None:

@@ -13,12 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from selfreward.engines.checkpoints import FULL_PRECISION, weights_digest
+from selfreward.engines.checkpoints import FULL_PRECISION
+from selfreward.engines.tensors import weights_digest
 from selfreward.errors import TrainingError
 from selfreward.recipe import NoTraining, OwnTraining, Recipe, SftRecipe, as_dict
 from selfreward.recipe.doors import identity
 from selfreward.records import Checkpoint, Drop, Pair, Rows, Sample, stable_id
-from selfreward.roles.cast import Player, Policy
+from selfreward.roles.player import Player, Policy
 from selfreward.roles.round import Round
 from selfreward.store.directories import Build
 from selfreward.store.files import relative_files

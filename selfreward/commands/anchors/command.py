@@ -5,12 +5,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from selfreward.commands.wiring.arguments import RESULTS, Results, store_in
 from selfreward.errors import DataError, RecipeError
-from selfreward.progress import visible
+from selfreward.progress.words import visible
 
 app = typer.Typer(help="Human labels: a blinded sheet of a run's answers, and what the labels say about its judge.")
-
-Results = Annotated[Path, typer.Option("--results", help="The directory that holds the runs.")]
 
 
 @app.command("sample")
@@ -28,17 +27,16 @@ def sample_sheet(
     double: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share for a second annotator.")] = 0.2,
     audit: Annotated[bool, typer.Option("--audit", help="Also a share of every round's training answers.")] = False,
     audit_share: Annotated[float | None, typer.Option(min=0.02, max=0.05, help="That share; .03 otherwise.")] = None,
-    results: Results = Path("results"),
+    results: Results = RESULTS,
 ) -> None:
     """Write a blinded sheet for people to label, and its sealed key."""
-    from selfreward.store.results import Store
 
     if audit_share is not None and not audit:
         raise RecipeError("--audit-share is read only with --audit; add it or leave both out")
     if audit and against is not None:
         raise RecipeError("--audit is about single answers and --against about pairs; make two sheets")
     name, _, number = source.rpartition("@")
-    view = Store(results).existing(name if name and number.isdecimal() else source)
+    view = store_in(results).existing(name if name and number.isdecimal() else source)
     measured = [one for one in view.rounds() if view.seal(one, "eval_judgments")]
     wanted = int(number) if name and number.isdecimal() else max(measured, default=0)
     for one in (wanted, *([] if against is None else [against])):

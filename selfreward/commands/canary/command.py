@@ -20,7 +20,8 @@ from selfreward.progress import Progress
 from selfreward.recipe import Recipe
 from selfreward.records import Prompt, Rows
 from selfreward.report.tables import DASH, Table, number_text
-from selfreward.roles.cast import Cast, Policy
+from selfreward.roles.cast import Cast
+from selfreward.roles.player import Policy
 from selfreward.roles.respond import respond
 from selfreward.roles.round import Round
 from selfreward.store.given import given

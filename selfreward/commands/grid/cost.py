@@ -14,7 +14,7 @@ from selfreward.commands.plan.roofline import DEVICES
 from selfreward.commands.plan.shapes import read_shape
 from selfreward.commands.plan.text import aligned, count, duration
 from selfreward.commands.plan.workload import recipe_lengths
-from selfreward.commands.preflight import shape_directory
+from selfreward.commands.preflight_models import shape_directory
 from selfreward.errors import RecipeError
 from selfreward.recipe.read import load_recipe
 from selfreward.store.view import RunView

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from selfreward.engines.protocol import Asker, Completion, ReplyStart, Request, TokenReader
 from selfreward.engines.served.engine import ServedEngine
-from selfreward.roles.cast import Cast, Player
+from selfreward.roles.cast import Cast
+from selfreward.roles.player import Player
 
 
 @dataclass

@@ -20,12 +20,12 @@ from selfreward.commands.probe.models import Subject
 from selfreward.errors import DataError
 from selfreward.measuring.pools import apart
 from selfreward.records import Labelled, Prompt, Response, Rows, distinct
-from selfreward.roles.cast import Player
+from selfreward.roles.player import Player
 from selfreward.roles.respond import answering
 from selfreward.store.view import RunView
 from selfreward.tasks.anchors_file import read_anchors
+from selfreward.tasks.sandbox.source import SandboxSource
 from selfreward.tasks.sets.sets import read_set, some
-from selfreward.tasks.source import SandboxSource
 from selfreward.tasks.verifiers.protocol import load_verifier
 
 

@@ -24,9 +24,9 @@ from selfreward.commands.judge_diff import difference
 from selfreward.judging.scoring.score import Score
 from selfreward.judging.scoring.soft_labels import soft_labels
 from selfreward.measuring.judge_truth import Rated, duels, longer_wins, pairwise_accuracy
+from selfreward.measuring.metrics.duels import flip_share
 from selfreward.measuring.metrics.judge.agreement import MIDDLE, POINTS, auc_estimate
 from selfreward.measuring.metrics.judge.best_of_n import UNREAD, Sample, estimates
-from selfreward.measuring.metrics.judge.held_out import flip_share
 from selfreward.measuring.stats.calibration import calibration
 from selfreward.measuring.stats.clustered import NOTHING, Estimate, clustered_share
 from selfreward.measuring.stats.reliability import alpha_estimate

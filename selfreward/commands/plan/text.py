@@ -3,11 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from selfreward.commands.plan.plan import Assumptions, Cost, Phase, Plan, Taken, compare, plan
+from selfreward.commands.plan.memory import Phase
+from selfreward.commands.plan.plan import Assumptions, Cost, Plan, plan
 from selfreward.commands.plan.roofline import DEVICES
 from selfreward.commands.plan.shapes import NAMED, read_shape
-from selfreward.commands.plan.workload import recipe_lengths, taught_in
-from selfreward.commands.preflight import shape_directory
+from selfreward.commands.plan.taken import Taken, compare
+from selfreward.commands.plan.workload import recipe_lengths
+from selfreward.commands.plan.workload_training import taught_in
+from selfreward.commands.preflight_models import shape_directory
 from selfreward.errors import RecipeError
 from selfreward.measuring.stats.smallest import smallest_change
 from selfreward.recipe import Recipe, measured_rounds

@@ -13,11 +13,11 @@ from selfreward.commands.probe.models import Subject
 from selfreward.errors import DataError, RecipeError
 from selfreward.measuring.probes.questions import Questions, file_questions, sandbox_questions
 from selfreward.records import Labelled, Message, Prompt, Response, stable_id
+from selfreward.tasks.sandbox.source import SandboxSource
 from selfreward.tasks.sandbox.words import WORD_IDS
 from selfreward.tasks.sets import OWN
 from selfreward.tasks.sets.labels import LabelledPair, LabelledTruth
 from selfreward.tasks.sets.sets import ProbeSet, read_set, some
-from selfreward.tasks.source import SandboxSource
 from selfreward.tasks.verifiers.protocol import load_verifier
 
 AskedPool = Literal["gate", "selection", "report"]

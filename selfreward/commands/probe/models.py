@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from selfreward.commands.export import resolve_round
-from selfreward.commands.preflight import check_judge, start_policy
+from selfreward.commands.preflight import check_judge
+from selfreward.commands.preflight_models import start_policy
 from selfreward.engines.checkpoints import chat_digest
 from selfreward.errors import DataError, StoreError
 from selfreward.recipe import Recipe, as_dict
 from selfreward.recipe.read import build_recipe
-from selfreward.roles.cast import Policy
+from selfreward.roles.player import Policy
 from selfreward.store.view import RunView
 from selfreward.tasks.sandbox.words import VOCABULARY
 

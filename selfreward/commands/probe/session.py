@@ -24,7 +24,8 @@ from selfreward.measuring.probes.drive import drive
 from selfreward.measuring.probes.questions import Questions
 from selfreward.progress import Progress
 from selfreward.records import Judgment, Labelled, Measurement, Response, Rows, stable_id
-from selfreward.roles.cast import Cast, Player
+from selfreward.roles.cast import Cast
+from selfreward.roles.player import Player
 from selfreward.roles.respond import answering
 from selfreward.store.run import Work
 from selfreward.tasks.verifiers.protocol import Verifier, load_verifier

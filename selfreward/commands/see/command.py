@@ -9,28 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from selfreward.commands.wiring.arguments import RESULTS, Results, RunName, store_in
 from selfreward.errors import StoreError
-from selfreward.progress import visible
+from selfreward.progress.words import visible
 
 if TYPE_CHECKING:
     from selfreward.store.view import RunView
 
-RESULTS = Path("results")
 EVERY = 2.0
 
 Directory = Annotated[Path, typer.Argument(metavar="[DIR]", help="The directory that holds the runs, or one run.")]
-
-
-def run_names(incomplete: str) -> list[str]:
-    """For the shell: the runs of `results` whose names begin so."""
-    return sorted(path.parent.name for path in RESULTS.glob(f"{incomplete}*/recipe.yaml"))
-
-
-RunName = Annotated[
-    str,
-    typer.Argument(metavar="RUN", help="A run's name in --results, or its directory.", autocompletion=run_names),
-]
-Results = Annotated[Path, typer.Option("--results", help="The directory that holds the runs.")]
 
 
 def ls(directory: Directory = RESULTS) -> None:
@@ -46,7 +34,7 @@ def status(run_name: RunName, results: Results = RESULTS) -> None:
     from selfreward.commands.see.listing import print_status
     from selfreward.report.terminal import console
 
-    print_status(_existing(run_name, results), console())
+    print_status(store_in(results).existing(run_name), console())
 
 
 def watch(
@@ -58,7 +46,7 @@ def watch(
     from selfreward.commands.see.listing import watch as look
     from selfreward.report.terminal import console
 
-    look(_existing(run_name, results), every, console())
+    look(store_in(results).existing(run_name), every, console())
 
 
 def view(
@@ -83,12 +71,6 @@ def existing_runs(directory: Path) -> "list[RunView]":
             f"{directory}: {what}; expected a directory of runs, as `selfreward run smoke` makes one named results"
         )
     return views
-
-
-def _existing(name: str, results: Path) -> "RunView":
-    from selfreward.store.results import Store
-
-    return Store(results).existing(name)
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (ls, status, watch, view)

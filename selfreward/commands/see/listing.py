@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 
 from selfreward.errors import SelfRewardError
-from selfreward.progress import duration
+from selfreward.progress.words import duration
 from selfreward.report.state import RunState, beat_words, run_state
 from selfreward.report.tables import DASH
 from selfreward.report.terminal import COLOURS, drawn, words

@@ -17,8 +17,8 @@ from selfreward.commands.validate.alarms import FIXED, change_alarms, fixed_alar
 from selfreward.commands.validate.population import SAMPLES, Population, Said, pool_rows
 from selfreward.commands.validate.worlds import likelihoods, nothing
 from selfreward.engines import build_engine
-from selfreward.engines.checkpoints import weight_files, weights_digest
 from selfreward.engines.protocol import Engine, Request, TokenSequence
+from selfreward.engines.tensors import weight_files, weights_digest
 from selfreward.measuring.stats.clustered import wilson
 from selfreward.recipe import Recipe
 from selfreward.records import Prompt, seed_for

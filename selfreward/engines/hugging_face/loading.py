@@ -5,7 +5,8 @@ from datetime import date
 from pathlib import Path
 
 from selfreward.engines.chat import ChatRenderer, load_renderer
-from selfreward.engines.checkpoints import chat_digest, combined_digest, tensor_checksums, validate_model_directory
+from selfreward.engines.checkpoints import chat_digest, validate_model_directory
+from selfreward.engines.tensors import combined_digest, tensor_checksums
 from selfreward.errors import EngineError, HandOffError
 from selfreward.recipe import ModelRecipe
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from selfreward.engines.checkpoints import cannot_load, module_checksums, unshared, weight_files
+from selfreward.engines.checkpoints import cannot_load
+from selfreward.engines.tensors import module_checksums, unshared, weight_files
 from selfreward.errors import DataError, EngineError
 from selfreward.recipe import ModelRecipe
 

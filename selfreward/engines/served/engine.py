@@ -23,9 +23,9 @@ from hashlib import sha256
 from threading import Lock
 from typing import Any
 
-from selfreward.engines.chat import split_reasoning
 from selfreward.engines.protocol import TOO_LONG, Completion, Request
 from selfreward.engines.served.server import ChatServer, Failure, Reply
+from selfreward.engines.thinking import split_reasoning
 from selfreward.errors import EngineError, RecipeError
 from selfreward.recipe import ServedRecipe
 from selfreward.records import seed_for

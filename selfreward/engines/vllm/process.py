@@ -6,19 +6,18 @@ ours. What vLLM changes in the process that builds it, environment, threads and 
 """
 
 import os
-import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from selfreward.engines.vllm.restored import random_state, restored
 from selfreward.engines.vllm.settings import arguments, environment, sleeps
 from selfreward.errors import EngineError
 from selfreward.recipe import ModelRecipe, VllmRecipe
 
 ADVICE = "lower engine.memory_share, engine.max_num_seqs or engine.max_length, or take another device"
-
 
 Place = tuple[int, int]
 
@@ -42,7 +41,7 @@ class VllmProcess:
         self._can_sleep, self._asleep = sleeps(engine, device), False
         self._in_process = engine.in_process
         self._freed: list[int] = []
-        with _restored(environment(engine, device), engine.threads):
+        with restored(environment(engine, device), engine.threads):
             from vllm import LLM
 
             try:
@@ -65,7 +64,7 @@ class VllmProcess:
         """vLLM's RequestOutputs, in order."""
         if not prompts:
             return []
-        with self._dies_loudly("while it was sampling"), _random_state():
+        with self._dies_loudly("while it was sampling"), random_state():
             answers: list[Any] = self._llm.generate(
                 [{"prompt_token_ids": list(prompt)} for prompt in prompts], list(sampling), use_tqdm=False
             )
@@ -87,7 +86,7 @@ class VllmProcess:
             # vLLM makes its names unique by a suffix, which its answers do not have.
             places.update((name.partition("-")[0], one.place) for name, one in zip(names, questions, strict=True))
 
-        with self._dies_loudly("while it was sampling"), _random_state():
+        with self._dies_loudly("while it was sampling"), random_state():
             if questions:
                 submit(questions)
             try:
@@ -193,40 +192,3 @@ def _wake_waiters(client: Any, closed: threading.Event) -> None:
             for answer in list(client.utility_results.values()):
                 if not answer.done():
                     answer.set_exception(EngineDeadError())
-
-
-@contextmanager
-def _restored(environment: dict[str, str], threads: int) -> Iterator[None]:
-    """Build under `environment`; put back it, the threads and the random state of this process."""
-    import torch
-
-    before = {name: os.environ.get(name) for name in environment}
-    set_threads = torch.set_num_threads
-    set_threads(threads)
-    os.environ.update(environment)
-    try:
-        with _random_state():
-            yield
-    finally:
-        # vLLM's CPU worker replaces the function by a warning.
-        torch.set_num_threads = set_threads
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def _random_state() -> Iterator[None]:
-    """In this process, vLLM seeds the global generators when it is built and draws from torch's when it samples."""
-    import numpy as np
-    import torch
-
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])

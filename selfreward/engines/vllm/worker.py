@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from selfreward.engines.checkpoints import module_checksums, weight_files
+from selfreward.engines.tensors import module_checksums, weight_files
 
 
 class WeightSwap:

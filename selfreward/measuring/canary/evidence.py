@@ -18,7 +18,7 @@ from selfreward.judging.scoring.pointwise import shuffle_within_prompts
 from selfreward.judging.scoring.score import Score
 from selfreward.measuring.canary.verdict import CanaryEvidence, Fought
 from selfreward.measuring.judge_truth import Rated
-from selfreward.measuring.metrics.judge.held_out import flip_share
+from selfreward.measuring.metrics.duels import flip_share
 from selfreward.measuring.pools import about, apart, pool_judging
 from selfreward.measuring.stats.clustered import NOTHING, Estimate
 from selfreward.pairing.answers import answer_pairs, rule_of

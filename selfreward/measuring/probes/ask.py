@@ -9,7 +9,7 @@ from selfreward.measuring.probes.questions import Questions
 from selfreward.recipe import Recipe, as_dict
 from selfreward.records import Pool, stable_id
 from selfreward.roles import version
-from selfreward.roles.cast import Player
+from selfreward.roles.player import Player
 from selfreward.store.run import Work
 
 VERSION = 1

@@ -9,8 +9,8 @@ from selfreward.measuring.probes.asked import Probe
 from selfreward.recipe import GenerateRecipe, SamplingRecipe
 from selfreward.records import seed_for
 from selfreward.roles import generator
-from selfreward.roles.cast import Player
 from selfreward.roles.chunks import chunks_for
+from selfreward.roles.player import Player
 
 GREEDY = SamplingRecipe(temperature=0.0, max_tokens=512)
 

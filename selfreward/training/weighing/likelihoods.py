@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from selfreward.engines.checkpoints import FULL_PRECISION, weights_digest
+from selfreward.engines.checkpoints import FULL_PRECISION
+from selfreward.engines.tensors import weights_digest
 from selfreward.recipe import ModelRecipe, Steps
 from selfreward.records import Likelihood, Rows, stable_id
-from selfreward.roles.cast import Player, Policy
 from selfreward.roles.chunks import chunks_for
+from selfreward.roles.player import Player, Policy
 from selfreward.roles.round import Round
 from selfreward.store.run import Work
 from selfreward.training.rows import Row

@@ -31,7 +31,7 @@ from selfreward.records import (
     stable_id,
 )
 from selfreward.roles import generator
-from selfreward.roles.cast import Player, Policy
+from selfreward.roles.player import Player, Policy
 from selfreward.roles.round import Round
 from selfreward.store.given import given
 from selfreward.tasks.verifiers import grade

@@ -22,9 +22,9 @@ from collections.abc import Mapping, Sequence
 from selfreward.measuring.evidence import Evidence
 from selfreward.measuring.metrics.about import About, Metric, up
 from selfreward.measuring.metrics.answers import POOLS, by_pool, evaluated, mean_score, row
+from selfreward.measuring.metrics.duels import Asked, asked_answers
 from selfreward.measuring.metrics.families import JUDGE, JUDGE_DRIFT
 from selfreward.measuring.metrics.judge.belief import scores
-from selfreward.measuring.metrics.judge.held_out import Asked, asked_answers
 from selfreward.measuring.metrics.judge.self_preference import rejudged
 from selfreward.measuring.metrics.worries import OTHER_JUDGE, Beyond
 from selfreward.measuring.stats.clustered import cluster_means, clustered_mean, paired_difference, trend
