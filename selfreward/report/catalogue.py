@@ -9,7 +9,7 @@ from functools import cache
 from selfreward.measuring.metrics import families, numbers
 from selfreward.measuring.metrics.about import Family
 
-OTHER = Family("Other", "Metrics that this report has no words for.")
+OTHER = Family("Other", "Metrics of none of these questions.")
 
 # The rows of the one table that a terminal shows first: metric and pool.
 SUMMARY = (

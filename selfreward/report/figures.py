@@ -17,6 +17,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 COLOURS_ON_DARK = ("#56B4E9", "#E69F00", "#2FC39A", "#E39AC4", "#F0E442", "#FF7A45", "#FFFFFF")
 WIDTH, HEIGHT = 360, 220
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 34
+DIGIT = 8
+"""About how wide a digit of a tick label is."""
 MOST_ASIDE = 9.0
 
 
@@ -106,7 +108,10 @@ def _frame(axes: Axes, x_label: str) -> str:
         parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_number(tick)}</text>')
     for tick in axes.x_ticks:
         x = axes.left(tick)
-        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">{_number(tick)}</text>')
+        text = _number(tick)
+        # The last one ends where the drawing does.
+        place = min(x, WIDTH - len(text) * DIGIT / 2)
+        parts.append(f'<text x="{place:.1f}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">{text}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(f'<text class="axis" x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">{escape(x_label)}</text>')
     return "".join(parts)

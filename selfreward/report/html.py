@@ -15,13 +15,14 @@ from selfreward.report.compare import Comparison, compare_with_first
 from selfreward.report.glance import glance_table
 from selfreward.report.judge_skill import Alarm
 from selfreward.report.page import RunPart, render, run_part
+from selfreward.report.people import PeopleRow, people_table
 from selfreward.report.reading import Reading
 from selfreward.report.tables import Table
 from selfreward.store.files import on_disk, write_durably
 from selfreward.store.view import RunView
 
 
-def write_report(runs: Sequence[RunView], out: Path) -> list[Path]:
+def write_report(runs: Sequence[RunView], out: Path, people: Sequence[PeopleRow] = ()) -> list[Path]:
     """Write `out` (HTML) with the same name as .json and .md, and measurements.csv beside it; return the paths.
 
     Raises DataError where two runs have one name, or different pools (naming what differs).
@@ -33,9 +34,9 @@ def write_report(runs: Sequence[RunView], out: Path) -> list[Path]:
     comparison = compare_with_first(readings)
     parts = [run_part(reading) for reading in readings]
     files = {
-        out: render(readings, parts, comparison),
-        out.with_suffix(".json"): as_json(readings, parts, comparison),
-        out.with_suffix(".md"): as_markdown(parts, comparison),
+        out: render(readings, parts, comparison, people),
+        out.with_suffix(".json"): as_json(readings, parts, comparison, people),
+        out.with_suffix(".md"): as_markdown(parts, comparison, people),
         out.with_name("measurements.csv"): as_csv(readings),
     }
     for path, text in files.items():
@@ -51,7 +52,12 @@ def report_page(run: RunView) -> str:
     return render([reading], [run_part(reading)], None)
 
 
-def as_json(readings: Sequence[Reading], parts: Sequence[RunPart], comparison: Comparison | None) -> str:
+def as_json(
+    readings: Sequence[Reading],
+    parts: Sequence[RunPart],
+    comparison: Comparison | None,
+    people: Sequence[PeopleRow] = (),
+) -> str:
     """Verdicts, alarms, tables and all measurements, for programs."""
     runs: list[dict[str, Any]] = [
         {
@@ -63,7 +69,10 @@ def as_json(readings: Sequence[Reading], parts: Sequence[RunPart], comparison: C
         for run, part in zip(readings, parts, strict=True)
     ]
     compared = dataclasses.asdict(comparison) if comparison else None
-    return json.dumps({"version": __version__, "runs": runs, "comparison": compared}, indent=1, ensure_ascii=False)
+    told = {"version": __version__, "runs": runs, "comparison": compared}
+    if people:
+        told["people"] = [dataclasses.asdict(row) for row in people]
+    return json.dumps(told, indent=1, ensure_ascii=False)
 
 
 def as_csv(readings: Sequence[Reading]) -> str:
@@ -82,7 +91,7 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
-def as_markdown(parts: Sequence[RunPart], comparison: Comparison | None) -> str:
+def as_markdown(parts: Sequence[RunPart], comparison: Comparison | None, people: Sequence[PeopleRow] = ()) -> str:
     """Verdict, alarms and tables, for a pull request or a log."""
     lines = []
     for part in parts:
@@ -95,6 +104,8 @@ def as_markdown(parts: Sequence[RunPart], comparison: Comparison | None) -> str:
             if table is part.gates.table:
                 lines += ["", f"{part.gates.error_level} {part.gates.problem}".strip()]
         lines.append("")
+    if people:
+        lines += [*markdown_table(people_table(people)), ""]
     if comparison:
         lines += ["# Runs compared", "", comparison.note, ""]
         for table in comparison.tables:

@@ -28,6 +28,7 @@ from selfreward.report.glance import Glance, glance
 from selfreward.report.glossary import Term, term
 from selfreward.report.judge_skill import Alarm
 from selfreward.report.lineage import lineage_table
+from selfreward.report.people import PeopleRow, people_charts, people_table
 from selfreward.report.reading import Reading
 from selfreward.report.sparkline import sparkline
 from selfreward.report.tables import Table, pairs_table, summary_table
@@ -83,7 +84,12 @@ def run_part(reading: Reading) -> RunPart:
     )
 
 
-def render(readings: Sequence[Reading], parts: Sequence[RunPart], comparison: Comparison | None) -> str:
+def render(
+    readings: Sequence[Reading],
+    parts: Sequence[RunPart],
+    comparison: Comparison | None,
+    people: Sequence[PeopleRow] = (),
+) -> str:
     """The whole HTML file. Only our own SVG and JSON is marked as safe."""
     environment = Environment(
         loader=PackageLoader("selfreward.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -108,6 +114,8 @@ def render(readings: Sequence[Reading], parts: Sequence[RunPart], comparison: Co
         changed=changed,
         comparison=comparison,
         main_charts=main_charts(readings),
+        people=people_table(people) if people else None,
+        people_charts=people_charts(people),
         families=families,
         plots=plot_counts(families),
         terms=terms,

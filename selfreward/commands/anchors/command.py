@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from selfreward.commands.wiring.arguments import RESULTS, Results, store_in
-from selfreward.errors import DataError, RecipeError
+from selfreward.commands.anchors.page.command import label_rows
+from selfreward.commands.wiring.arguments import RESULTS, Results
+from selfreward.errors import RecipeError
 from selfreward.progress.words import visible
 
 app = typer.Typer(help="Human labels: a blinded sheet of a run's answers, and what the labels say about its judge.")
@@ -30,25 +31,21 @@ def sample_sheet(
     results: Results = RESULTS,
 ) -> None:
     """Write a blinded sheet for people to label, and its sealed key."""
-
     if audit_share is not None and not audit:
         raise RecipeError("--audit-share is read only with --audit; add it or leave both out")
     if audit and against is not None:
         raise RecipeError("--audit is about single answers and --against about pairs; make two sheets")
-    name, _, number = source.rpartition("@")
-    view = store_in(results).existing(name if name and number.isdecimal() else source)
-    measured = [one for one in view.rounds() if view.seal(one, "eval_judgments")]
-    wanted = int(number) if name and number.isdecimal() else max(measured, default=0)
-    for one in (wanted, *([] if against is None else [against])):
-        if one not in measured:
-            raise DataError(f"run {view.name!r}: round {one} is not measured; it has {measured or 'none'}")
-    if against == wanted:
-        raise RecipeError(f"--against {against}: a round cannot be compared with itself; expected another round")
+    from selfreward.commands.anchors.source import measured_round
+
+    view, number = measured_round(source, against, results)
     from selfreward.commands.anchors.sample import Wanted, sample
 
     share = (audit_share or 0.03) if audit else None
-    done = sample(view, wanted, out, Wanted(rows, pool, against, locked, double, share))
+    done = sample(view, number, out, Wanted(rows, pool, against, locked, double, share))
     typer.echo(visible("\n".join(done.lines())))
+
+
+app.command("label")(label_rows)
 
 
 @app.command("score")

@@ -47,17 +47,12 @@ def score(key: Key, settled: Settled) -> Scored:
     by_name = {row.id: row for row in key.rows}
     steering = [row for row in rows if row.part == "anchor" and not row.locked]
     audits = [row for row in rows if row.part == "audit"]
-    annotators = None
-    if settled.doubles:
-        prompts = [by_name[name].candidate.prompt_id for name, _, _ in settled.doubles]
-        one, other = ([float(pair[side]) for pair in settled.doubles] for side in (1, 2))
-        annotators = agreement(one, other, prompts, len(LEVELS[key.kind]))
     found = _held_against(key, settled, steering)
     waiting = sum(not by_name[name].locked for name in settled.waiting)
     return Scored(
         key=key,
         settled=settled,
-        annotators=annotators,
+        annotators=between_annotators(key, settled),
         steering=found,
         gate=gate_word(found.kappa, waiting) if any(not row.locked for row in key.rows) else None,
         slices=tuple(_slices(key, settled, steering)),
@@ -65,6 +60,15 @@ def score(key: Key, settled: Settled) -> Scored:
         audits=tuple(_parts(key, settled, audits, lambda row: f"training answers of round {row.candidate.round}")),
         means=means(key, settled),
     )
+
+
+def between_annotators(key: Key, settled: Settled) -> Agreement | None:
+    """How far annotators agree on the rows that two have labelled, before adjudication; None without any."""
+    if not settled.doubles:
+        return None
+    prompts = {row.id: row.candidate.prompt_id for row in key.rows}
+    first, second = ([float(pair[side]) for pair in settled.doubles] for side in (1, 2))
+    return agreement(first, second, [prompts[name] for name, _, _ in settled.doubles], len(LEVELS[key.kind]))
 
 
 def means(key: Key, settled: Settled) -> dict[str, Powered]:

@@ -1,6 +1,7 @@
 """A sheet as CSV that survives spreadsheets: what annotators see, and their labels read back.
 
-Columns: id, prompt, answer (or answer_a and answer_b), label, comment. UTF-8 with a byte order mark, every cell quoted.
+Columns: id, prompt, answer (or answer_a and answer_b), label, comment (which may be missing). UTF-8 with a byte order
+mark, every cell quoted.
 A cell that a spreadsheet would take for a formula gets an apostrophe in front, which is taken off again: cells that
 begin with = + - @, their full-width forms, a tab, a line break or an apostrophe (OWASP, CSV injection). Read back with
 commas, semicolons or tabs, and with whatever line ends a spreadsheet makes.
@@ -8,8 +9,8 @@ commas, semicolons or tabs, and with whatever line ends a spreadsheet makes.
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from selfreward.commands.anchors.key import LEVELS, Key, KeyRow, Kind
@@ -24,11 +25,16 @@ LONGEST_CELL = 32_767
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One annotator's labels by row id, as places in the kind's levels. `empty` rows have no label (yet)."""
+    """One annotator's labels by row id, as places in the kind's levels. `empty` rows have no label (yet).
+
+    `rows` are the ids as they stand on the sheet.
+    """
 
     name: str
     labels: dict[str, int]
     empty: int
+    comments: dict[str, str] = field(default_factory=dict)
+    rows: tuple[str, ...] = ()
 
 
 def neutralised(text: str) -> str:
@@ -56,11 +62,20 @@ def write_sheet(path: Path, kind: Kind, rows: Sequence[KeyRow]) -> None:
     """Raises DataError where the file exists: it may hold labels."""
     if path.exists():
         raise DataError(f"{path}: exists and may hold labels; a sheet is never overwritten, choose another name")
+    fill_sheet(path, kind, rows, {}, {})
+
+
+def fill_sheet(
+    path: Path, kind: Kind, rows: Sequence[KeyRow], labels: Mapping[str, int], comments: Mapping[str, str]
+) -> None:
+    """The sheet with what was said of its rows; what stood there is replaced, whole."""
     stream = io.StringIO()
     writer = csv.writer(stream, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     writer.writerow(["id", "prompt", *COLUMNS[kind], "label", "comment"])
     for row in rows:
-        writer.writerow([row.id, *map(neutralised, (question(row), *row.shown)), "", ""])
+        label = LEVELS[kind][labels[row.id]] if row.id in labels else ""
+        texts = map(neutralised, (question(row), *row.shown))
+        writer.writerow([row.id, *texts, label, neutralised(comments.get(row.id, ""))])
     write_durably(path, stream.getvalue().encode("utf-8-sig"))
 
 
@@ -70,6 +85,7 @@ def read_sheet(path: Path, key: Key) -> Sheet:
     header, rows = _cells(path, key.kind)
     column = {name: header.index(name) for name in ("id", "prompt", *COLUMNS[key.kind], "label")}
     labels: dict[str, int] = {}
+    comments: dict[str, str] = {}
     line_of: dict[str, int] = {}
     empty = 0
     for number, cells in enumerate(rows, start=2):
@@ -96,7 +112,9 @@ def read_sheet(path: Path, key: Key) -> Sheet:
             empty += 1
         else:
             labels[name] = value
-    return Sheet(path.name, labels, empty)
+        if "comment" in header and (said := restored(cells[header.index("comment")])):
+            comments[name] = said
+    return Sheet(path.name, labels, empty, comments, tuple(line_of))
 
 
 def _cells(path: Path, kind: Kind) -> tuple[list[str], list[list[str]]]:

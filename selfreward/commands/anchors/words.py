@@ -22,11 +22,11 @@ def lines(scored: Scored) -> list[str]:
         f"{len(settled.waiting)} disputed rows wait for adjudication, {settled.adjudicated} were adjudicated",
     ]
     if scored.annotators:
-        told += ["", *_block("annotators with each other", scored.annotators)]
+        told += ["", *block("annotators with each other", scored.annotators)]
     if scored.gate:
-        told += ["", *_block("judge with people, rows that may steer", scored.steering), f"  {scored.gate.sentence}"]
+        told += ["", *block("judge with people, rows that may steer", scored.steering), f"  {scored.gate.sentence}"]
         told += [_short(part.name, part.found) for part in scored.slices]
-    told += ["", *_block("judge with people, locked rows (reported only)", scored.locked)]
+    told += ["", *block("judge with people, locked rows (reported only)", scored.locked)]
     if scored.audits:
         told += ["", "judge with people, audited training answers (reported only)"]
         told += [_short(part.name, part.found) for part in scored.audits]
@@ -63,7 +63,7 @@ def _share(locked: bool) -> str:
     return "locked" if locked else "steering"
 
 
-def _block(title: str, found: Agreement) -> list[str]:
+def block(title: str, found: Agreement) -> list[str]:
     head = f"{title}: {found.rows} rows, {found.kappa.n} prompts"
     if not found.rows:
         return [head]
@@ -71,6 +71,7 @@ def _block(title: str, found: Agreement) -> list[str]:
     return [
         head,
         f"  kappa {shown(found.kappa)}, linear {shown(found.linear)}, quadratic {shown(found.quadratic)}",
+        f"  Krippendorff's alpha (ordinal) {shown(found.alpha)}",
         f"  raw agreement {shown(found.raw)}, commonest label {shown(found.prevalence)}",
         f"  Spearman {shown(found.spearman)}, tau-b {shown(found.tau_b)}, TPR - FPR {shown(found.youden)}",
         *few,

@@ -11,6 +11,10 @@ from selfreward.commands.wiring.arguments import RESULTS, Results, RunName, stor
 def report(
     runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs, by name in --results or directory.")],
     out: Annotated[Path | None, typer.Option(help="The HTML file; in the run's own directory otherwise.")] = None,
+    labels: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="SHEET", help="A sheet of `anchors` that people labelled; again for more."),
+    ] = None,
     results: Results = RESULTS,
 ) -> None:
     """Rounds and runs side by side: tables here, and one self-contained HTML file with plots."""
@@ -20,9 +24,13 @@ def report(
 
     together = results / "reports" / "+".join(view.name for view in views)
     page = out or (views[0].path if len(views) == 1 else together) / "report.html"
-    written = write_report(views, page)
+    from selfreward.commands.anchors.by_round import people_rows, print_people
+
+    people = people_rows(labels or [], {view.name for view in views})
+    written = write_report(views, page, people)
     # Files first: whoever reads only the head of what is printed has them all the same.
     print_report(views, console())
+    print_people(people, console())
     typer.echo(f"report: {page}\n  with {', '.join(path.name for path in written if path != page)} beside it")
 
 

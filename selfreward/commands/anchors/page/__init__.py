@@ -1,0 +1,1 @@
+"""`selfreward anchors label`: the sheets of human anchors as a local page."""
