@@ -216,6 +216,18 @@ def test_the_report_calls_a_regression_out_and_nothing_else(tmp_path: Path, chan
     assert names == (["regression of cohort maths:"] if called else [])
 
 
+@pytest.mark.parametrize(
+    ("change", "called"), [((0.3, 0.2, 0.4), True), ((0.1, -0.1, 0.2), False), ((-0.2, -0.3, -0.1), False)]
+)
+def test_where_lower_is_better_a_rise_is_the_regression(tmp_path: Path, change, called):
+    view = write_run(Store(tmp_path), "one", Story(skill=(0.5,)))
+    with Store(tmp_path).open_run("one", view.recipe(), environment={"device": "none"}) as open_run:
+        planted = Measurement(1, "p", "cohort_unsupported_names_change", "kept", "report", *change, 50, 0, "lower")
+        open_run.complete(given(1, "measurements", Measurement, [planted], {}))
+    said = [f"{alarm.name} {alarm.evidence}" for alarm in alarms(Reading(view)) if "regression" in alarm.name]
+    assert bool(said) is called and all("cohort kept" in one and "above round" in one for one in said)
+
+
 def test_the_refusal_verifier_wants_what_the_row_expects():
     def asked(expected):
         return Prompt(

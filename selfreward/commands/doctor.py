@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selfreward.engines.vllm.settings import vllm_version
+from selfreward.tasks.verifiers.code.rungs import rung
 
 if TYPE_CHECKING:
     from selfreward.engines.hugging_face.speed import EngineSpeed
@@ -52,6 +53,7 @@ def examine(results: Path, model: Path | None = None) -> Iterator[Finding]:
     place = _nearest_directory(results)
     yield _disk(place)
     yield from _file_system(place)
+    yield _confinement()
     if _installed("torch"):
         yield _device()
     if model is not None:
@@ -143,6 +145,14 @@ def _file_system(place: Path) -> Iterator[Finding]:
         except OSError as problem:
             todo = "two processes on one run cannot be told apart here; use a local disk"
             yield Finding("file locks", f"{problem.strerror}", todo)
+
+
+def _confinement() -> Finding:
+    """What shuts programs in that a model wrote. Only measure.verifier=code needs it."""
+    found = rung("full")
+    if not found.problem:
+        return Finding("confinement", f"{found.name}, for measure.verifier=code")
+    return Finding("confinement", f"none, so measure.verifier=code is refused: {found.problem}")
 
 
 def _device() -> Finding:

@@ -81,7 +81,7 @@ def preflight(
         if missing:
             say(f"{recipe.measure.anchors}: {missing} of {rows} rows have no label and are left out of the frozen pool")
     named = recipe.measure.verifier
-    verifier = None if named == "none" else load_verifier(named)
+    verifier = None if named == "none" else load_verifier(named, recipe.measure.code)
     with said_when_slow(say, f"preflight asks the verifier about {len(training)} training prompts"):
         check_truth(recipe, source, verifier, training)
     start = start_policy(recipe, say)

@@ -14,7 +14,7 @@ def unknown(recipe: Recipe) -> list[str]:
     if measure.verifier == "none":
         found.append(
             "no oracle: whether an answer is right is not known. measure.verifier=exact (or numeric, choice, "
-            "mathematics, json_schema, sql, ifeval) compares with the rows' answers, where they bring one"
+            "mathematics, json_schema, sql, code, ifeval) compares with the rows' answers, where they bring one"
         )
     if measure.held_out is None:
         found.append(

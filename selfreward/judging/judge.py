@@ -57,7 +57,7 @@ def _judge_after_verifier(
     round: Round, verifier: Verifier, prompts: Rows[Prompt], wanted: Sequence[Response], inputs: Mapping[str, str]
 ) -> Rows[Judgment]:
     """The verifier's verdicts, and the model's on what they leave open, or on what passed."""
-    named, number = verifier_identity(round.recipe.measure.verifier), round.number
+    named, number = verifier_identity(round.recipe.measure.verifier, round.recipe.measure.code), round.number
     ranking = round.recipe.judge.source == "verifier_and_model"
     asking = ask_verifier(verifier, named, by_id(prompts), wanted, made_from=inputs, round=number, passing=ranking)
     verdicts = round.complete(asking)

@@ -144,7 +144,7 @@ class Measuring:
             **self.side.measure(round, policy),
             likelihoods=_likelihoods(round, before, prompts, responses, inputs) if number else {},
         )
-        named = verifier_identity(recipe.measure.verifier)
+        named = verifier_identity(recipe.measure.verifier, recipe.measure.code)
         return round.complete(all_metrics(evidence, verifier=named, foreign=recipe.measure.metrics))
 
     def _opinions(

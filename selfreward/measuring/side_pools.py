@@ -16,13 +16,14 @@ from selfreward.measuring.pools import pool_judging, pool_sampling
 from selfreward.measuring.probes.ask import ask
 from selfreward.measuring.probes.questions import Questions, questions_of
 from selfreward.recipe import as_dict
+from selfreward.recipe.code import CodeRecipe
 from selfreward.records import Judgment, Pool, Prompt, Response, Rows
 from selfreward.roles.player import Policy
 from selfreward.roles.respond import answering
 from selfreward.roles.round import Round
 from selfreward.store.given import given
 from selfreward.tasks.cohorts import Cohort, read_cohorts
-from selfreward.tasks.verifiers.protocol import Verifier, load_verifier
+from selfreward.tasks.verifiers.protocol import CODE, Verifier, load_verifier
 
 
 @dataclass
@@ -35,13 +36,18 @@ class SidePools:
     questions: dict[str, tuple[Pool, Questions]] = field(default_factory=dict)
     asked: list[Rows[AskedValue]] = field(default_factory=list)
     verifiers: dict[str, Verifier] = field(default_factory=dict)
+    code: CodeRecipe = field(default_factory=CodeRecipe)
 
     def begin(self, round: Round, pools: Sequence[Prompt]) -> None:
         """The cohorts' prompts are written down."""
         self.cohorts, self.questions = read_cohorts(round.recipe.measure), questions_of(round.recipe, pools)
+        self.code = round.recipe.measure.code
         if self.cohorts:
             every = [prompt for cohort in self.cohorts for prompt in cohort.prompts]
-            settings = {cohort.name: as_dict(round.recipe.measure.cohorts[cohort.name]) for cohort in self.cohorts}
+            measure = round.recipe.measure
+            settings = {cohort.name: as_dict(measure.cohorts[cohort.name]) for cohort in self.cohorts}
+            for cohort in self.cohorts:
+                settings[cohort.name] |= {"code": as_dict(measure.code)} if cohort.verifier == CODE else {}
             self.prompts = round.complete(given(0, "cohorts", Prompt, every, {"cohorts": settings}))
 
     def measure(self, round: Round, policy: Policy) -> dict[str, Any]:
@@ -85,5 +91,5 @@ class SidePools:
             )
 
         if cohort.verifier != "none" and cohort.name not in self.verifiers:
-            self.verifiers[cohort.name] = load_verifier(cohort.verifier)
+            self.verifiers[cohort.name] = load_verifier(cohort.verifier, self.code)
         return CohortRows(cohort.name, own(now), own(initial), self.verifiers.get(cohort.name), cohort.oracle)

@@ -102,7 +102,7 @@ class Told:
             return {}
         work = grade.grade(
             self.round.verifier,
-            verifier_identity(self.round.recipe.measure.verifier),
+            verifier_identity(self.round.recipe.measure.verifier, self.round.recipe.measure.code),
             {prompt.id: prompt for prompt in self.prompts},
             self.complete_answers,
             made_from={"prompts": self.prompts.digest, "responses": self.responses.digest},

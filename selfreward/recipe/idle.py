@@ -59,6 +59,7 @@ def idle(recipe: Recipe) -> list[Idle]:
     no_harm = "no rule of gates.rules has proof: harm"
     harmless = not any(rule.proof == "harm" for rule in recipe.gates.rules)
     weighed = isinstance(recipe.train, PolicyGradient)
+    verifiers = [recipe.measure.verifier, *(cohort.verifier for cohort in recipe.measure.cohorts.values())]
     rewards = f"train.method={recipe.train.method} learns from rewards"
     return [
         Idle(weighed, "pairs", rewards, "set train.method=dpo"),
@@ -82,6 +83,12 @@ def idle(recipe: Recipe) -> list[Idle]:
         *(
             Idle(not recipe.measure.judge, f"measure.{key}", "measure.judge is false", "remove measure.judge=false")
             for key in ("frozen", "judge_probes.padded", "judge_probes.claims", "judge_probes.feedback")
+        ),
+        Idle(
+            not any(verifier in ("code", None) for verifier in verifiers),
+            "measure.code",
+            "no program is run",
+            "set measure.verifier=code, or a cohort's verifier",
         ),
         Idle(harmless, "gates.error", no_harm, "add such a rule"),
         Idle(harmless, "gates.planned_rounds", no_harm, "add such a rule"),

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from selfreward.recipe.code import CodeRecipe
 from selfreward.recipe.doors import Foreign
 from selfreward.recipe.model import SamplingRecipe
 from selfreward.recipe.prompts import SandboxSource, SourceRecipe
@@ -12,7 +13,7 @@ from selfreward.recipe.readings import ReadingRecipe
 from selfreward.recipe.section import Section, needed, part, section, setting
 
 KnownVerifier = Literal[
-    "sandbox", "exact", "choice", "numeric", "mathematics", "json_schema", "sql", "ifeval", "refusal", "none"
+    "sandbox", "exact", "choice", "numeric", "mathematics", "json_schema", "sql", "code", "ifeval", "refusal", "none"
 ]
 
 VerifierName = KnownVerifier | Foreign
@@ -118,6 +119,7 @@ class MeasureRecipe(Section):
     judge_samples: int = setting(2, "readings of each by the judge, where it samples", minimum=1)
     anchors: str | None = setting(None, "a file of answers that people have scored, in place of the frozen pool")
     verifier: VerifierName = setting("sandbox", "the truth that needs no model")
+    code: CodeRecipe = part(CodeRecipe, "how programs are run by the verifier code")
     sampling: SamplingRecipe = part(lambda: SamplingRecipe(temperature=0.8), "how these answers are sampled")
     held_out: HeldOutRecipe | None = setting(None, "a judge that is not trained on; null: none")
     judge_probes: JudgeProbesRecipe = part(JudgeProbesRecipe, "replies by which the judge shows what it likes")

@@ -95,9 +95,12 @@ def _regressions(reading: Reading) -> Iterator[Alarm]:
     regressed = dict(worried(Regressed))
     for key, found in reading.by_key.items():
         if key.metric in regressed:
-            fallen = [row for row in found.values() if row.high is not None and row.high < 0]
+            fallen = [row for row in found.values() if _is_worse(row)]
             if fallen:
-                what = f"{words(key.metric.removesuffix('_change'))} below round {reading.rounds[0]}, {place(key.pool)}"
+                side = "above" if fallen[0].better == "lower" else "below"
+                what = (
+                    f"{words(key.metric.removesuffix('_change'))} {side} round {reading.rounds[0]}, {place(key.pool)}"
+                )
                 paired = f"paired by prompt, n {max(row.n for row in fallen)}"
                 yield Alarm(
                     f"regression of cohort {key.cohort}:",
@@ -112,6 +115,13 @@ def _regressions(reading: Reading) -> Iterator[Alarm]:
                 yield Alarm(
                     f"{words(metric.removesuffix('_change'))}:", f"{what}, {_in_rounds(risen)}.", gave_in.remedies
                 )
+
+
+def _is_worse(change: Measurement) -> bool:
+    """The whole interval lies on the side that is not better."""
+    if change.better == "lower":
+        return change.low is not None and change.low > 0
+    return change.high is not None and change.high < 0
 
 
 def _levels(reading: Reading) -> Iterator[Alarm]:

@@ -71,8 +71,8 @@ class Reading:
 
     @cached_property
     def verifier(self) -> Verifier | None:
-        named = self.recipe.measure.verifier
-        return None if named == "none" else Remembered(load_verifier(named))
+        measure = self.recipe.measure
+        return None if measure.verifier == "none" else Remembered(load_verifier(measure.verifier, measure.code))
 
     @cached_property
     def measurements(self) -> list[Measurement]:

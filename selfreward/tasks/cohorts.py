@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from selfreward.errors import DataError
 from selfreward.recipe import CohortRecipe, MeasureRecipe
+from selfreward.recipe.code import CodeRecipe
 from selfreward.records import Pool, Prompt, stable_id
+from selfreward.tasks.grounding import context_of
 from selfreward.tasks.overlap import PoolIndex
 from selfreward.tasks.sets.sets import read_set, some
 from selfreward.tasks.verifiers.protocol import load_verifier
@@ -27,10 +29,10 @@ class Cohort:
 
 def read_cohorts(measure: MeasureRecipe) -> list[Cohort]:
     """The cohorts in the order of their names. Raises DataError for an empty one, or a row that cannot be graded."""
-    return [_read(name, recipe) for name, recipe in sorted(measure.cohorts.items())]
+    return [_read(name, recipe, measure.code) for name, recipe in sorted(measure.cohorts.items())]
 
 
-def _read(name: str, recipe: CohortRecipe) -> Cohort:
+def _read(name: str, recipe: CohortRecipe, code: CodeRecipe) -> Cohort:
     found = read_set(recipe.source)
     named = found.verifier if recipe.verifier is None else recipe.verifier
     chosen = some(found.prompts, recipe.count)
@@ -40,8 +42,10 @@ def _read(name: str, recipe: CohortRecipe) -> Cohort:
     for prompt in chosen:
         pool: Pool = "gate" if prompt.id in gate else "report"
         prompts.append(dataclasses.replace(prompt, id=stable_id("cohort", name, prompt.id), pool=pool, cohort=name))
+    for prompt in prompts:
+        context_of(prompt)
     if named != "none":
-        verifier = load_verifier(named)
+        verifier = load_verifier(named, code)
         for prompt in prompts:
             verifier.require(prompt)
     return Cohort(name, prompts, named)

@@ -26,7 +26,7 @@ from selfreward.store.view import RunView
 from selfreward.tasks.anchors_file import read_anchors
 from selfreward.tasks.sandbox.source import SandboxSource
 from selfreward.tasks.sets.sets import read_set, some
-from selfreward.tasks.verifiers.protocol import load_verifier
+from selfreward.tasks.verifiers.protocol import Verifier, load_verifier
 
 
 @dataclass(frozen=True)
@@ -87,16 +87,17 @@ def of_round(view: RunView, number: str) -> list[Labelled]:
     """The answers on the gate pool that the run's verifier decides, equal ones of a prompt once."""
     if not number.isdecimal():
         raise DataError(f"pool {view.name}@{number}: expected RUN@ROUND with the number of a round")
-    named = view.recipe().measure.verifier
+    measure = view.recipe().measure
+    named = measure.verifier
     if named == "none":
         raise DataError(f"pool {view.name}@{number}: the run has no verifier (measure.verifier=none), so no truth")
     prompts = {row.id: row for row in view.read(0, "pools", Prompt) if row.pool == "gate"}
     responses = [row for row in view.read(int(number), "eval_responses", Response) if row.prompt_id in prompts]
-    return verified(list(prompts.values()), responses, named)
+    return verified(list(prompts.values()), responses, load_verifier(named, measure.code))
 
 
-def verified(prompts: Sequence[Prompt], responses: Sequence[Response], named: str) -> list[Labelled]:
-    verifier, asked = load_verifier(named), {prompt.id: prompt for prompt in prompts}
+def verified(prompts: Sequence[Prompt], responses: Sequence[Response], verifier: Verifier) -> list[Labelled]:
+    asked = {prompt.id: prompt for prompt in prompts}
     checked = [(row, verifier.check(asked[row.prompt_id], row.text)) for row in distinct(responses)]
     return [Labelled(asked[row.prompt_id], row, truth.quality) for row, truth in checked if not truth.open]
 
@@ -112,7 +113,7 @@ class Sampled:
     def pool(self, player: Player, model: Subject, complete: Complete) -> LabelledPool:
         asked = Rows(self.prompts, self.name)
         responses = complete(answering(player, asked, model.recipe.generate, round=0, artifact=f"answers {self.name}"))
-        return LabelledPool(self.name, verified(self.prompts, responses, self.verifier))
+        return LabelledPool(self.name, verified(self.prompts, responses, load_verifier(self.verifier)))
 
 
 def _sampled(name: str, count: int | None) -> Sampled:

@@ -25,6 +25,9 @@ BEST, WORST, TIE = 5.0, 0.0, 2.5
 JUDGED = ("judge_calibration", "truth_judge")
 TALKS = ("sycophancy", "behaviour_drift")
 
+RUN = "code_tasks"
+"""The kind whose answers are programs: they are run only where somebody asked for that."""
+
 
 @dataclass(frozen=True)
 class PromptSet:
@@ -92,7 +95,7 @@ def _without_files(model: Subject, pool: AskedPool, count: int | None) -> list[P
         prompts = [row for row in SandboxSource(model.recipe).pools() if row.pool == pool]
         verifier = "sandbox"
     else:
-        return [_graded(read_set(f"own:{name}"), count) for name, kind in OWN.items() if kind not in TALKS]
+        return [_graded(read_set(f"own:{name}"), count) for name, kind in OWN.items() if kind not in (*TALKS, RUN)]
     here = [dataclasses.replace(row, pool="report") for row in some(prompts, count)]
     return [PromptSet(pool, here, verifier)]
 

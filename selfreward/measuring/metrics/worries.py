@@ -82,7 +82,7 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class Regressed:
-    """A cohort's paired change below 0 in any round."""
+    """A cohort's paired change to the worse in any round: below 0, or above it where lower is better."""
 
     remedies: tuple[Remedy, ...] = ()
 

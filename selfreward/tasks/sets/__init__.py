@@ -21,10 +21,11 @@ READERS: dict[str, str] = {
     "truth_judge": "selfreward.tasks.sets.labels:read_truth_judge",
     "refusal_labels": "selfreward.tasks.sets.labels:read_refusal_labels",
     "sycophancy": "selfreward.tasks.sets.sycophancy:read_sycophancy",
+    "code_tasks": "selfreward.tasks.sets.questions:read_code_tasks",
     "behaviour_drift": "selfreward.tasks.sets.sycophancy:read_behaviour_drift",
 }
 """Kind of file -> "module:attribute" of its reader."""
 
 OWN_FOLDER = Path(__file__).parent / "own"
-OWN: dict[str, str] = {"arithmetic": "gsm8k", "refusals": "xstest", "sycophancy": "sycophancy"}
+OWN: dict[str, str] = {"arithmetic": "gsm8k", "code": "code_tasks", "refusals": "xstest", "sycophancy": "sycophancy"}
 """Name of a set that ships here (a file of `OWN_FOLDER`) -> the kind of its rows."""

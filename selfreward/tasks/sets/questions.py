@@ -4,12 +4,14 @@
 instructions. Every row's `source` and `license` stay in `meta`.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from selfreward.errors import DataError
 from selfreward.records import Message, Pool, Prompt
+from selfreward.tasks.prompts_file import read_prompts
 from selfreward.tasks.sets.rows import read_rows
 
 LETTERS = "ABCD"
@@ -200,3 +202,8 @@ def read_mt_bench(path: str | Path, pool: Pool = "report") -> list[Prompt]:
 def read_eval_prompts(path: str | Path, pool: Pool = "report") -> list[Prompt]:
     rows = read_rows(path, OpenQuestion)
     return [_prompt(row, row.prompt, pool, "eval_prompts", category=row.category) for row in rows]
+
+
+def read_code_tasks(path: str | Path, pool: Pool = "report") -> list[Prompt]:
+    """Prompts in the form of a prompt file whose `meta` has golden calls (verifiers/code/goldens.py)."""
+    return [dataclasses.replace(prompt, cohort=prompt.cohort or "code_tasks") for prompt in read_prompts(path, pool)]

@@ -22,7 +22,14 @@ from selfreward.tasks.sets import OWN, OWN_FOLDER, READERS
 
 PROMPTS = "prompts"
 """The kind of a plain prompt file."""
-VERIFIER_OF = {"gsm8k": "numeric", "ifeval": "ifeval", "mmlu": "choice", "bbh": "exact", "xstest": "refusal"}
+VERIFIER_OF = {
+    "gsm8k": "numeric",
+    "ifeval": "ifeval",
+    "mmlu": "choice",
+    "bbh": "exact",
+    "xstest": "refusal",
+    "code_tasks": "code",
+}
 """Kind of questions -> the verifier that reads what its rows bring; the others have none."""
 
 

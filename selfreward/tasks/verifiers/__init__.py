@@ -11,6 +11,7 @@ VERIFIERS: dict[str, str] = {
     "mathematics": "selfreward.tasks.verifiers.mathematics:confined",
     "json_schema": "selfreward.tasks.verifiers.json_schema:confined",
     "sql": "selfreward.tasks.verifiers.sql:confined",
+    "code": "selfreward.tasks.verifiers.code.verifier:CodeVerifier",
     "ifeval": "selfreward.tasks.verifiers.ifeval:confined",
     "choice": "selfreward.tasks.verifiers.choice:ChoiceVerifier",
     "refusal": "selfreward.tasks.verifiers.refusal:RefusalVerifier",

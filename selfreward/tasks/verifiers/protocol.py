@@ -1,11 +1,14 @@
 """What a verifier is, and what it says of an answer. A verifier needs no model."""
 
 import inspect
+import json
 from dataclasses import dataclass
 from typing import Protocol
 
 from selfreward.errors import RecipeError
+from selfreward.recipe.code import CodeRecipe
 from selfreward.recipe.doors import identity, load
+from selfreward.recipe.section import as_dict
 from selfreward.records import Prompt
 from selfreward.tasks.verifiers import VERIFIERS
 
@@ -52,14 +55,21 @@ class Grade:
     quality: float
 
 
-def load_verifier(name: str) -> Verifier:
-    """The verifier of this name: one of `VERIFIERS`, or somebody's own. Raises RecipeError for one that is neither."""
+CODE = "code"
+"""The verifier that runs programs, and has limits to run them in."""
+
+
+def load_verifier(name: str, code: CodeRecipe | None = None) -> Verifier:
+    """The verifier of this name: one of `VERIFIERS`, or somebody's own. Raises RecipeError for one that is neither.
+
+    `code`: the limits of programs that are run, for the verifier that runs them; null is the recipe's defaults.
+    """
     make = load("verifiers", name, VERIFIERS)
     try:
         inspect.signature(make).bind()
     except TypeError as problem:  # nothing that is called, or something that wants arguments
         raise RecipeError(f"verifiers: {name!r} cannot be called without arguments ({problem}); {_EXPECTED}") from None
-    verifier: Verifier = make()
+    verifier: Verifier = make(code) if name == CODE else make()
     if missing := [method for method in ("require", "check") if not callable(getattr(verifier, method, None))]:
         raise RecipeError(f"verifiers: {name!r} made {type(verifier).__name__}, without {missing[0]}(); {_EXPECTED}")
     return verifier
@@ -68,6 +78,7 @@ def load_verifier(name: str) -> Verifier:
 _EXPECTED = "expected a class or function without arguments that makes a verifier"
 
 
-def verifier_identity(name: str) -> str:
-    """What stands for a verifier in fingerprints."""
-    return identity("verifiers", name, VERIFIERS)
+def verifier_identity(name: str, code: CodeRecipe) -> str:
+    """What stands for a verifier in fingerprints; the limits of programs, too, where programs are run."""
+    named = identity("verifiers", name, VERIFIERS)
+    return f"{named} {json.dumps(as_dict(code))}" if name == CODE else named
