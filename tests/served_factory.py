@@ -22,6 +22,7 @@ class Told:
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
+    connections: int = 0
 
 
 def send(handler: BaseHTTPRequestHandler, status: int, data: bytes, promised: int | None = None, **more: str) -> None:
@@ -85,10 +86,18 @@ class _Listening(ThreadingHTTPServer):
 
 
 @contextmanager
-def server(behaviour: Behaviour) -> Iterator[Told]:
+def server(behaviour: Behaviour, protocol: str = "HTTP/1.1") -> Iterator[Told]:
+    """HTTP/1.1 keeps a connection for further questions, HTTP/1.0 closes it after each."""
     told, lock = Told(), threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = protocol
+
+        def setup(self) -> None:
+            super().setup()
+            with lock:
+                told.connections += 1
+
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with lock:

@@ -17,7 +17,7 @@ from selfreward.engines.tensors import weights_digest
 from selfreward.errors import DataError, EngineError, HandOffError, RecipeError, TrainingError
 from selfreward.judging.scalar import as_score, reward_of
 from selfreward.progress import Progress
-from selfreward.recipe import RewardModelRecipe
+from selfreward.recipe import ModelReference, RewardModelRecipe
 from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Comparison, Judgment, Measurement, Pair, Response, Reward, distinct
 from selfreward.roles.cast import Cast
@@ -294,7 +294,7 @@ def test_pairs_are_made_of_its_scores(tmp_path: Path) -> None:
 def test_outside_of_a_run_nobody_answers_to_the_name(tmp_path: Path) -> None:
     recipe = load_recipe(SMOKE, SMALL)
     with pytest.raises(RecipeError, match="none is trained here"):
-        Cast(recipe, lambda *_: None).role("reward_model", 1)
+        Cast(recipe, lambda *_: None).role(ModelReference("reward_model"), 1)
 
 
 def test_a_reward_model_is_not_asked_for_words(frozen: RunView) -> None:
@@ -302,7 +302,7 @@ def test_a_reward_model_is_not_asked_for_words(frozen: RunView) -> None:
     model = frozen.path / "round-00" / "reward_model"
     cast.reward_models[0] = Policy(0, digest_of(frozen, 0), model)
     with pytest.raises(EngineError, match="gives numbers and no text"):
-        cast.role("reward_model", 1).hold()
+        cast.role(ModelReference("reward_model"), 1).hold()
 
 
 def test_a_comparing_judge_gives_soft_labels_of_both_orders(tmp_path: Path) -> None:

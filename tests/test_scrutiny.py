@@ -17,7 +17,7 @@ from selfreward.engines.tensors import weights_digest
 from selfreward.errors import RecipeError
 from selfreward.measuring.evidence import ProbeReply
 from selfreward.progress import Progress
-from selfreward.recipe import ServedRecipe
+from selfreward.recipe import ModelReference, ServedRecipe
 from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Comparison, Judgment, Likelihood, Measurement, Response
 from selfreward.roles.cast import Cast
@@ -288,6 +288,6 @@ def test_what_only_shows_when_it_is_read_is_refused_before_the_run(results: Path
 def test_every_role_may_be_a_sandbox_model() -> None:
     recipe = build_recipe([], ["judge.model=sandbox:seed-2"])
     cast = Cast(recipe, lambda *_: None)
-    found = cast.role("sandbox:seed-2", 1).policy
+    found = cast.role(ModelReference("sandbox:seed-2"), 1).policy
     assert found.digest == weights_digest(model_directory("sandbox:seed-2")) and found.round is None
-    assert cast.resolve("sandbox:seed-2", 3) is found, "hashed once"
+    assert cast.resolve(ModelReference("sandbox:seed-2"), 3) is found, "hashed once"

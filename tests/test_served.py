@@ -113,6 +113,59 @@ def test_no_more_than_the_limit_are_asked_at_the_same_time() -> None:
     assert most[0] == 3
 
 
+@pytest.mark.parametrize(("protocol", "connections"), [("HTTP/1.1", 2), ("HTTP/1.0", 12)])
+def test_connections_are_kept_where_the_server_keeps_them(
+    protocol: str, connections: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as are asked at the same time, over all calls."""
+    monkeypatch.setattr("selfreward.engines.served.connections.IDLE", 600.0)
+    both = threading.Barrier(2)
+
+    def together(handler: Any, body: dict[str, Any], number: int) -> None:
+        both.wait(timeout=5)
+        says(GOOD)(handler, body, number)
+
+    with server(together, protocol) as told:
+        engine = engine_for(told.url, concurrency=2, retries=0)
+        for _ in range(3):
+            assert len(engine.generate(requests(4), 0)) == 4
+        assert told.connections == connections
+        engine.close()
+
+
+def test_after_a_call_that_was_cut_new_connections_are_made() -> None:
+    with server(first(1, says(GOOD), before=sends(400, b"no"))) as told:
+        engine = engine_for(told.url, concurrency=1)
+        with pytest.raises(EngineError, match="HTTP 400"):
+            engine.generate(requests(2), 0)
+        assert len(engine.generate(requests(2), 0)) == 2
+
+
+def test_what_is_refused_is_refused_though_its_words_are_cut() -> None:
+    def refuses(handler: Any, body: dict[str, Any], number: int) -> None:
+        send(handler, 400, b"temperature is", promised=1000)
+        handler.close_connection = True
+
+    with server(refuses) as told, pytest.raises(EngineError, match="HTTP 400: temperature is"):
+        engine_for(told.url, concurrency=1).generate(requests(), 0)
+    assert len(told.bodies) == 1
+
+
+def test_a_proxy_of_the_environment_never_sees_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    with server(says("from the proxy")) as proxy, server(says(GOOD)) as told:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url.removesuffix("/v1"))
+        assert engine_for(told.url).generate(requests(), 0)[0][0].text == GOOD
+    assert not proxy.bodies
+
+
+def test_a_redirect_is_refused_and_the_other_host_hears_nothing() -> None:
+    with server(says(GOOD)) as other, server(sends(307, Location=other.url + "/chat/completions")) as told:
+        with pytest.raises(EngineError, match="HTTP 307"):
+            engine_for(told.url).generate(requests(), 0)
+        assert not other.bodies
+
+
 def test_tokens_and_their_price_are_counted() -> None:
     with server(says(GOOD)) as told:
         engine = engine_for(told.url, price_in=2.0, price_out=30.0)

@@ -21,7 +21,8 @@ from selfreward.pairing.filters import label_margin
 from selfreward.progress import Progress
 from selfreward.recipe import FiltersRecipe
 from selfreward.recipe.read import build_recipe, load_recipe
-from selfreward.records import HIGHEST, LOWEST, Comparison, Drop, Judgment, Measurement, Pair, Prompt, Response, by_id
+from selfreward.recipe.scale import HIGHEST, LOWEST
+from selfreward.records import Comparison, Drop, Judgment, Measurement, Pair, Prompt, Response, by_id
 from selfreward.store.results import Store
 from selfreward.tasks.verifiers.protocol import Grade, load_verifier
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from selfreward.judging.prompts import listwise, meta, pairwise
 from selfreward.judging.prompts.prompt import judge_prompt
-from selfreward.recipe import SERVED, JudgeRecipe, PrincipleQuestion, Recipe, held_out_judge
+from selfreward.recipe import POLICY, JudgeRecipe, ModelReference, PrincipleQuestion, Recipe, held_out_judge
 from selfreward.records import Message, Prompt, seed_for
 from selfreward.roles import generator, prompt_writer
 
@@ -26,20 +26,20 @@ class Role:
     """`ask` makes the question about one prompt; `given` tokens of a model's own text at most stand in it."""
 
     name: str
-    model: str
+    model: ModelReference
     ask: Callable[[Prompt], Turns]
     reply: int
     given: int = 0
 
     @property
     def is_served(self) -> bool:
-        return self.model.startswith(SERVED)
+        return self.model.server is not None
 
 
 def roles(recipe: Recipe, prompts: Sequence[Prompt]) -> Iterator[Role]:
     """The roles that somebody plays in this recipe. `prompts` are those that a prompt writer is shown."""
     answer, samples = recipe.generate.sampling.max_tokens, recipe.generate.samples
-    yield Role("generator", "policy", lambda prompt: generator.ask(recipe.generate.template, prompt), answer)
+    yield Role("generator", POLICY, lambda prompt: generator.ask(recipe.generate.template, prompt), answer)
     # Whoever labels the training answers, the judge is measured on the pools.
     asked = {"judge": recipe.judge}
     if recipe.measure.held_out is not None:

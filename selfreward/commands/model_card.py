@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from selfreward import __version__
 from selfreward.measuring.selection import SELECTIONS
-from selfreward.recipe import SERVED, PolicyGradient, Recipe, SftRecipe, as_dict
+from selfreward.recipe import ModelReference, PolicyGradient, Recipe, SftRecipe, as_dict
 from selfreward.records import Measurement
 from selfreward.report.catalogue import place, words
 from selfreward.report.reading import Reading
@@ -102,7 +102,7 @@ def without_paths(value: Any) -> Any:
         return {name: one if name == "served" else without_paths(one) for name, one in value.items()}
     if isinstance(value, list):
         return [without_paths(one) for one in value]
-    if not isinstance(value, str) or "/" not in value or "://" in value or value.startswith(SERVED):
+    if not isinstance(value, str) or "/" not in value or "://" in value or ModelReference(value).server is not None:
         return value
     # KIND:PATH of a cohort or a probe file, PROTOCOL@PATH of an ensemble's member
     before, mark, path = re.fullmatch(r"(?:([a-z_]+)([:@]))?(.*)", value, re.DOTALL).groups("")  # type: ignore[union-attr]
@@ -118,7 +118,7 @@ def _model(path: str) -> str:
 def _header(recipe: Recipe, licence: str | None) -> str:
     facts: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": "text-generation"}
     facts["license"] = licence or "unknown"
-    if not recipe.model.path.startswith("sandbox:") and not Path(recipe.model.path).exists():
+    if recipe.model.path.kind != "sandbox" and not Path(recipe.model.path).exists():
         facts["base_model"] = recipe.model.path.partition("@")[0]
     facts["tags"] = ["selfreward", recipe.train.method]
     return f"---\n{yaml.safe_dump(facts, sort_keys=False).strip()}\n---"
@@ -160,7 +160,8 @@ def _origin(view: RunView, number: int) -> str:
     if isinstance(recipe.train, SftRecipe):
         return f"Trained by selfreward {__version__} from {start} by SFT on demonstrations, not on its own pairs."
     asked = {"oracle": "they are scored against the truth", "none": "nobody scores them"}.get(
-        recipe.judge.source, "scores its own answers" if recipe.judge.model == "policy" else "another model scores them"
+        recipe.judge.source,
+        "scores its own answers" if recipe.judge.model.kind == "policy" else "another model scores them",
     )
     rows = "rewards" if isinstance(recipe.train, PolicyGradient) else "pairs"
     return (

@@ -31,7 +31,7 @@ from selfreward.roles import version
 from selfreward.roles.player import Policy
 from selfreward.tasks.anchors_file import unlabelled
 from selfreward.tasks.open_source import open_source
-from selfreward.tasks.sandbox.seeds.names import is_seed_name, parse_seed_name
+from selfreward.tasks.sandbox.seeds.names import parse_seed_name
 from selfreward.tasks.source import Source
 from selfreward.tasks.verifiers.protocol import Verifier, load_verifier
 
@@ -47,7 +47,7 @@ def preflight(
     A sandbox model that is not there yet is trained when everything else was found right; `say` is told. `disk`: where
     results will lie, for a trial run of the start policy's directory; None where that is no longer needed.
     """
-    seeds = [name for name in (recipe.model.path, *role_references(recipe)) if is_seed_name(name)]
+    seeds = [name for name in (recipe.model.path, *role_references(recipe)) if name.kind == "sandbox"]
     for name in seeds:
         parse_seed_name(name)
     for kind, template in {
@@ -60,8 +60,8 @@ def preflight(
     check_probes(recipe)
     if recipe.gates.canary != "off":
         check_canary(recipe)
-    for name, server in recipe.served.items():
-        key_of(name, server)
+    for known, server in recipe.served.items():
+        key_of(known, server)
     if recipe.engine.kind == "vllm":
         require_vllm()
     if recipe.engine.kind != "scripted":

@@ -10,8 +10,6 @@ from selfreward.engines.scripted import read_script
 from selfreward.engines.tensors import weights_digest
 from selfreward.progress import Progress
 from selfreward.recipe import (
-    REWARD_MODEL,
-    SERVED,
     ModelRecipe,
     Recipe,
     ScriptedRecipe,
@@ -75,9 +73,9 @@ def check_models(
     short = max(recipe.generate.sampling.max_tokens, recipe.measure.sampling.max_tokens) <= SEED_ANSWER
     short = short and recipe.train.max_length > SEED_ANSWER
     own = recipe.prompts.source.kind == "sandbox" and recipe.generate.source is None
-    shipped = short and is_seed_name(recipe.model.path) and own
+    shipped = short and recipe.model.path.kind == "sandbox" and own
     adapted = isinstance(recipe.train, Steps) and recipe.train.lora is not None
-    others = [Path(name) for name in dict.fromkeys(role_references(recipe)) if _is_directory(name)]
+    others = [Path(name) for name in dict.fromkeys(role_references(recipe)) if name.kind == "directory"]
     if shipped and not others and recipe.engine.max_length is None and not adapted and not speaks(recipe.model):
         return
     from selfreward.commands.model_checks import require_targets, require_usable
@@ -97,7 +95,7 @@ def check_models(
     order = sorted(range(len(prompts)), key=lambda index: -lengths[index])
     if recipe.judge.asks_model:
         check_judges(recipe, [prompts[index] for index in order[:LONGEST]], model_directory, say)
-    if disk is not None and not is_seed_name(recipe.model.path):
+    if disk is not None and recipe.model.path.kind != "sandbox":
         from selfreward.commands.trial import try_out
 
         asked = [generator.ask(recipe.generate.template, prompts[index]) for index in order[-1:] + order[:1]]
@@ -107,9 +105,3 @@ def check_models(
 def speaks(model: ModelRecipe) -> bool:
     """Whether the recipe says anything about the chat template."""
     return bool(model.template_arguments or model.thinking or model.fold_system)
-
-
-def _is_directory(reference: str) -> bool:
-    """Whether a role's reference names a directory on disk."""
-    named = ("policy", "previous", "initial", REWARD_MODEL, "")
-    return reference not in named and not reference.startswith(("round:", SERVED)) and not is_seed_name(reference)

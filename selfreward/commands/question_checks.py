@@ -16,7 +16,7 @@ from selfreward.errors import DataError, RecipeError
 from selfreward.judging.prompts import listwise as judge_listwise
 from selfreward.judging.prompts import pairwise as judge_pairwise
 from selfreward.judging.prompts.prompt import judge_prompt
-from selfreward.recipe import SERVED, JudgeRecipe, Recipe, Steps, asked_per_round, constitution_of, held_out_judge
+from selfreward.recipe import JudgeRecipe, Recipe, Steps, asked_per_round, constitution_of, held_out_judge
 from selfreward.records import Message, Prompt
 from selfreward.roles import generator
 
@@ -24,7 +24,6 @@ LONGEST = 8
 """How many of the longest prompts are put into a judge's question: what is around them is the same for all."""
 
 _POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
-_START = ("policy", "previous", "initial")
 
 
 def check_prompts(recipe: Recipe, renderer: ChatRenderer, directory: Path, prompts: Sequence[Prompt]) -> list[int]:
@@ -60,9 +59,9 @@ def require_room(recipe: Recipe, directory: Path) -> None:
     asked = {
         "generate": recipe.generate.sampling if asked_per_round(recipe) else None,
         "measure": recipe.measure.sampling,
-        "judge.reading": recipe.judge.sampling if _plays_the_policy(recipe.judge.model) else None,
-        "meta": recipe.meta.sampling if recipe.meta.enabled and _plays_the_policy(recipe.meta.model) else None,
-        "prompts.writer": writer.sampling if writer.share and _plays_the_policy(writer.model) else None,
+        "judge.reading": recipe.judge.sampling if recipe.judge.model.of_run else None,
+        "meta": recipe.meta.sampling if recipe.meta.enabled and recipe.meta.model.of_run else None,
+        "prompts.writer": writer.sampling if writer.share and writer.model.of_run else None,
     }
     for section, sampling in asked.items():
         if sampling is not None and sampling.max_tokens >= context:
@@ -90,9 +89,9 @@ def check_judges(
 ) -> None:
     """Every judge whose weights are here is asked about the longest prompts. `prompts`: the longest first."""
     for judge in judges(recipe):
-        if judge.model.startswith(SERVED) or not prompts:
+        if judge.model.server is not None or not prompts:
             continue
-        directory = directory_of(recipe.model.path if _plays_the_policy(judge.model) else judge.model)
+        directory = directory_of(recipe.model.path if judge.model.of_run else judge.model)
         renderer = load_renderer(directory, recipe.model)
         asked = [question(judge, prompt, "") for prompt in prompts[:LONGEST]]
         require_whole(renderer, ([message.role for message in question] for question in asked))
@@ -131,10 +130,6 @@ def judges(recipe: Recipe) -> Iterator[JudgeRecipe]:
         asked.append(recipe.reward_model.labels)
     # A reward model reads a prompt and its answer as they stand, which the policy has room for.
     yield from (judge for judge in asked if judge.reading.kind != "scalar")
-
-
-def _plays_the_policy(model: str) -> bool:
-    return model in _START or model.startswith("round:")
 
 
 def question(judge: JudgeRecipe, prompt: Prompt, answer: str) -> tuple[Message, ...]:

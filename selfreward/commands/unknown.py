@@ -5,7 +5,6 @@ judge that is held out (who is better, by somebody else) and labels by people (w
 """
 
 from selfreward.recipe import Recipe
-from selfreward.tasks.sandbox.seeds.names import is_seed_name
 
 
 def unknown(recipe: Recipe) -> list[str]:
@@ -37,7 +36,7 @@ def unknown(recipe: Recipe) -> list[str]:
 def only_itself(recipe: Recipe) -> str | None:
     """One sentence for a run with a real model about whose gains nothing but its own judge will speak."""
     measure = recipe.measure
-    if is_seed_name(recipe.model.path) or measure.verifier != "none" or measure.held_out or measure.anchors:
+    if recipe.model.path.kind == "sandbox" or measure.verifier != "none" or measure.held_out or measure.anchors:
         return None
     return (
         "this run has no verifier, no held-out judge and no labels by people, so it will not know whether its answers "

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from selfreward.judging.stage import unwritten
-from selfreward.records import HIGHEST, LOWEST, Judgment, Prompt, Response, stable_id
+from selfreward.recipe.scale import HIGHEST, LOWEST
+from selfreward.records import Judgment, Prompt, Response, stable_id
 from selfreward.store.given import chunked
 from selfreward.store.run import Work
 from selfreward.tasks.verifiers.protocol import Truth, Verifier

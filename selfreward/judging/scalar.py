@@ -18,7 +18,8 @@ from selfreward.engines.chat import ChatRenderer
 from selfreward.engines.protocol import TOO_LONG, Completion
 from selfreward.judging.stage import Stage
 from selfreward.recipe import SamplingRecipe
-from selfreward.records import HIGHEST, Judgment, Prompt, Response
+from selfreward.recipe.scale import HIGHEST
+from selfreward.records import Judgment, Prompt, Response
 from selfreward.roles import generator
 from selfreward.roles.chunks import longest
 from selfreward.roles.player import Player

@@ -16,8 +16,7 @@ from selfreward.judging.pairwise import Question, compare_answers
 from selfreward.judging.scoring.pointwise import distinct
 from selfreward.measuring.evidence import HeldOut, PoolRows, ProbeReply
 from selfreward.measuring.probes.judge_replies import probe_replies
-from selfreward.recipe import HeldOutRecipe, held_out_judge, held_out_pools
-from selfreward.recipe.check_judge import judges
+from selfreward.recipe import HeldOutRecipe, ModelReference, held_out_judge, held_out_pools
 from selfreward.records import Comparison, Judgment, Labelled, Likelihood, Prompt, Response, Rows, stable_id, to_line
 from selfreward.roles.likelihoods import likelihoods
 from selfreward.roles.round import Round
@@ -133,7 +132,7 @@ class JudgeWatch:
             comparisons = [row for rows in fought for row in rows]
             return HeldOut(trains, asked, comparisons=comparisons)
         # A judge that is another one every round has to score the earlier answers too.
-        changing = held_out.model == "policy"
+        changing = held_out.model.kind == "policy"
         sides = sorted({number, lineage[-2] if number else 0, 0}, reverse=True) if changing else [number]
         self.held_out_judgments[number] = [
             self._scored(round, side, pool, held_out) for side in sides for pool in pools
@@ -142,10 +141,10 @@ class JudgeWatch:
         judgments = [row for rows in used for row in rows]
         return HeldOut(trains, asked, judgments)
 
-    def _trains(self, round: Round, model: str) -> bool:
+    def _trains(self, round: Round, model: ModelReference) -> bool:
         judge = round.cast.role(model, round.number + 1).policy.digest
         steers = round.recipe.judge.asks_model
-        trains = model == "policy" or judge in self.trainers or (steers and judge in _judges(round, round.number))
+        trains = model.kind == "policy" or judge in self.trainers or (steers and judge in _judges(round, round.number))
         if trains and not self.warned:
             self.warned = True
             round.say(
@@ -190,7 +189,7 @@ class JudgeWatch:
 
 def _judges(round: Round, number: int) -> list[str]:
     """The digests of the models that judge for the policy of round `number`."""
-    return [round.cast.role(reference, number + 1).policy.digest for reference in judges(round.recipe)]
+    return [round.cast.role(reference, number + 1).policy.digest for reference in round.recipe.judge.models]
 
 
 def _digest(asked: Sequence[tuple[Prompt, Response]]) -> str:

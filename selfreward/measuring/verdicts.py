@@ -75,7 +75,7 @@ def discard_unneeded_checkpoints(round: Round, measurements: Sequence[Measuremen
     if recipe.keep.checkpoints == "all":
         return
     last = len(round.cast.policies) - 1
-    named = {int(name.removeprefix("round:")) for name in role_references(recipe) if name.startswith("round:")}
+    named = {one.number for one in role_references(recipe) if one.number is not None}
     # What one more round would begin with, should the run be extended; implicit rewards also ask the one before that.
     following = round.cast.start_of(last + 1)
     named |= {following, *([round.cast.start_of(following)] if recipe.pairs.implicit else [])}

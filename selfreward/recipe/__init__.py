@@ -20,7 +20,7 @@ from selfreward.recipe.loss import (
 )
 from selfreward.recipe.measure import PROBES, CohortRecipe, HeldOutRecipe, JudgeProbesRecipe, MeasureRecipe
 from selfreward.recipe.meta import MetaRecipe
-from selfreward.recipe.model import SERVED, ModelRecipe, SamplingRecipe, ServedRecipe
+from selfreward.recipe.model import ModelRecipe, SamplingRecipe, ServedRecipe
 from selfreward.recipe.pairs import (
     BestVsRandom,
     BestVsWorst,
@@ -71,6 +71,7 @@ from selfreward.recipe.recipe import (
     measured_rounds,
     to_yaml,
 )
+from selfreward.recipe.reference import INITIAL, POLICY, PREVIOUS, REWARD_MODEL, ModelReference
 from selfreward.recipe.reward import (
     LengthPenalty,
     RewardRecipe,
@@ -79,7 +80,7 @@ from selfreward.recipe.reward import (
     VerifierReward,
     VotesReward,
 )
-from selfreward.recipe.reward_model import REWARD_MODEL, RewardModelRecipe
+from selfreward.recipe.reward_model import RewardModelRecipe
 from selfreward.recipe.section import as_dict, walk
 from selfreward.recipe.shape import Key, keys
 from selfreward.recipe.train import (
@@ -98,10 +99,12 @@ from selfreward.recipe.train import (
 
 __all__ = [
     "HELD_OUT_METRICS",
+    "INITIAL",
     "LOSS_READS",
+    "POLICY",
+    "PREVIOUS",
     "PROBES",
     "REWARD_MODEL",
-    "SERVED",
     "AdaptiveRecipe",
     "BestVsRandom",
     "BestVsWorst",
@@ -142,6 +145,7 @@ __all__ = [
     "MetaRecipe",
     "MixRecipe",
     "ModelRecipe",
+    "ModelReference",
     "NoTraining",
     "OrpoLoss",
     "OwnRule",

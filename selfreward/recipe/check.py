@@ -11,10 +11,9 @@ from selfreward.recipe.check_reward_model import reward_model_that_cannot_work
 from selfreward.recipe.check_rewards import rewards_that_cannot_work
 from selfreward.recipe.engine import ScriptedRecipe
 from selfreward.recipe.gates import GateRule
-from selfreward.recipe.model import SERVED
 from selfreward.recipe.prompts import SandboxSource
 from selfreward.recipe.recipe import Recipe
-from selfreward.recipe.reward_model import REWARD_MODEL
+from selfreward.recipe.reference import REWARD_MODEL, ModelReference
 from selfreward.recipe.train import DpoRecipe, NoTraining, SftRecipe, Steps
 
 Found = Iterator[tuple[bool, str]]
@@ -166,11 +165,13 @@ def _roles(recipe: Recipe, where: str) -> None:
     if recipe.reward_model is not None:
         labels = recipe.reward_model.labels
         asked.append(("reward_model.labels.model", labels.model))
-    asked += [("judge.aggregate.members", name.partition("@")[2]) for name in recipe.judge.members if "@" in name]
+    asked += [
+        ("judge.aggregate.members", recipe.judge.member(name).model) for name in recipe.judge.members if "@" in name
+    ]
     asked.append(("prompts.writer.model", recipe.prompts.writer.model))
     for number, one in enumerate(recipe.generate.mix):
         key = f"generate.mix[{number}].model"
-        if one.model.startswith("round:") or one.model in ("policy", "initial", "earlier"):
+        if one.model.of_run and one.model.kind != "previous":
             _check_role(where, key, one.model, {"policy", "initial", "earlier"}, recipe.rounds)
         else:
             raise RecipeError(
@@ -184,22 +185,21 @@ def _roles(recipe: Recipe, where: str) -> None:
     taught.add(("measure.cohort_judge", REWARD_MODEL))
     for rounds, roles in ((recipe.rounds, asked), (1, fixed)):
         for key, reference in roles:
-            if not reference.startswith(SERVED) and (key, reference) not in taught:
+            if reference.server is None and (key, reference) not in taught:
                 _check_role(where, key, reference, {"policy", "initial"}, rounds)
     _check_role(where, "train.reference", recipe.train.reference, {"previous", "initial"}, recipe.rounds)
     if implicit is not None:
         _check_role(where, "pairs.score.reference", implicit.reference, {"initial"}, recipe.rounds)
 
 
-def _check_role(where: str, key: str, reference: str, names: set[str], rounds: int) -> None:
+def _check_role(where: str, key: str, reference: ModelReference, names: set[str], rounds: int) -> None:
     if reference in names:
         return
-    if reference.startswith("round:"):
-        number = reference.removeprefix("round:")
-        if number.isdecimal() and int(number) < rounds:
+    if reference.kind == "round":
+        if reference.number is not None and reference.number < rounds:
             return
         raise RecipeError(f"{where}: key {key!r} is {reference!r}; expected round:K with 0 <= K < rounds ({rounds})")
-    if not reference.startswith("sandbox:") and not _is_directory(reference):
+    if reference.kind != "sandbox" and not _is_directory(reference):
         expected = ", ".join(sorted(names))
         raise RecipeError(
             f"{where}: key {key!r} is {reference!r}; expected {expected}, round:K, sandbox:seed-K or an existing "

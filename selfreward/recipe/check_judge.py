@@ -5,16 +5,11 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from selfreward.recipe.judge import JudgeRecipe
-from selfreward.recipe.model import SERVED, ServedRecipe
+from selfreward.recipe.model import ServedRecipe
 from selfreward.recipe.questions import ComparisonQuestion, ScoreQuestion
 from selfreward.recipe.recipe import Recipe, held_out_judge
 
 Found = Iterator[tuple[bool, str]]
-
-
-def judges(recipe: Recipe) -> list[str]:
-    """The references of every model that is asked for a score, if only on the frozen pools."""
-    return [name.partition("@")[2] or recipe.judge.model for name in recipe.judge.members] or [recipe.judge.model]
 
 
 def served_that_cannot_work(recipe: Recipe) -> Found:
@@ -22,10 +17,10 @@ def served_that_cannot_work(recipe: Recipe) -> Found:
     for name, server in recipe.served.items():
         yield from _server(name, server)
     known = ", ".join(recipe.served) or "none"
-    asked = judges(recipe)
+    asked = recipe.judge.models
     for reference in [*asked, recipe.meta.model, recipe.prompts.writer.model]:
         yield (
-            reference.startswith(SERVED) and reference.removeprefix(SERVED) not in recipe.served,
+            reference.server is not None and reference.server not in recipe.served,
             f"role {reference!r} is not in the section 'served', which has: {known}",
         )
     implicit = recipe.pairs.implicit
@@ -33,11 +28,11 @@ def served_that_cannot_work(recipe: Recipe) -> Found:
     needs_weights |= {"pairs.score.reference": implicit.reference} if implicit else {}
     for key, value in needs_weights.items():
         yield (
-            value.startswith(SERVED),
+            value.server is not None,
             f"key {key!r} is {value!r}, but this role needs weights and tokens, which a server does not give; "
             "only judge.model, judge.aggregate.members, meta.model and prompts.writer.model may be served",
         )
-    served, reading = any(reference.startswith(SERVED) for reference in asked), recipe.judge.reading.kind
+    served, reading = any(reference.server is not None for reference in asked), recipe.judge.reading.kind
     yield (
         served and reading not in ("verdict", "scalar"),
         f"judge.reading={reading} reads probabilities of tokens, which a served judge does not give; set "

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from selfreward.recipe.measure import HeldOutRecipe, MeasureRecipe
-from selfreward.recipe.model import SERVED
 from selfreward.recipe.prompts import SandboxSource
 from selfreward.recipe.questions import Compared, ScoreQuestion
 from selfreward.recipe.readings import Reply
@@ -30,7 +29,7 @@ def held_out_that_cannot_work(recipe: Recipe) -> Found:
     if held_out is None:
         return
     key, known = "measure.held_out", ", ".join(recipe.served) or "none"
-    served = held_out.model.startswith(SERVED)
+    served = held_out.model.server is not None
     judge = held_out_judge(recipe, held_out)
     yield (
         selects and held_out.model in ("policy", recipe.judge.model),
@@ -38,7 +37,7 @@ def held_out_that_cannot_work(recipe: Recipe) -> Found:
         "which is the loop's own; name another model",
     )
     yield (
-        served and held_out.model.removeprefix(SERVED) not in recipe.served,
+        served and held_out.model.server not in recipe.served,
         f"role {held_out.model!r} is not in the section 'served', which has: {known}",
     )
     yield (
@@ -117,7 +116,7 @@ def _cohorts(recipe: Recipe) -> Found:
         )
     judge, known = measure.cohort_judge, ", ".join(recipe.served) or "none"
     yield (
-        judge.startswith(SERVED) and judge.removeprefix(SERVED) not in recipe.served,
+        judge.server is not None and judge.server not in recipe.served,
         f"key 'measure.cohort_judge' is {judge!r}, which is not in the section 'served', which has: {known}",
     )
     for name in measure.cohorts:

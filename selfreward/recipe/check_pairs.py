@@ -16,8 +16,8 @@ from selfreward.recipe.pairs import (
 )
 from selfreward.recipe.prompts import GenerateRecipe, SandboxSource
 from selfreward.recipe.recipe import Recipe, asked_per_round
+from selfreward.recipe.scale import HIGHEST, LOWEST
 from selfreward.recipe.train import DpoRecipe, PolicyGradient
-from selfreward.records import HIGHEST, LOWEST
 
 Found = Iterator[tuple[bool, str]]
 

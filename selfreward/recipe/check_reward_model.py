@@ -8,7 +8,8 @@ from selfreward.recipe.engine import ScriptedRecipe
 from selfreward.recipe.judge import JudgeRecipe
 from selfreward.recipe.questions import ScoreQuestion
 from selfreward.recipe.recipe import Recipe, held_out_judge
-from selfreward.recipe.reward_model import REWARD_MODEL, RewardModelRecipe
+from selfreward.recipe.reference import REWARD_MODEL
+from selfreward.recipe.reward_model import RewardModelRecipe
 
 Found = Iterator[tuple[bool, str]]
 

@@ -29,6 +29,7 @@ from selfreward.recipe.questions import (
     ScoreQuestion,
 )
 from selfreward.recipe.readings import Mass, ReadingRecipe, Reply, VerdictReading, judge_sampling
+from selfreward.recipe.reference import POLICY, ModelReference
 from selfreward.recipe.section import Section, part, section, setting
 
 Protocol = Literal["pointwise", "expected", "hybrid", "pairwise", "listwise", "scalar"]
@@ -46,7 +47,9 @@ class JudgeRecipe(Section):
     `control: shuffled` permutes the scores among the answers of each prompt: same marginals, no information.
     """
 
-    model: str = setting("policy", "who is asked: policy, initial, round:K, served:NAME, a path or reward_model")
+    model: ModelReference = setting(
+        POLICY, "who is asked: policy, initial, round:K, served:NAME, a path or reward_model"
+    )
     source: Literal["model", "oracle", "verifier_then_model", "verifier_and_model", "none"] = setting(
         "model", "model, or verifier, or both in turn, or nobody"
     )
@@ -120,6 +123,11 @@ class JudgeRecipe(Section):
         return self.ensemble.members if self.ensemble else ()
 
     @property
+    def models(self) -> list[ModelReference]:
+        """Whoever is asked: every member's, or its own."""
+        return [self.member(name).model for name in self.members] or [self.model]
+
+    @property
     def average(self) -> Literal["mean", "median"]:
         """What several readings by one judge become."""
         if isinstance(self.aggregate, EnsembleAggregate):
@@ -162,7 +170,7 @@ class JudgeRecipe(Section):
         kind = MedianAggregate if self.average == "median" else MeanAggregate
         return dataclasses.replace(
             self,
-            model=model or self.model,
+            model=ModelReference(model) if model else self.model,
             question=ScoreQuestion(template=template) if template else self.question,
             aggregate=kind(samples=self.samples),
         )

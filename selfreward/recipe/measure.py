@@ -10,6 +10,7 @@ from selfreward.recipe.model import SamplingRecipe
 from selfreward.recipe.prompts import SandboxSource, SourceRecipe
 from selfreward.recipe.questions import ComparisonQuestion, RubricQuestion, ScoreQuestion
 from selfreward.recipe.readings import ReadingRecipe
+from selfreward.recipe.reference import INITIAL, ModelReference
 from selfreward.recipe.section import Section, needed, part, section, setting
 
 KnownVerifier = Literal[
@@ -40,7 +41,7 @@ class HeldOutRecipe(Section):
     samples, and the labels' probabilities for comparisons.
     """
 
-    model: Annotated[str, needed("sandbox:seed-K, served:NAME, a path or initial")]
+    model: Annotated[ModelReference, needed("sandbox:seed-K, served:NAME, a path or initial")]
     question: HeldOutQuestion | None = setting(None, "what is asked; null: as the loop's judge")
     reading: ReadingRecipe | None = setting(None, "how a reply is read; null: as the loop's judge samples")
     samples: int = setting(3, "readings of each answer, where replies are sampled", minimum=1)
@@ -125,7 +126,7 @@ class MeasureRecipe(Section):
     judge_probes: JudgeProbesRecipe = part(JudgeProbesRecipe, "replies by which the judge shows what it likes")
     cohorts: dict[str, CohortRecipe] = part(dict, "further sets of prompts, by name")
     cohort_samples: int = setting(2, "answers to each prompt of a cohort", minimum=1)
-    cohort_judge: str = setting("initial", "who judges a cohort without a verifier")
+    cohort_judge: ModelReference = setting(INITIAL, "who judges a cohort without a verifier")
     metrics: tuple[Foreign, ...] = setting((), "metrics of your own, asked beside all that ship")
     probes: tuple[Probe, ...] = setting((), "conversations that show whether the policy gives in")
     probe_files: tuple[str, ...] = setting((), "files of questions for them")

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from selfreward.recipe.model import SamplingRecipe
+from selfreward.recipe.reference import POLICY, ModelReference
 from selfreward.recipe.section import Section, part, section, setting
 
 
@@ -20,7 +21,7 @@ class MetaRecipe(Section):
     """
 
     enabled: bool = setting(False, "compare judgments and train on the better ones")
-    model: str = setting("policy", "who compares: policy, initial, round:K, served:NAME or a path")
+    model: ModelReference = setting(POLICY, "who compares: policy, initial, round:K, served:NAME or a path")
     template: str = setting("sandbox", "the words of the question")
     control: Literal["none", "coin_flip"] = setting("none", "coin_flip: the same pairs, winners drawn by coin")
     max_responses: int = setting(300, "answers whose judgments are compared", minimum=1)

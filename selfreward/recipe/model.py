@@ -4,10 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
+from selfreward.recipe.reference import ModelReference
 from selfreward.recipe.section import Section, needed, part, section, setting
-
-SERVED = "served:"
-"""How a role's reference to a served model begins."""
 
 
 def _argument(value: Any) -> Any:
@@ -36,7 +34,9 @@ class ModelRecipe(Section):
     `fold_system` puts a system turn in front of the user's, for a template that has no place for one.
     """
 
-    path: str = setting("sandbox:seed-0", "a directory, org/name[@revision] on the hub, an adapter, or a sandbox model")
+    path: ModelReference = setting(
+        ModelReference("sandbox:seed-0"), "a directory, org/name[@revision] on the hub, an adapter, or a sandbox model"
+    )
     dtype: Literal["float32", "bfloat16", "float16"] = setting("float32", "what its weights are kept in")
     device: str = setting("auto", "cpu, cuda, cuda:1; auto takes a GPU where there is one")
     trust_remote_code: bool = setting(False, "run code that comes with the model")

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from selfreward.recipe.doors import Foreign, Options
+from selfreward.recipe.reference import INITIAL, ModelReference
 from selfreward.recipe.section import Section, keyed, needed, part, section, setting
 
 
@@ -69,7 +70,7 @@ class ImplicitReward(Section):
     """
 
     kind: Literal["implicit_reward"] = "implicit_reward"
-    reference: str = setting("initial", "initial or a directory")
+    reference: ModelReference = setting(INITIAL, "initial or a directory")
     consistency: Literal["none", "set", "prompt"] = setting("none", "soften labels by the agreement of two policies")
     inconsistent: Literal["clip", "skip", "literal"] = setting("clip", "what to do where they disagree")
 

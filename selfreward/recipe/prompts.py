@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from selfreward.recipe.model import SamplingRecipe
+from selfreward.recipe.reference import POLICY, ModelReference
 from selfreward.recipe.section import Section, needed, part, section, setting
 
 
@@ -67,7 +68,7 @@ class WriterRecipe(Section):
     """
 
     share: float = setting(0.0, "share of each round's prompts that the model writes itself", minimum=0, maximum=1)
-    model: str = setting("policy", "who writes: policy, initial, round:K, served:NAME or a path")
+    model: ModelReference = setting(POLICY, "who writes: policy, initial, round:K, served:NAME or a path")
     template: str = setting("sandbox", "how new prompts are asked for")
     seed_examples: int = setting(6, "given prompts that are shown", minimum=0)
     written_examples: int = setting(2, "self-written prompts that are shown", minimum=0)
@@ -95,7 +96,7 @@ class GeneratorRecipe(Section):
     `earlier` deals the prompts out among the checkpoints before the round's start, evenly over cohorts.
     """
 
-    model: str = setting("policy", "who answers: policy, initial, round:K or earlier")
+    model: ModelReference = setting(POLICY, "who answers: policy, initial, round:K or earlier")
     samples: int = setting(1, "answers to each prompt", minimum=1)
     temperature: float | None = setting(None, "0 takes the likeliest token; null: as generate.sampling", minimum=0)
 

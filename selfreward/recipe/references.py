@@ -1,16 +1,17 @@
 """Which models a recipe's roles name."""
 
 from selfreward.recipe.recipe import Recipe
+from selfreward.recipe.reference import ModelReference
 
 
-def role_references(recipe: Recipe) -> list[str]:
+def role_references(recipe: Recipe) -> list[ModelReference]:
     """Every model that some role names, beside the policy itself."""
     held_out = recipe.measure.held_out
-    references = [recipe.judge.model, *(name.partition("@")[2] for name in recipe.judge.members)]
+    references = [recipe.judge.model, *recipe.judge.models]
     references += [recipe.meta.model, recipe.prompts.writer.model, recipe.train.reference]
     references += [recipe.measure.cohort_judge] if recipe.measure.cohorts else []
     references += [recipe.pairs.implicit.reference] if recipe.pairs.implicit else []
     labels = recipe.reward_model.labels if recipe.reward_model else None
-    references += [labels.model, *(name.partition("@")[2] for name in labels.members)] if labels else []
-    references += [one.model for one in recipe.generate.mix if one.model != "earlier"]
+    references += [labels.model, *labels.models] if labels else []
+    references += [one.model for one in recipe.generate.mix if one.model.kind != "earlier"]
     return [*references, *([held_out.model] if held_out else [])]

@@ -5,9 +5,6 @@ from typing import Literal
 from selfreward.recipe.judge import JudgeRecipe
 from selfreward.recipe.section import Section, part, section, setting
 
-REWARD_MODEL = "reward_model"
-"""The role that names it."""
-
 
 @section
 class RewardModelRecipe(Section):

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from selfreward.recipe.reference import ModelReference
 from selfreward.recipe.section import Section, tag_of, tags_of
 
 
@@ -162,6 +163,7 @@ _PLAIN = {
     float: "a number",
     bool: "true or false",
     str: "text",
+    ModelReference: "a model",
     type(None): "null",
 }
 

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from selfreward.recipe.doors import Foreign, Options
 from selfreward.recipe.loss import LossRecipe, MarginLoss
+from selfreward.recipe.reference import PREVIOUS, ModelReference
 from selfreward.recipe.reward import RewardRecipe, ScoreReward
 from selfreward.recipe.section import Section, keyed, needed, part, section, setting
 
@@ -34,9 +35,9 @@ class TrainBase(Section):
     LEARNS: ClassVar[Learns] = "pairs"
 
     @property
-    def reference(self) -> str:
+    def reference(self) -> ModelReference:
         """Under which the round's pairs get their log-probabilities."""
-        return "previous"
+        return PREVIOUS
 
 
 @section
@@ -83,7 +84,7 @@ class DpoRecipe(Steps):
     """
 
     method: Literal["dpo"] = "dpo"
-    reference: str = setting("previous", "previous, initial, round:K or a path")
+    reference: ModelReference = setting(PREVIOUS, "previous, initial, round:K or a path")
     beta: float = setting(0.3, "how much a margin counts; see training/losses.py for each loss", above=0)
     nll: float = setting(0.2, "weight of the chosen answer's negative log-likelihood", minimum=0)
     loss: LossRecipe = part(MarginLoss, "which preference loss")
@@ -155,7 +156,7 @@ class PolicyGradient(Steps):
     clip: float = setting(0.2, "how far a ratio may move from 1", above=0, below=1)
     clip_high: float | None = setting(None, "how far above 1, where that differs", above=0)
     keep_uniform: bool = setting(False, "prompts whose rewards are all equal count in the mean")
-    reference: str = setting("previous", "the policy of the KL term: previous, initial, round:K or a path")
+    reference: ModelReference = setting(PREVIOUS, "the policy of the KL term: previous, initial, round:K or a path")
     kl: float = setting(0.0, "weight of the KL to the reference", minimum=0)
 
     LEARNS: ClassVar[Learns] = "samples"

@@ -9,7 +9,7 @@ from selfreward.records.ids import seed_for, stable_id
 from selfreward.records.lines import OMIT_WHEN_EMPTY, Rows, by_id, from_dict, from_line, to_line
 from selfreward.records.measured import Measurement
 from selfreward.records.trained import Checkpoint, Drop, Pair, PairKind, Reward, Sample, pair_drop
-from selfreward.records.verdicts import HIGHEST, LOWEST, Comparison, Judgment, MetaJudgment, Ranking
+from selfreward.records.verdicts import Comparison, Judgment, MetaJudgment, Ranking
 
 Record = (
     Prompt
@@ -28,8 +28,6 @@ Record = (
 )
 
 __all__ = [
-    "HIGHEST",
-    "LOWEST",
     "OMIT_WHEN_EMPTY",
     "Checkpoint",
     "Comparison",

@@ -7,9 +7,6 @@ from typing import Literal, Self
 from selfreward.records.asked import FinishReason
 from selfreward.records.lines import OMIT_WHEN_EMPTY
 
-LOWEST, HIGHEST = 0.0, 5.0
-"""The scale of all scores (SRLM's additive prompt): judges', people's, verifiers' qualities and ratings."""
-
 
 @dataclass(frozen=True, slots=True)
 class Judgment:

@@ -20,10 +20,10 @@ from selfreward.engines.served.engine import ServedEngine, served_digest
 from selfreward.engines.tensors import weights_digest
 from selfreward.errors import EngineError, RecipeError
 from selfreward.progress import Progress
-from selfreward.recipe import REWARD_MODEL, SERVED, Recipe
+from selfreward.recipe import REWARD_MODEL, ModelReference, Recipe
 from selfreward.roles.player import Player, Policy, chunk_tokens, engine_facts
 from selfreward.tasks.sandbox.seeds.cache import seed_directory
-from selfreward.tasks.sandbox.seeds.names import is_seed_name, parse_seed_name
+from selfreward.tasks.sandbox.seeds.names import parse_seed_name
 
 
 def _says_nothing() -> Asker:
@@ -52,20 +52,19 @@ class Cast:
     _served: dict[str, ServedEngine] = field(default_factory=dict)
     _outside: dict[str, Policy] = field(default_factory=dict)
 
-    def resolve(self, reference: str, round: int) -> Policy:
+    def resolve(self, reference: ModelReference, round: int) -> Policy:
         """The policy that `reference` names in `round`.
 
         Raises RecipeError for a round that is not there yet.
         """
-        if reference in ("policy", "previous"):
+        if reference.kind in ("policy", "previous"):
             return self.policies[self.start_of(round)]
-        if reference == "initial":
+        if reference.kind == "initial":
             return self.policies[0]
-        if reference.startswith("round:"):
-            number = int(reference.removeprefix("round:"))
+        if reference.number is not None:
             # Before round K exists, the reference is the newest policy that does.
-            return self.policies[min(number, round - 1)]
-        if reference == REWARD_MODEL:
+            return self.policies[min(reference.number, round - 1)]
+        if reference.kind == "reward_model":
             start = self.start_of(round)
             trained = [number for number in self.reward_models if number <= start]
             if not trained:
@@ -76,7 +75,7 @@ class Cast:
             return self.reward_models[max(trained)]
         if reference not in self._outside:
             directory = Path(reference)
-            if is_seed_name(reference):
+            if reference.kind == "sandbox":
                 directory = seed_directory(parse_seed_name(reference), Progress().say)
             if not directory.is_dir():
                 raise RecipeError(
@@ -112,15 +111,14 @@ class Cast:
             chunk_tokens=chunk_tokens(self.recipe.engine),
         )
 
-    def role(self, reference: str, round: int) -> Player:
+    def role(self, reference: ModelReference, round: int) -> Player:
         """The player that `reference` names in `round`; the only way to a served model."""
-        if reference.startswith(SERVED):
-            return self._served_player(reference)
+        if reference.server is not None:
+            return self._served_player(reference, reference.server)
         found = self.player(self.resolve(reference, round))
-        return replace(found, hold=_says_nothing) if reference == REWARD_MODEL else found
+        return replace(found, hold=_says_nothing) if reference.kind == "reward_model" else found
 
-    def _served_player(self, reference: str) -> Player:
-        name = reference.removeprefix(SERVED)
+    def _served_player(self, reference: ModelReference, name: str) -> Player:
         server = self.recipe.served[name]
         policy = Policy(round=None, digest=served_digest(server), directory=Path(reference))
 

@@ -22,7 +22,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from selfreward.engines.protocol import Completion, Request
-from selfreward.recipe import GenerateRecipe, GeneratorRecipe, as_dict
+from selfreward.recipe import POLICY, GenerateRecipe, GeneratorRecipe, as_dict
 from selfreward.records import Prompt, Response, Rows, seed_for, stable_id
 from selfreward.roles import generator, version
 from selfreward.roles.chunks import chunks_for
@@ -44,7 +44,7 @@ def respond(round: Round, prompts: Rows[Prompt]) -> Rows[Response]:
         return given_responses(round, prompts)
     if round.recipe.generate.mix:
         return mixed_answers(round, prompts)
-    return round.complete(answering(round.role("policy"), prompts, round.recipe.generate, round=round.number))
+    return round.complete(answering(round.role(POLICY), prompts, round.recipe.generate, round=round.number))
 
 
 def answering(
@@ -158,7 +158,7 @@ def _generators(round: Round, prompts: Rows[Prompt]) -> Iterator[Generator]:
     for entry in (GeneratorRecipe(samples=recipe.samples), *recipe.mix):
         warmth = recipe.sampling.temperature if entry.temperature is None else entry.temperature
         how = entry.samples, warmth, first
-        if entry.model != "earlier":
+        if entry.model.kind != "earlier":
             yield Generator(f"{entry.model}@{warmth:g}", round.role(entry.model), prompts, *how)
         else:
             for number, dealt in _dealt(round, prompts, first).items():

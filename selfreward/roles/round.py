@@ -16,7 +16,7 @@ from typing import Any
 from selfreward.engines.checkpoints import chat_digest
 from selfreward.progress import Progress
 from selfreward.progress.stage import Stage
-from selfreward.recipe import Recipe
+from selfreward.recipe import ModelReference, Recipe
 from selfreward.records import Rows
 from selfreward.roles.cast import Cast
 from selfreward.roles.player import Player, Policy
@@ -43,7 +43,7 @@ class Round:
     clock: RunClock = field(default_factory=RunClock)
     allowance: Allowance = field(default_factory=Allowance)
 
-    def role(self, reference: str) -> Player:
+    def role(self, reference: ModelReference) -> Player:
         """The player that `reference` names in this round."""
         return self.cast.role(reference, self.number)
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from selfreward.errors import DataError
-from selfreward.records import HIGHEST, LOWEST, Labelled, Message, Pool, Prompt, Response, stable_id
+from selfreward.recipe.scale import HIGHEST, LOWEST
+from selfreward.records import Labelled, Message, Pool, Prompt, Response, stable_id
 from selfreward.tasks.prompts_file import read_question
 from selfreward.tasks.texts import kind_of, lines_of, text_of
 

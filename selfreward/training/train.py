@@ -16,7 +16,7 @@ from typing import Any
 from selfreward.engines.checkpoints import FULL_PRECISION
 from selfreward.engines.tensors import weights_digest
 from selfreward.errors import TrainingError
-from selfreward.recipe import NoTraining, OwnTraining, Recipe, SftRecipe, as_dict
+from selfreward.recipe import POLICY, NoTraining, OwnTraining, Recipe, SftRecipe, as_dict
 from selfreward.recipe.doors import identity
 from selfreward.records import Checkpoint, Drop, Pair, Rows, Sample, stable_id
 from selfreward.roles.player import Player, Policy
@@ -38,7 +38,7 @@ Told = Callable[[int, int, float], None]
 
 def train(round: Round, learned: Learned, told: Told) -> None:
     """The next policy, from this round's start against the recipe's reference. Raises TrainingError without rows."""
-    start = round.role("policy")
+    start = round.role(POLICY)
     reference = round.cast.resolve(round.recipe.train.reference, round.number)
     with round.stage(f"round {round.number}: train", None, 0, "checkpoint") as stage:
 

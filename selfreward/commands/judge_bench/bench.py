@@ -23,7 +23,6 @@ from selfreward.judging.scoring.score import Score
 from selfreward.measuring.stats.clustered import Estimate
 from selfreward.progress import Progress
 from selfreward.recipe import as_dict
-from selfreward.recipe.check_judge import judges as models_of
 from selfreward.records import Comparison, Judgment, Rows, seed_for, stable_id
 from selfreward.store.run import Work
 from selfreward.store.view import RunView
@@ -126,7 +125,7 @@ def _result(
             scores = shuffle_within_prompts(scores, [row.response for row in pool.rows], seed)
         return _Reading(scores, judgments, [row for row in rows if isinstance(row, Comparison)])
 
-    for reference in models_of(judge.recipe):
+    for reference in judge.recipe.judge.models:
         # Loading weights is nobody's judging.
         cast.role(reference, 1).hold()
     cast.meter = meter

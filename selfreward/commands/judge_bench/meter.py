@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from selfreward.engines.protocol import Asker, Completion, ReplyStart, Request, TokenReader
 from selfreward.engines.served.engine import ServedEngine
+from selfreward.recipe import ModelReference
 from selfreward.roles.cast import Cast
 from selfreward.roles.player import Player
 
@@ -76,7 +77,7 @@ class MeteredCast(Cast):
 
     meter: Meter | None = None
 
-    def role(self, reference: str, round: int) -> Player:
+    def role(self, reference: ModelReference, round: int) -> Player:
         player = super().role(reference, round)
 
         def hold() -> Asker:

@@ -16,12 +16,10 @@ from typing import NamedTuple
 from selfreward.commands.preflight import check_judge
 from selfreward.commands.probe.models import Subject
 from selfreward.errors import RecipeError
-from selfreward.recipe import JudgeRecipe, Recipe, as_dict
-from selfreward.recipe.check_judge import judges as models_of
+from selfreward.recipe import JudgeRecipe, ModelReference, Recipe, as_dict
 from selfreward.recipe.read import build_recipe
 from selfreward.recipe.shape import paths
 from selfreward.recipe.text import read_yaml
-from selfreward.tasks.sandbox.seeds.names import is_seed_name
 
 FILES = (".yaml", ".yml")
 _NEXT = re.compile(r",(?=\s*[A-Za-z_.]+=)")
@@ -57,8 +55,12 @@ def require_model(judge: NamedJudge) -> None:
 
 def models_that_know_the_sandbox_only(judges: Sequence[NamedJudge], model: Subject) -> list[str]:
     """The names of all judging models, `model` in the policy's place, that can be asked about the sandbox alone."""
-    asked = {model.name if name in ("policy", "initial") else name for one in judges for name in models_of(one.recipe)}
-    return sorted(name for name in asked if is_seed_name(name) or (name == model.name and model.sandbox))
+    asked = {
+        ModelReference(model.name) if name.kind in ("policy", "initial") else name
+        for one in judges
+        for name in one.recipe.judge.models
+    }
+    return sorted(name for name in asked if name.kind == "sandbox" or (name == model.name and model.sandbox))
 
 
 def _file(path: Path, base: Recipe) -> list[NamedJudge]:

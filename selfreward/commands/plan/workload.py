@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 from selfreward.recipe import (
-    SERVED,
     Recipe,
     asked_per_round,
 )
-from selfreward.recipe.check_judge import judges
 from selfreward.store.artifacts import part_of
 from selfreward.tasks.responses_file import read_responses
 
@@ -61,7 +59,7 @@ def generating(recipe: Recipe, lengths: Lengths) -> list[Asking]:
     wanted = prompts * writer.share * writer.oversample
     shown = lengths.rubric + lengths.prompt * (writer.seed_examples + writer.written_examples)
     limit = writer.sampling.max_tokens
-    server = server_of(writer.model)
+    server = writer.model.server or ""
     found = [Asking("write prompts", "written", wanted, shown, limit, wanted * shown, server=server)] if wanted else []
     if not prompts:
         return []
@@ -137,9 +135,9 @@ def judgments_of(
             reply,
             min(unique, count * question),
             share,
-            server=server_of(reference),
+            server=reference.server or "",
         )
-        for reference in judges(recipe)
+        for reference in recipe.judge.models
     ]
 
 
@@ -156,11 +154,9 @@ def comparing(recipe: Recipe, lengths: Lengths) -> list[Asking]:
     shown_first = answers * (lengths.prompt + lengths.response) + answers * fielded * lengths.judgment
     unique = min(lengths.rubric + shown_first + count * lengths.judgment, count * question)
     reply = lengths.meta_judgment
-    return [Asking("compare judgments", "meta_judgments", count, question, reply, unique, server=server_of(meta.model))]
-
-
-def server_of(reference: str) -> str:
-    return reference.removeprefix(SERVED) if reference.startswith(SERVED) else ""
+    return [
+        Asking("compare judgments", "meta_judgments", count, question, reply, unique, server=meta.model.server or "")
+    ]
 
 
 def simultaneous(recipe: Recipe, one: Asking) -> float:

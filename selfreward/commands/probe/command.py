@@ -45,7 +45,7 @@ def probe_command(
         notes.append(
             "Differences are the first minus the second, paired; – where a metric has no value for each prompt."
         )
-        if "judge" in families and model.recipe.judge.model in ("policy", "initial"):
+        if "judge" in families and model.recipe.judge.model.kind in ("policy", "initial"):
             notes.append("Each model was its own judge; judge.model=PATH gives both the same one.")
     if out is not None:
         text = as_json(model, found, compared, changed) if out.suffix == ".json" else as_markdown(made, notes)

@@ -17,10 +17,11 @@ from selfreward.commands.preflight import check_judge
 from selfreward.commands.preflight_models import start_policy
 from selfreward.engines.checkpoints import chat_digest
 from selfreward.errors import DataError, StoreError
-from selfreward.recipe import Recipe, as_dict
+from selfreward.recipe import ModelReference, Recipe, as_dict
 from selfreward.recipe.read import build_recipe
 from selfreward.roles.player import Policy
 from selfreward.store.view import RunView
+from selfreward.tasks.sandbox.seeds.names import is_seed_name
 from selfreward.tasks.sandbox.words import VOCABULARY
 
 ELSEWHERE: dict[str, Any] = {
@@ -48,9 +49,9 @@ def subject(
     run, _, number = name.rpartition("@")
     if run and not Path(name).is_dir():
         return _of_run(name, existing(run), number, changes)
-    if not name.startswith("sandbox:") and not Path(name).is_dir():
+    if not is_seed_name(name) and not Path(name).is_dir():
         raise DataError(f"model {name!r}: expected sandbox:seed-K, an existing directory, or RUN@ROUND")
-    sandbox = name.startswith("sandbox:") or speaks_sandbox(Path(name))
+    sandbox = is_seed_name(name) or speaks_sandbox(Path(name))
     layers = [] if sandbox else [ELSEWHERE]
     recipe = build_recipe([*layers, {"model": {"path": name}}], changes, where="probe")
     check_judge(recipe)
@@ -77,7 +78,7 @@ def _of_run(name: str, view: RunView, wanted: str, changes: Sequence[str]) -> Su
     recipe = build_recipe([as_dict(view.recipe())], changes, where="probe")
     check_judge(recipe)
     policy = Policy(number, str(seal.facts["digest"]), directory, chat_digest(directory))
-    recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, path=str(directory)))
+    recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, path=ModelReference(str(directory))))
     return Subject(name, recipe, policy, recipe.engine.kind != "scripted" and speaks_sandbox(directory), view)
 
 

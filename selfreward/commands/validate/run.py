@@ -11,16 +11,16 @@ from selfreward.commands.run import run
 from selfreward.commands.validate import coverage, gates_null, nulls, planted, real_drift, tables
 from selfreward.commands.validate.population import read_population
 from selfreward.progress import Progress
-from selfreward.recipe import DpoRecipe, MeasureRecipe, ModelRecipe, PromptsRecipe, Recipe
+from selfreward.recipe import PREVIOUS, DpoRecipe, MeasureRecipe, ModelRecipe, ModelReference, PromptsRecipe, Recipe
 from selfreward.store.files import write_durably
 from selfreward.store.results import Store
 
 Part = Literal["all", "coverage", "power"]
 POPULATION = Recipe(
     rounds=1,
-    model=ModelRecipe(path="sandbox:seed-0", device="cpu"),
+    model=ModelRecipe(path=ModelReference("sandbox:seed-0"), device="cpu"),
     prompts=PromptsRecipe(per_round=600),
-    train=DpoRecipe(reference="previous", beta=0.3, nll=0.2),
+    train=DpoRecipe(reference=PREVIOUS, beta=0.3, nll=0.2),
     measure=MeasureRecipe(gate=2, selection=2, report=360, frozen=240, samples=12, judge_samples=4),
 )
 """The real run that everything is drawn from: twice the answers that a round has, on more prompts."""

@@ -23,6 +23,8 @@ from hashlib import sha256
 from threading import Lock
 from typing import Any
 
+from tenacity import RetryCallState, Retrying, retry_if_result, sleep_using_event, stop_after_attempt
+
 from selfreward.engines.protocol import TOO_LONG, Completion, Request
 from selfreward.engines.served.server import ChatServer, Failure, Reply
 from selfreward.engines.thinking import split_reasoning
@@ -123,25 +125,30 @@ class ServedEngine:
             "max_tokens": request.max_tokens,
             "seed": seed_for("served", request.seed, sample) % SEEDS,
         }
-        for attempt in range(self._recipe.retries + 1):
-            if self._server.ended.is_set():
-                break
-            answer = self._server.ask(question)
-            if isinstance(answer, Failure) and self._server.ended.is_set():
-                break  # hung up here, so not the server's failure
-            self._count(answer, attempt)
-            if isinstance(answer, Reply):
-                text, thought = split_reasoning(answer.text)
-                reasoning = "\n".join(part for part in (answer.reasoning.strip(), thought) if part)
-                return Completion(text, reasoning, (), "stop" if answer.finished else "length")
-            if answer.too_long:
-                return TOO_LONG
-            if not answer.again or attempt == self._recipe.retries:
-                self._give_up(answer, request, attempt + 1)
-                break
-            self._server.ended.wait(self._pause(attempt, answer.wait))
-        # Never read: the call has ended with an error, this one's or another thread's.
+        asking = Retrying(
+            retry=retry_if_result(lambda answer: isinstance(answer, Failure) and answer.again),
+            stop=stop_after_attempt(self._recipe.retries + 1),
+            wait=self._pause,
+            sleep=sleep_using_event(self._server.ended),
+            retry_error_callback=lambda state: state.outcome and state.outcome.result(),
+        )
+        answer = asking(lambda: self._asked(question, asking.statistics["attempt_number"]))
+        if isinstance(answer, Reply):
+            text, thought = split_reasoning(answer.text)
+            reasoning = "\n".join(part for part in (answer.reasoning.strip(), thought) if part)
+            return Completion(text, reasoning, (), "stop" if answer.finished else "length")
+        if answer is not None and not answer.too_long:
+            self._give_up(answer, request, asking.statistics["attempt_number"])
+        # Where the question is not too long, nobody reads it: the call ends with this thread's error or another's.
         return TOO_LONG
+
+    def _asked(self, question: Mapping[str, Any], attempt: int) -> Reply | Failure | None:
+        """What the server says, counted; None where the call has ended, which is no failure of the server's."""
+        answer = None if self._server.ended.is_set() else self._server.ask(question)
+        if answer is None or (isinstance(answer, Failure) and self._server.ended.is_set()):
+            return None
+        self._count(answer, attempt)
+        return answer
 
     def _give_up(self, answer: Failure, request: Request, tries: int) -> None:
         """End the call for all threads. The first cause is the one that is told."""
@@ -168,15 +175,17 @@ class ServedEngine:
             self._fatal = EngineError(f"{server} {said}; {advice}, {again}")
         self._server.hang_up()
 
-    def _pause(self, attempt: int, wanted: float) -> float:
+    def _pause(self, state: RetryCallState) -> float:
         """Doubling, with jitter so that the callers do not come back together; at least what the server asked for."""
-        doubled = self._recipe.backoff * 2.0**attempt
+        answer = state.outcome and state.outcome.result()
+        wanted = answer.wait if isinstance(answer, Failure) else 0.0
+        doubled = self._recipe.backoff * 2.0 ** (state.attempt_number - 1)
         return min(LONGEST_WAIT, max(wanted, doubled) * (1 + self._jitter.random() / 2))
 
     def _count(self, answer: Reply | Failure, attempt: int) -> None:
         with self._lock:
             self._counts.requests += 1
-            self._counts.retries += attempt > 0
+            self._counts.retries += attempt > 1
             if isinstance(answer, Failure):
                 self._counts.failures[answer.reason] += 1
                 return
@@ -203,4 +212,4 @@ class ServedEngine:
         }
 
     def close(self) -> None:
-        self._server.hang_up()
+        self._server.close()

@@ -1,21 +1,21 @@
 """One question to an OpenAI-compatible server: POST <url>/chat/completions. Every way to fail is a typed `Failure`.
 
-The server is not trusted. The whole exchange has a deadline (a server that sends a byte a second is cut), the body a
-size limit, and what is not the expected JSON is a failure, never a guess. Redirects are not followed, so the key goes
-to the host of the recipe only; should the server repeat the key, it is blacked out before anything is kept. Proxies of
-the environment are not used.
+The server is not trusted. The whole exchange has a deadline (connections.py), the body a size limit, and what is not
+the expected JSON is a failure, never a guess. httpcore follows no redirect and reads no proxy of the environment, so
+the key goes to the host of the recipe only; should the server repeat the key, it is blacked out before anything is
+kept.
 """
 
-import http.client
 import json
 import re
-import socket
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from threading import Event, Lock, Timer
+from threading import Event
 from typing import Any, Literal
-from urllib.parse import urlsplit
+
+import httpcore2
+
+from selfreward.engines.served.connections import Connections
 
 FailureReason = Literal["unreachable", "timed out", "cut", "not JSON", "no reply in it", "refused", "server error"]
 
@@ -30,6 +30,7 @@ TOO_LONG = re.compile(
 )
 """How servers say that a question does not fit; every other refusal is about the server or the recipe."""
 
+OK = 200
 BODY_LIMIT = 8 * 2**20
 BLACKED_OUT = "[key]"
 
@@ -67,85 +68,73 @@ class ChatServer:
     """
 
     def __init__(self, url: str, model: str, key: str, timeout: float) -> None:
-        parts = urlsplit(url)
-        self._secure, self._host, self._port = parts.scheme == "https", parts.hostname or "", parts.port
-        self._path = parts.path.rstrip("/") + "/chat/completions"
+        self._url = url.rstrip("/") + "/chat/completions"
         self._model, self._key, self._timeout = model, key, timeout
         self.ended = Event()
-        self._open: set[http.client.HTTPConnection] = set()
-        self._lock = Lock()
+        self._connections = Connections(self.ended)
 
     def __repr__(self) -> str:
-        return f"ChatServer({self._host}, {self._model})"
+        return f"ChatServer({self._url}, {self._model})"
 
     def ask(self, question: Mapping[str, Any]) -> Reply | Failure:
         """The reply to `question`, a request body without the model, or why there is none."""
-        connection = self._connection()
-        overdue: list[bool] = []
-
-        def cut() -> None:
-            overdue.append(True)
-            _shut(connection)
-
-        clock = Timer(self._timeout, cut)
-        clock.daemon = True
-        with self._lock:
-            self._open.add(connection)
-        clock.start()
+        body = json.dumps({**question, "model": self._model}).encode()
         try:
-            body = json.dumps({**question, "model": self._model})
+            with self._connections.exchange(self._timeout):
+                return self._exchanged(body)
+        except httpcore2.ConnectTimeout:
+            return Failure("timed out", f"no connection within {self._timeout:g} s")
+        except httpcore2.TimeoutException:
+            return Failure("timed out", f"no whole answer within {self._timeout:g} s")
+        except httpcore2.ConnectError as problem:
+            return Failure("unreachable", self._safe(str(problem)))
+        except (httpcore2.NetworkError, httpcore2.ProtocolError) as problem:
+            return Failure("cut", self._safe(repr(problem)))
+
+    def _exchanged(self, body: bytes) -> Reply | Failure:
+        if self.ended.is_set():
+            return Failure("cut", "hung up here", again=False)
+        with self._connections.pool.stream("POST", self._url, headers=self._headers(), content=body) as answer:
+            data = b""
             try:
-                connection.connect()
-            except TimeoutError:
-                return Failure("timed out", f"no connection within {self._timeout:g} s")
-            except OSError as problem:
-                return Failure("unreachable", self._safe(str(problem)))
-            if self.ended.is_set():
-                return Failure("cut", "hung up here", again=False)
-            connection.request("POST", self._path, body, self._headers())
-            answer = connection.getresponse()
-            return self._read(answer, answer.read(BODY_LIMIT + 1))
-        except (OSError, http.client.HTTPException, ValueError) as problem:
-            # ValueError: http.client's word for a chunk size or a length that is no number.
-            late = bool(overdue) or isinstance(problem, TimeoutError)
-            why = f"no whole answer within {self._timeout:g} s" if late else self._safe(repr(problem))
-            return Failure("timed out" if late else "cut", why)
-        finally:
-            clock.cancel()
-            with self._lock:
-                self._open.discard(connection)
-            connection.close()
+                for part in answer.iter_stream():
+                    data += part
+                    if len(data) > BODY_LIMIT:
+                        break
+            except (httpcore2.NetworkError, httpcore2.ProtocolError):
+                if answer.status == OK:
+                    raise
+                # What is refused is refused, though its words were cut.
+            return self._read(answer, data)
 
     def hang_up(self) -> None:
         """Cut every exchange that is going on."""
         self.ended.set()
-        with self._lock:
-            for connection in self._open:
-                _shut(connection)
+        self._connections.cut()
 
-    def _connection(self) -> http.client.HTTPConnection:
-        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        return kind(self._host, self._port, timeout=self._timeout)
+    def close(self) -> None:
+        self.hang_up()
+        self._connections.pool.close()
 
-    def _headers(self) -> dict[str, str]:
-        key = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        return {"Content-Type": "application/json", "Accept": "application/json", **key}
+    def _headers(self) -> dict[bytes | str, bytes | str]:
+        headers: dict[bytes | str, bytes | str] = dict.fromkeys(("Content-Type", "Accept"), "application/json")
+        headers["Accept-Encoding"] = "identity"
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        return headers
 
-    def _read(self, answer: http.client.HTTPResponse, data: bytes) -> Reply | Failure:
+    def _read(self, answer: httpcore2.Response, data: bytes) -> Reply | Failure:
         text = self._safe(data.decode("utf-8", errors="replace"))
         # A server's words go to a terminal: no control characters.
         shown = "".join(letter if letter.isprintable() else " " for letter in text.strip()[:200])
         status, quoted = answer.status, f"HTTP {answer.status}: {shown}"
         if status in (408, 425, 429) or status >= 500:
-            return Failure("server error", quoted, wait=_seconds(answer.getheader("Retry-After")), status=status)
-        if status != 200:
+            return Failure("server error", quoted, wait=_seconds(answer.headers), status=status)
+        if status != OK:
             too_long = status in (400, 413, 422) and bool(TOO_LONG.search(text))
             return Failure("refused", quoted, again=False, status=status, too_long=too_long)
         if len(data) > BODY_LIMIT:
             return Failure("no reply in it", f"more than {BODY_LIMIT} bytes")
-        promised = answer.getheader("Content-Length")
-        if promised is not None and promised.isdecimal() and len(data) < int(promised):
-            return Failure("cut", f"{len(data)} of {promised} bytes")
         try:
             content = json.loads(text)
         except (ValueError, RecursionError):
@@ -191,15 +180,7 @@ def _count(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9 else 0
 
 
-def _seconds(header: str | None) -> float:
+def _seconds(headers: Sequence[tuple[bytes, bytes]]) -> float:
     """Retry-After in seconds; its other form, a date, is ignored."""
-    return float(header) if header is not None and header.isascii() and header.isdecimal() else 0.0
-
-
-def _shut(connection: http.client.HTTPConnection) -> None:
-    """End reads and writes on the connection, in whatever thread they are."""
-    held = connection.sock
-    if held is not None:
-        with suppress(OSError):
-            # Not the TLS socket's own method, which would pull the session from under the reading thread.
-            socket.socket.shutdown(held, socket.SHUT_RDWR)
+    said = next((value for name, value in headers if name.lower() == b"retry-after"), b"")
+    return float(said) if said.isdigit() else 0.0

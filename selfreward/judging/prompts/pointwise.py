@@ -20,7 +20,8 @@ from selfreward.judging.prompts.prompt import JudgePrompt
 from selfreward.judging.prompts.replies import is_verdict, read_end, without_end
 from selfreward.judging.prompts.verdicts import grammar, is_label, plain
 from selfreward.recipe.questions import QuestionRecipe
-from selfreward.records import HIGHEST, LOWEST, Message, Prompt
+from selfreward.recipe.scale import HIGHEST, LOWEST
+from selfreward.records import Message, Prompt
 from selfreward.roles.catalogue import template as look_up
 from selfreward.roles.catalogue import version
 from selfreward.roles.fences import as_question, fill

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfreward.errors import EngineError
-from selfreward.records import HIGHEST, LOWEST
+from selfreward.recipe.scale import HIGHEST, LOWEST
 from selfreward.roles.unreadable import Unreadable
 
 SCORE_WORDS = ("0", "1", "2", "3", "4", "5")

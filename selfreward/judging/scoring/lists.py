@@ -18,7 +18,8 @@ import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from selfreward.records import HIGHEST, Ranking, seed_for
+from selfreward.recipe.scale import HIGHEST
+from selfreward.records import Ranking, seed_for
 
 
 def which_orders(ids: Sequence[str], orders: int, *seed: object) -> list[tuple[str, ...]]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from selfreward.judging.scoring.score import Score
-from selfreward.records import HIGHEST
+from selfreward.recipe.scale import HIGHEST
 
 PASSES = HIGHEST / 2
 """What the worst answer that passes is worth."""

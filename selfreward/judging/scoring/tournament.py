@@ -27,7 +27,8 @@ import numpy as np
 from selfreward.errors import DataError
 from selfreward.judging.scoring.bradley_terry import strengths
 from selfreward.recipe import Compared, JudgeRecipe
-from selfreward.records import HIGHEST, Comparison, seed_for
+from selfreward.recipe.scale import HIGHEST
+from selfreward.records import Comparison, seed_for
 
 _DECIMALS = 9
 """Equal records give equal ratings to the last bit, whatever the solver's rounding."""

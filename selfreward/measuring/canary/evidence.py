@@ -24,9 +24,8 @@ from selfreward.measuring.stats.clustered import NOTHING, Estimate
 from selfreward.pairing.answers import answer_pairs, rule_of
 from selfreward.pairing.pair import Preferences
 from selfreward.recipe import FiltersRecipe, HeldOutRecipe, PairsRecipe, PolicyGradient, Recipe, held_out_judge
+from selfreward.recipe.scale import HIGHEST, LOWEST
 from selfreward.records import (
-    HIGHEST,
-    LOWEST,
     Comparison,
     Drop,
     Judgment,

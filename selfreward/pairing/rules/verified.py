@@ -19,7 +19,7 @@ from selfreward.judging.scoring.passing import PASSES
 from selfreward.judging.scoring.score import counted
 from selfreward.pairing.candidates import Candidate, Needs, Pick, Refusal, Situation, by_lot
 from selfreward.recipe import Verified
-from selfreward.records import LOWEST
+from selfreward.recipe.scale import LOWEST
 
 NEEDS: Needs = "truth"
 

@@ -3,7 +3,8 @@
 import re
 
 from selfreward.errors import DataError
-from selfreward.records import HIGHEST, LOWEST, Prompt
+from selfreward.recipe.scale import HIGHEST, LOWEST
+from selfreward.records import Prompt
 from selfreward.tasks.verifiers.protocol import Truth
 
 UNREADABLE = -9.0

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from selfreward.judging.scoring.score import Score
-from selfreward.records import HIGHEST, LOWEST, Drop, Response, Reward, stable_id
+from selfreward.recipe.scale import HIGHEST, LOWEST
+from selfreward.records import Drop, Response, Reward, stable_id
 from selfreward.tasks.verifiers.protocol import Grade
 from selfreward.training.weighing.advantages import answer_drop
 

@@ -17,7 +17,7 @@ from selfreward.engines.chat import load_renderer
 from selfreward.errors import HandOffError
 from selfreward.judging.scoring.answers import score_answers
 from selfreward.judging.scoring.pointwise import shuffle_within_prompts
-from selfreward.recipe import GrpoRecipe, Recipe, RlooRecipe
+from selfreward.recipe import POLICY, GrpoRecipe, Recipe, RlooRecipe
 from selfreward.records import (
     Drop,
     Judgment,
@@ -93,7 +93,7 @@ class Weighing:
 
     @cached_property
     def start(self) -> Player:
-        return self.round.role("policy")
+        return self.round.role(POLICY)
 
     @cached_property
     def _answers(self) -> dict[str, Answer]:

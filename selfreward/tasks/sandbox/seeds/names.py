@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 from selfreward.errors import RecipeError
+from selfreward.recipe import ModelReference
 from selfreward.tasks.sandbox.annotator import AnnotatorDials
 
 PREFIX = "sandbox:"
@@ -38,7 +39,7 @@ class SeedName:
 
 
 def is_seed_name(path: str) -> bool:
-    return path.startswith(PREFIX)
+    return ModelReference(path).kind == "sandbox"
 
 
 def parse_seed_name(path: str) -> SeedName:
