@@ -1,10 +1,10 @@
-"""Pairs by a verifier against the same pairs with labels by lot, on a real model: what the labels brought.
+"""Two arms of a grid on a real model, side by side: what the labels of their pairs brought.
 
-    python benchmarks/english.py RESULTS --verified RUN... --flipped RUN...
+    python benchmarks/english.py RESULTS --arms verified flipped --seeds 0 1 2
 
-Reads finished runs of `recipes/grids/english.yaml`; runs of one place on both sides share seed, prompts and round 0.
-Prints, as Markdown, each run by round and the difference of both arms in each round: on requests of the kinds that were
-trained, on unseen kinds, and at equal length. Differences are paired by prompt; the pooled row takes every prompt of
+Reads finished runs of `recipes/grids/english.yaml`; the runs of one seed share prompts and the start policy's answers.
+Prints, as Markdown, each run by round and the first arm minus the second in each round: on requests of the kinds that
+were trained, on unseen kinds, and at equal length. Differences are paired by prompt; the pooled row takes every prompt of
 every run as one unit, so it speaks for these runs, and of more runs only as far as they differ as these do.
 """
 
@@ -56,11 +56,11 @@ def accuracy(run: RunView, round: int, kind: str) -> dict[str, float]:
     return cluster_means([right for _, _, right in rows], [prompt for prompt, _, _ in rows])
 
 
-def at_length(verified: Sequence[RunView], flipped: Sequence[RunView], round: int) -> Estimate:
-    """Verified minus flipped within levels of length, over all runs."""
+def at_length(first: Sequence[RunView], second: Sequence[RunView], round: int) -> Estimate:
+    """The first arm minus the second within levels of length, over all runs."""
     rows = [
         (f"{place} {prompt}", one, right, arm)
-        for arm, runs in ((True, verified), (False, flipped))
+        for arm, runs in ((True, first), (False, second))
         for place, run in enumerate(runs)
         for prompt, one, right in answers(run, round, "trained kinds")
     ]
@@ -83,36 +83,40 @@ def by_round(run: RunView, arm: str) -> Iterator[str]:
         yield f"| {arm} | {run.recipe().seed} | {round} | {values} |"
 
 
-def contrasts(verified: Sequence[RunView], flipped: Sequence[RunView], round: int) -> Iterator[str]:
+def contrasts(first: Sequence[RunView], second: Sequence[RunView], round: int) -> Iterator[str]:
     for kind in KINDS:
-        sides = [[accuracy(run, round, kind) for run in runs] for runs in (verified, flipped)]
+        sides = [[accuracy(run, round, kind) for run in runs] for runs in (first, second)]
         pooled = [{f"{n} {k}": v for n, one in enumerate(side) for k, v in one.items()} for side in sides]
         for label, after, before in [
-            *((f"seed {run.recipe().seed}", a, b) for run, a, b in zip(verified, *sides, strict=True)),
+            *((f"seed {run.recipe().seed}", a, b) for run, a, b in zip(first, *sides, strict=True)),
             ("all", *pooled),
         ]:
             difference = text(paired_difference(after, before), signed=True)
             yield f"| {round} | {kind} | {label} | {difference} | {len(after)} |"
-    length = at_length(verified, flipped, round)
+    length = at_length(first, second, round)
     yield f"| {round} | trained kinds, at equal length | all | {text(length, signed=True)} | {length.n} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", type=Path)
-    parser.add_argument("--verified", nargs="+", required=True)
-    parser.add_argument("--flipped", nargs="+", required=True)
+    parser.add_argument("--arms", nargs=2, default=["verified", "flipped"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--run", default="english.{arm}.SmolLM2-135M-Instruct.{seed}", help="how runs are named")
     given = parser.parse_args()
-    verified, flipped = ([RunView(given.results / name) for name in names] for names in (given.verified, given.flipped))
+    first, second = (
+        [RunView(given.results / given.run.format(arm=arm, seed=seed)) for seed in given.seeds] for arm in given.arms
+    )
     print("| arm | seed | round | accuracy | change at equal length | unseen kinds | tokens | truncated | judge | KL |")
     print("| --- | --- | --- |" + " ---: |" * len(SHOWN))
-    for arm, runs in (("verified", verified), ("flipped", flipped)):
+    for arm, runs in zip(given.arms, (first, second), strict=True):
         for run in runs:
             print("\n".join(by_round(run, arm)))
-    print("\n| round | verified minus flipped | runs | difference | prompts |\n| --- | --- | --- | ---: | ---: |")
-    last = min(max(run.rounds()) for run in (*verified, *flipped))
+    print(f"\n| round | {given.arms[0]} minus {given.arms[1]} | runs | difference | prompts |")
+    print("| --- | --- | --- | ---: | ---: |")
+    last = min(max(run.rounds()) for run in (*first, *second))
     for round in range(1, last + 1):
-        print("\n".join(contrasts(verified, flipped, round)))
+        print("\n".join(contrasts(first, second, round)))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,8 @@ from evidence_factory import evidence, guessing, held_out, judgments, noisy, ren
 from selfreward.measuring.metrics.judge import anchor as judge_anchor
 from selfreward.measuring.metrics.judge import belief, judge
 from selfreward.measuring.metrics.judge import health as judge_health
+from selfreward.recipe import Recipe
+from selfreward.recipe.read import load_recipe
 from selfreward.records import Labelled, Measurement
 from selfreward.report.alarms import alarms
 from selfreward.report.catalogue import by_metric
@@ -17,6 +20,7 @@ from selfreward.report.judge_skill import SOURCES, judge_skill
 from selfreward.report.reading import Key
 
 FLAT = "judge:"
+SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 
 
 def constant(*_):
@@ -45,7 +49,7 @@ def given(score, count=60, seed=0, frozen=True):
     )
 
 
-def reading(*found):
+def reading(*found, recipe=None):
     """What the report reads, from the real metrics."""
     by_key: dict[Key, dict[int, Measurement]] = {}
     for one in found:
@@ -53,7 +57,7 @@ def reading(*found):
             for row in metric.measure(one):
                 by_key.setdefault(Key(row.metric, row.pool, row.cohort), {})[row.round] = row
     rounds = sorted({one.round for one in found})
-    return SimpleNamespace(rounds=rounds, by_key=by_key, measurements=[])
+    return SimpleNamespace(rounds=rounds, by_key=by_key, measurements=[], recipe=recipe or Recipe())
 
 
 def test_a_skilled_judge_is_left_alone_in_all_of_60_runs_even_with_few_prompts():
@@ -134,3 +138,13 @@ def test_rounds_are_named():
     found = reading(given(noisy(0), frozen=False), dataclasses.replace(second, frozen=(), frozen_judgments=()))
     (alarm,) = judge_skill(found)
     assert "round 1: ρ with the verifier" in alarm.evidence and "round 0" not in alarm.evidence
+
+
+def test_what_already_stands_in_the_recipe_is_no_remedy():
+    def offered(*overrides):
+        told = alarms(reading(given(narrow(1)), recipe=load_recipe(SMOKE, overrides)))
+        return {remedy.key for alarm in told for remedy in alarm.remedies}
+
+    asked = {"gates.canary", "judge.reading.kind"}
+    assert asked | {"judge.model"} <= offered()
+    assert offered("gates.canary=require", "judge.reading=probability") == offered() - asked

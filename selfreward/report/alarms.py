@@ -7,6 +7,7 @@ A regression is a cohort of the recipe whose paired change is below 0 with its w
 Each names the keys of the recipe that work against it, with what stands there in this run (`keys_against`).
 """
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
@@ -37,13 +38,21 @@ LONGEST_VALUE = 40
 
 def alarms(reading: Reading) -> list[Alarm]:
     """Every alarm of the run: whether the judge can judge, then changes, then levels."""
-    return [
+    found = [
         *judge_skill(reading),
         *_changes(reading),
         *_regressions(reading),
         *_levels(reading),
         *_judges(reading),
         *_cohorts(reading),
+    ]
+    now = {key: str(value) for key, value, _ in walk(reading.recipe)}
+    return [
+        dataclasses.replace(
+            alarm,
+            remedies=tuple(one for one in alarm.remedies if not one.value or now.get(one.key) != one.value),
+        )
+        for alarm in found
     ]
 
 

@@ -35,7 +35,7 @@ KNOW = (
 LEARN = (
     Remedy("judge.model", "a stronger model"),
     Remedy("judge.question.template", "another prompt; `selfreward judge-bench` sets several side by side"),
-    Remedy("gates.canary", "require: such a judge is found out before any training"),
+    Remedy("gates.canary", "require: such a judge is found out before any training", "require"),
 )
 
 

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """A key of the recipe, and what to set it to."""
+    """A key of the recipe, and what to set it to. Where it already stands at `value`, this is no remedy."""
 
     key: str
     how: str
+    value: str = ""
 
 
 OTHER_JUDGE = Remedy("judge.model", "initial, or another model: a judge that training does not move")
 CLOSER = Remedy("train.beta", "higher: the policy stays closer to its reference")
 ROLL_BACK = Remedy("gates.rules", "a rule on it with action rollback: such a round is not trained on")
-FINER = Remedy("judge.reading.kind", "probability: a score between the points")
+FINER = Remedy("judge.reading.kind", "probability: a score between the points", "probability")
 QUESTION = Remedy("judge.question.template", "a prompt that says what does not count")
 SHORTER = Remedy("pairs.rule", "length_tiers or z_length: of equals the shorter answer is chosen")
 

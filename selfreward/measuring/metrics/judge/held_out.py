@@ -62,7 +62,7 @@ ABOUT = About(
                     0.05,
                     True,
                     "its own judge sees more gain than another",
-                    (Remedy("gates.select_by", "held_out: it chooses the round"), OTHER_JUDGE),
+                    (Remedy("gates.select_by", "held_out: it chooses the round", "held_out"), OTHER_JUDGE),
                 ),
             ),
         ),

@@ -43,7 +43,7 @@ ABOUT = About(
                 Changed(
                     1,
                     "more wrong claims of the user are given back",
-                    (OTHER_JUDGE, Remedy("pairs.filters.verifier_conflict", "true, where there is a verifier")),
+                    (OTHER_JUDGE, Remedy("pairs.filters.verifier_conflict", "true, where there is a verifier", "True")),
                 ),
             ),
         ),
