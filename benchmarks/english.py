@@ -4,8 +4,8 @@
 
 Reads finished runs of `recipes/grids/english.yaml`; the runs of one seed share prompts and the start policy's answers.
 Prints, as Markdown, each run by round and the first arm minus the second in each round: on requests of the kinds that
-were trained, on unseen kinds, and at equal length. Differences are paired by prompt; the pooled row takes every prompt of
-every run as one unit, so it speaks for these runs, and of more runs only as far as they differ as these do.
+were trained, on unseen kinds, and at equal length. Differences are paired by prompt; the pooled row takes every prompt
+of every run as one unit, so it speaks for these runs, and of more runs only as far as they differ as these do.
 """
 
 import argparse
