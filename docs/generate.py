@@ -12,6 +12,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from artifacts_page import artifacts_page
 from pages import ROOT, TABLES, module_docstring, page, table
 from proofs import metrics_page
 from recipe_keys import keys_page
@@ -141,6 +142,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "rules.md": rules_page,
     "metrics.md": metrics_page,
+    "artifacts.md": artifacts_page,
 }
 
 

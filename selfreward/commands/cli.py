@@ -25,7 +25,7 @@ from selfreward.commands.wiring.arguments import RESULTS
 from selfreward.commands.wiring.before import canary, plan
 from selfreward.commands.wiring.judges import judge_bench, judge_diff, win_rate
 from selfreward.commands.wiring.policies import chat, export, probe
-from selfreward.commands.wiring.reading import compare, report, show
+from selfreward.commands.wiring.reading import compare, report, schema, show
 from selfreward.commands.wiring.runs import fork, run
 from selfreward.commands.wiring.sandbox import sandbox
 from selfreward.commands.wiring.upkeep import doctor, gc, validate
@@ -43,7 +43,7 @@ app.add_typer(imports, name="import")
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(recipes, init, check, ablate, answer),
     *SEE,
-    *(run, fork, report, compare, show),
+    *(run, fork, report, compare, show, schema),
     *(judge_diff, judge_bench, canary, probe, chat, win_rate, export, plan, gc, doctor, validate),
 )
 """Every command, in the order of --help, by its function's name."""

@@ -1,4 +1,4 @@
-"""`report`, `compare` and `show`: what is read from runs that are there."""
+"""`report`, `compare`, `show` and `schema`: what is read from runs that are there."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from selfreward.commands.wiring.arguments import RESULTS, Results, RunName, store_in
+from selfreward.errors import RecipeError
 
 
 def report(
@@ -53,3 +54,17 @@ def show(
     from selfreward.report.terminal import console
 
     print_prompt(view, prompt_id, console())
+
+
+def schema(
+    record: Annotated[str | None, typer.Argument(metavar="[RECORD]", help="One record, such as Response; all.")] = None,
+) -> None:
+    """What stands in each file of a run, as versioned JSON Schema."""
+    import json
+
+    from selfreward.commands.schema import document
+
+    found = document()
+    if record is not None and record not in found["records"]:
+        raise RecipeError(f"record {record!r} does not exist; expected one of {', '.join(found['records'])}")
+    typer.echo(json.dumps(found if record is None else found["records"][record], indent=1, ensure_ascii=False))
