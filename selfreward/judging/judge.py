@@ -24,13 +24,15 @@ from selfreward.judging.pointwise import judge_pointwise
 from selfreward.judging.readable import require_readable
 from selfreward.judging.scalar import judge_scalar
 from selfreward.judging.scoring.lists import list_statistics
+from selfreward.judging.scoring.steps import step_statistics
 from selfreward.judging.scoring.tournament import as_facts, position_statistics
+from selfreward.judging.stepwise import judge_steps, stepped
 from selfreward.recipe import JudgeRecipe, Verified
 from selfreward.records import Judgment, Prompt, Response, Rows, by_id, distinct
 from selfreward.roles.cast import Cast
 from selfreward.roles.player import Player
 from selfreward.roles.round import Round
-from selfreward.store.artifacts import COMPARISONS, FIRST, FURTHER, LISTS, MODEL_JUDGMENTS, part_of
+from selfreward.store.artifacts import COMPARISONS, FIRST, FURTHER, LISTS, MODEL_JUDGMENTS, STEPS, part_of
 from selfreward.store.given import given
 from selfreward.store.run import Work
 from selfreward.tasks.verifiers.protocol import Verifier, verifier_identity
@@ -123,6 +125,13 @@ class Judging:
             rows = ranked(rankings, responses, round=self.round, artifact=artifact)
             told = {"lists": rankings.digest, "places": list_statistics(rankings)}
             return self.complete(given(self.round, artifact, Judgment, rows, told))
+        if recipe.stepping is not None:
+            verdicts = self.complete(
+                judge_steps(player, prompts, responses, recipe, **asked, artifact=part_of(artifact, STEPS))
+            )
+            rows = stepped(verdicts, responses, recipe, round=self.round, artifact=artifact)
+            how = {"combine": recipe.stepping.combine, "statistics": step_statistics(verdicts)}
+            return self.complete(given(self.round, artifact, Judgment, rows, {"steps": verdicts.digest, **how}))
         if recipe.protocol == "scalar":
             return self._by_reward_model(player, prompts, responses, asked, artifact)
         if recipe.protocol in ("expected", "hybrid"):

@@ -56,6 +56,7 @@ from selfreward.recipe.questions import (
     PrincipleQuestion,
     RubricQuestion,
     ScoreQuestion,
+    StepsQuestion,
     constitution_of,
 )
 from selfreward.recipe.readings import ProbabilityReading, RationaleReading, ScalarReading, VerdictReading
@@ -179,6 +180,7 @@ __all__ = [
     "SppoHardLoss",
     "SppoLoss",
     "Steps",
+    "StepsQuestion",
     "SweetSpot",
     "TrainRecipe",
     "TransformersRecipe",

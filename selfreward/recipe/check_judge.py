@@ -70,7 +70,7 @@ def judge_that_cannot_work(recipe: Recipe) -> Found:
     judge, reading, question = recipe.judge, recipe.judge.reading.kind, recipe.judge.question
     compares, named = judge.ranks, f"judge.question={question.kind}"
     yield (
-        compares and judge.ask_again > 0,
+        (compares or judge.stepping is not None) and judge.ask_again > 0,
         f"judge.reading.ask_again is not read by {named}, which asks each question once; set it to 0",
     )
     for kind, template in ((ScoreQuestion, "rubric"), (ComparisonQuestion, "principle")):
@@ -83,7 +83,7 @@ def judge_that_cannot_work(recipe: Recipe) -> Found:
         f"{named} {question.WHY_VERDICT}, which judge.reading={reading} cannot read; set judge.reading=verdict",
     )
     yield (
-        compares and recipe.meta.enabled,
+        (compares or judge.stepping is not None) and recipe.meta.enabled,
         f"meta.enabled compares judgments of one answer, which {named} does not give",
     )
     if judge.comparing is not None:

@@ -1,12 +1,12 @@
 """The judge, by its axes: who is asked, which question, how the reply is read, how many readings become a score.
 
-question   score | rubric (each answer alone) · comparison | principle (two answers side by side, in both orders) ·
-           list (all answers, in balanced orders)
+question   score | rubric (each answer alone) · steps (each step of an answer) ·
+           comparison | principle (two answers side by side, in both orders) · list (all answers, in balanced orders)
 reading    verdict (what a sampled reply says) · probability (of the score or label words, nothing is decoded) ·
            rationale (a sampled rationale, then the probabilities) · scalar (a reward model's number)
 aggregate  mean | median (of N readings) · adaptive (more where it matters) · ensemble (several judges)
 
-A comparison and a list are asked once in each order, and a probability read once: they have no N.
+A comparison and a list are asked once in each order, a step once, and a probability read once: they have no N.
 """
 
 import dataclasses
@@ -27,12 +27,13 @@ from selfreward.recipe.questions import (
     PrincipleQuestion,
     QuestionRecipe,
     ScoreQuestion,
+    StepsQuestion,
 )
 from selfreward.recipe.readings import Mass, ReadingRecipe, Reply, VerdictReading, judge_sampling
 from selfreward.recipe.reference import POLICY, ModelReference
 from selfreward.recipe.section import Section, part, section, setting
 
-Protocol = Literal["pointwise", "expected", "hybrid", "pairwise", "listwise", "scalar"]
+Protocol = Literal["pointwise", "expected", "hybrid", "pairwise", "listwise", "stepwise", "scalar"]
 """What the combinations of question and reading are called."""
 
 
@@ -81,6 +82,12 @@ class JudgeRecipe(Section):
         return self.question if isinstance(self.question, ListQuestion) else None
 
     @property
+    def stepping(self) -> StepsQuestion | None:
+        """The question, where it is about the steps of an answer and asked in words."""
+        asked = isinstance(self.question, StepsQuestion) and self.reading.kind != "scalar"
+        return self.question if asked and isinstance(self.question, StepsQuestion) else None
+
+    @property
     def ranks(self) -> bool:
         """Whether scores only rank the answers to one prompt, so that one answer alone has none."""
         return self.comparing is not None or self.listing is not None
@@ -95,6 +102,8 @@ class JudgeRecipe(Section):
             return "pairwise"
         if self.listing is not None:
             return "listwise"
+        if self.stepping is not None:
+            return "stepwise"
         named: dict[str, Protocol] = {"verdict": "pointwise", "probability": "expected", "rationale": "hybrid"}
         return named.get(self.reading.kind, "scalar")
 

@@ -1,4 +1,4 @@
-"""What a judge is asked: about one answer (score, rubric), two side by side (comparison, principle) or all (list)."""
+"""What a judge is asked: about one answer (score, rubric, steps), two (comparison, principle) or all (list)."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -91,11 +91,27 @@ class ListQuestion(Question):
     WHY_VERDICT: ClassVar[str] = "has one reply about all answers"
 
 
+@section
+class StepsQuestion(Question):
+    """Is every step of an answer right, given the steps before it?
+
+    Each step is asked about by itself. `combine`: the score is that of the worst step, or the product over all, of the
+    verdicts or, with judge.reading=probability, of P(right).
+    """
+
+    kind: Literal["steps"] = "steps"
+    template: str = setting("steps", "the words of the question")
+    combine: Literal["min", "product"] = setting("min", "how the steps' verdicts become a score")
+    most: int = setting(20, "steps that are told apart; the last one holds all further ones", minimum=1)
+
+    WORDING: ClassVar[str] = "selfreward.judging.prompts.steps:wording"
+
+
 def constitution_of(question: ComparisonQuestion | PrincipleQuestion) -> str | None:
     return question.constitution if isinstance(question, PrincipleQuestion) else None
 
 
 QuestionRecipe = Annotated[
-    ScoreQuestion | RubricQuestion | ComparisonQuestion | PrincipleQuestion | ListQuestion,
+    ScoreQuestion | RubricQuestion | StepsQuestion | ComparisonQuestion | PrincipleQuestion | ListQuestion,
     Field(discriminator="kind"),
 ]

@@ -9,7 +9,7 @@ from selfreward.records.ids import seed_for, stable_id
 from selfreward.records.lines import OMIT_WHEN_EMPTY, Rows, by_id, from_dict, from_line, to_line
 from selfreward.records.measured import Measurement
 from selfreward.records.trained import Checkpoint, Drop, Pair, PairKind, Reward, Sample, pair_drop
-from selfreward.records.verdicts import Comparison, Judgment, MetaJudgment, Ranking
+from selfreward.records.verdicts import Comparison, Judgment, MetaJudgment, Ranking, StepVerdict
 
 Record = (
     Prompt
@@ -17,6 +17,7 @@ Record = (
     | Judgment
     | Comparison
     | Ranking
+    | StepVerdict
     | MetaJudgment
     | Pair
     | Reward
@@ -49,6 +50,7 @@ __all__ = [
     "Reward",
     "Rows",
     "Sample",
+    "StepVerdict",
     "by_id",
     "distinct",
     "from_dict",

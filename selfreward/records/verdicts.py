@@ -93,6 +93,34 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True)
+class StepVerdict:
+    """One reply about step `step` (from 1) of the `steps` of an answer: `right` is P(it is right).
+
+    It is 1 or 0 where a verdict was read, or `unreadable` says why there is none. `mass` is the probability of both
+    labels together.
+    """
+
+    id: str
+    response_id: str
+    prompt_id: str
+    step: int
+    steps: int
+    judge: str
+    text: str
+    token_ids: tuple[int, ...]
+    finish_reason: FinishReason
+    seed: int
+    template: str
+    right: float | None
+    unreadable: str | None
+    mass: float | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
+
+    def __post_init__(self) -> None:
+        if (self.right is None) == (self.unreadable is None):
+            raise ValueError(f"step {self.id}: exactly one of right and unreadable must be set")
+
+
+@dataclass(frozen=True, slots=True)
 class MetaJudgment:
     """One comparison of two judgments of the same response; `winner` names a slot, or `unreadable` says why not."""
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from selfreward.errors import RecipeError
 
-Kind = Literal["generator", "judge", "judge_pairwise", "judge_list", "meta_judge", "prompt_writer"]
+Kind = Literal["generator", "judge", "judge_pairwise", "judge_list", "judge_steps", "meta_judge", "prompt_writer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ _FOLDERS: dict[Kind, str] = {
     "judge": "selfreward.judging.prompts",
     "judge_pairwise": "selfreward.judging.prompts",
     "judge_list": "selfreward.judging.prompts",
+    "judge_steps": "selfreward.judging.prompts",
     "meta_judge": "selfreward.judging.prompts",
 }
 """The package beside whose parsers the words of a kind lie, in `templates/`."""
@@ -41,6 +42,7 @@ _PROSE: dict[Kind, Template] = {
     "judge": Template("tags", "last_line"),
     "judge_pairwise": Template("tags", "last_line"),
     "judge_list": Template("tags", "last_line"),
+    "judge_steps": Template("tags", "last_line"),
     "meta_judge": Template("tags", "last_line", hide_scores=True),
     "prompt_writer": Template("tags", "text"),
 }
@@ -61,6 +63,7 @@ _SHOWN: dict[Kind, tuple[str, ...]] = {
     "judge": ("prompt", "response"),
     "judge_pairwise": ("prompt", "first", "second"),
     "judge_list": ("prompt", "responses"),
+    "judge_steps": ("prompt", "before", "step"),
     "meta_judge": ("prompt", "response", "first", "second"),
     "prompt_writer": ("examples",),
 }

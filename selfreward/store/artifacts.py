@@ -5,6 +5,7 @@
     judgments_0, judgments_1 ...        an ensemble's members
     judgments_comparisons               a pairwise judge's verdicts
     judgments_lists                     a listwise judge's
+    judgments_steps                     a stepwise judge's
     responses_0, responses_1 ...        the generators' answers, where several answer
     held_out_<pool>                     the held-out judge's rows; `..._of_round_<K>` of earlier answers, scored again
 
@@ -15,8 +16,8 @@ import re
 
 JUDGMENTS, MODEL_JUDGMENTS = "judgments", "model_judgments"
 """The judgments that a round trains on, and the model's own where a verifier judges first."""
-FIRST, FURTHER, COMPARISONS, LISTS = "first", "further", "comparisons", "lists"
-_PART = re.compile(rf"_({FIRST}|{FURTHER}|{COMPARISONS}|{LISTS}|\d+)$")
+FIRST, FURTHER, COMPARISONS, LISTS, STEPS = "first", "further", "comparisons", "lists", "steps"
+_PART = re.compile(rf"_({FIRST}|{FURTHER}|{COMPARISONS}|{LISTS}|{STEPS}|\d+)$")
 
 
 def part_of(artifact: str, part: str | int) -> str:

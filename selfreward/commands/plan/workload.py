@@ -9,6 +9,9 @@ from selfreward.recipe import (
 from selfreward.store.artifacts import part_of
 from selfreward.tasks.responses_file import read_responses
 
+STEPS = 4.0
+"""Steps of an answer, where the judge is asked about each: a guess, since nobody has seen the answers yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
@@ -121,6 +124,11 @@ def judgments_of(
         question, count, share = question + lengths.response, 2 * prompts * matches, 1.0
         # Beginnings shared by two comparisons end with the first answer.
         unique = lengths.rubric + prompts * (lengths.prompt + samples * lengths.response) + count * lengths.response
+        reply = 0.0 if judge.reading.kind == "probability" else lengths.judgment
+    if judge.stepping is not None:
+        # Each step is asked about, with what stands before it: half of the answer on average.
+        question, count, share = question - lengths.response / 2, prompts * samples * STEPS, 1.0
+        unique = lengths.rubric + prompts * lengths.prompt + count * lengths.response / 2
         reply = 0.0 if judge.reading.kind == "probability" else lengths.judgment
     if judge.listing is not None:
         question, count, share = question + (samples - 1) * lengths.response, 2.0 * prompts * judge.listing.orders, 1.0
