@@ -29,6 +29,7 @@ from hypothesis import strategies as st
 
 from selfreward.commands.validate.dials import DIALS
 from selfreward.errors import DataError
+from selfreward.judging.revising.rows import Critique, Revision
 from selfreward.measuring.evidence import CohortRows, PoolRows
 from selfreward.measuring.metrics import abouts, addresses, measure_all, numbers
 from selfreward.measuring.metrics import families as catalogue
@@ -98,6 +99,8 @@ def whole(seed=0, count=12):
         cohorts=[CohortRows("named", pools, initial, None)],
         asked=replies(rng),
         asked_initial=replies(rng),
+        **revised(own),
+        words=["sure"],
         reward_prompts=pools.prompts,
         reward_responses=pools.responses,
         reward_pairs=[one for one in given.round_pairs if one.kind == "answer"],
@@ -110,6 +113,34 @@ def whole(seed=0, count=12):
     given = probed(given, "padded", lambda *_: [float(rng.randrange(6))])
     given = probed(given, "claims", lambda *_: [float(rng.randrange(6))], arms=("echo", "other"))
     return probed(given, "feedback", lambda *_: [float(rng.randrange(6))], arms=("like", "dislike", "neutral"))
+
+
+def revised(own):
+    """Critiques of three answers, two revisions, one of them usable."""
+    asked = [(answer, f"c{k}") for k, answer in enumerate(own.responses[:3])]
+    ids = {"token_ids": (1,), "finish_reason": "stop", "seed": 0, "template": "t", "turn": 1, "principle": "bad_word"}
+    critiques = [
+        Critique(name, a.prompt_id, a.id, a.id, critic="policy", text="", finding="change", unusable=None, **ids)
+        for a, name in asked
+    ]
+    revisions = [
+        Revision(
+            f"r{name}",
+            a.prompt_id,
+            a.id,
+            a.id,
+            name,
+            reviser="policy",
+            text="p",
+            cut="",
+            reasoning="",
+            unusable=None if k else "unchanged",
+            **ids,
+        )
+        for k, (a, name) in enumerate(asked[:2])
+    ]
+    final = [dataclasses.replace(asked[1][0], id="revised", text="p", parent=asked[1][0].id)]
+    return {"round_critiques": critiques, "round_revisions": revisions, "round_revised": final}
 
 
 def replies(rng):

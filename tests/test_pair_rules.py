@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sections import pairs_of
 
 from selfreward.errors import RecipeError
+from selfreward.judging.revising.rows import Revised
 from selfreward.judging.scoring.score import Score, counted
 from selfreward.pairing import PAIR_RULES
 from selfreward.pairing.answers import Known, answer_pairs, load_rule
@@ -403,6 +404,10 @@ def pair_up(rule, sets, order=None, **recipe):
     known = Known(
         grades={one.id: grades[one.prompt_id, one.text] for one in responses},
         gold={prompt.id: response(f"{prompt.id}/gold", "the gold one") for prompt in prompts[::2]},
+        revised=Revised(
+            {one.id: response(f"{one.id}/revised", f"better {one.text}") for one in responses if one.sample % 2},
+            {one.id: "refusal" for one in responses if one.sample % 2 == 0},
+        ),
     )
     if order is not None:
         order.shuffle(responses)
@@ -427,7 +432,7 @@ def test_every_prompt_ends_as_pairs_or_one_drop_whatever_the_order_of_rows(rule,
         assert pair.chosen_score > pair.rejected_score and pair.chosen_id != pair.rejected_id
         sides = [responses[side] for side in (pair.chosen_id, pair.rejected_id) if side in responses]
         assert all(side.finish_reason == "stop" and side.prompt_id == pair.prompt_id for side in sides)
-        assert len(sides) == 2 or rule == "spin"
+        assert len(sides) == 2 or rule in ("spin", "revision")
         assert len({side.text for side in sides}) == len(sides)
 
 
@@ -443,7 +448,7 @@ def test_an_unknown_rule_is_refused_with_the_nearest_known_one():
         (["pairs.rule=length_tiers", "pairs.rho=[]"], "one number per round"),
         (["pairs.rule=length_tiers", "pairs.rho=[0.1,-0.2]"], "at least 0"),
         (["pairs.rule=length_tiers", "pairs.rho=[1.5]"], "at most 1"),
-        (["pairs.per_prompt=3"], "pairs.per_prompt.*verified or spin"),
+        (["pairs.per_prompt=3"], "pairs.per_prompt.*verified or spin or revision"),
         (["pairs.min_vote_share=0.2"], "set pairs.rule=self_consistency"),
         (["pairs.rule=verified", "measure.verifier=none"], "needs a verifier"),
         (["pairs.filters.verifier_conflict=true", "measure.verifier=none"], "needs a verifier"),

@@ -195,3 +195,20 @@ def test_a_constitution_compares_in_both_orders_under_one_principle_each(tmp_pat
         assert row.template.endswith(load_constitution("honest_help")[0])
         assert asked[second, first].principle == row.principle, "both orders are under the same principle"
     assert len({row.principle for row in rows}) > 4
+
+
+@pytest.mark.slow
+def test_revisions_by_a_real_renderer_are_whole_replies_to_the_prompt_alone(tmp_path: Path) -> None:
+    less = ("pairs.revise.turns=2", "pairs.revise.sampling.max_tokens=64", "pairs.revise.max_length=99")
+    view = go(tmp_path, "constitutional_qwen2.5_0.5b", "qwen25", *less, "pairs.revise.min_length=0", "train.lora=null")
+    renderer = load_renderer(view.read_directory(0))
+    prompts = {row.id: row for row in view.read(1, "prompts", Prompt)}
+    answers = {row.id: row for row in view.read(1, "responses", Response)}
+    revised = {row.id: row for row in view.read(1, "revisions", Response)}
+    pairs = view.read(1, "pairs", Pair)
+    assert pairs and made(view, 1).pairs == len(pairs) and made(view, 1).digest != made(view, 0).digest
+    for pair in pairs:
+        revision = revised[pair.chosen_id]
+        assert revision.parent == pair.rejected_id and revision.text != answers[pair.rejected_id].text
+        assert pair.chosen_token_ids == revision.token_ids and pair.chosen_token_ids[-1] in renderer.end_ids
+        assert (pair.prompt_token_ids,) == tuple(renderer.prompt_token_ids([prompts[pair.prompt_id].messages]))

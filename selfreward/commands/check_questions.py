@@ -11,7 +11,18 @@ from dataclasses import dataclass
 
 from selfreward.judging.prompts import listwise, meta, pairwise
 from selfreward.judging.prompts.prompt import judge_prompt
-from selfreward.recipe import POLICY, JudgeRecipe, ModelReference, PrincipleQuestion, Recipe, held_out_judge
+from selfreward.judging.revising.check import judge_of
+from selfreward.judging.revising.words import ask_critic, ask_reviser
+from selfreward.recipe import (
+    POLICY,
+    JudgeRecipe,
+    ModelReference,
+    PrincipleQuestion,
+    Recipe,
+    RevisingRecipe,
+    Revision,
+    held_out_judge,
+)
 from selfreward.records import Message, Prompt, seed_for
 from selfreward.roles import generator, prompt_writer
 
@@ -19,6 +30,7 @@ Turns = tuple[Message, ...]
 ANSWER = "(an answer of the model stands here)"
 OTHER = "(another answer of the model stands here)"
 JUDGMENT = "(a judgment of this answer stands here)"
+CRITIQUE = "(a critique of this answer stands here)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +64,8 @@ def roles(recipe: Recipe, prompts: Sequence[Prompt]) -> Iterator[Role]:
         judgment = recipe.judge.sampling.max_tokens
         ask = lambda prompt: meta.ask(recipe.meta.template, prompt, answer_to(prompt), JUDGMENT, JUDGMENT)  # noqa: E731
         yield Role("meta-judge", recipe.meta.model, ask, recipe.meta.sampling.max_tokens, answer + 2 * judgment)
+    if isinstance(recipe.pairs, Revision):
+        yield from revising_roles(recipe.pairs.revise, answer)
     writer = recipe.prompts.writer
     if writer.share > 0:
         count = min(writer.seed_examples + writer.written_examples, len(prompts))
@@ -61,6 +75,23 @@ def roles(recipe: Recipe, prompts: Sequence[Prompt]) -> Iterator[Role]:
             return prompt_writer.ask(writer.template, [one.text for one in shown])
 
         yield Role("prompt writer", writer.model, write, writer.sampling.max_tokens)
+
+
+def revising_roles(recipe: RevisingRecipe, answer: int) -> Iterator[Role]:
+    """Critic and reviser, by the first principle, about an answer of at most `answer` tokens."""
+    principle, reply = pairwise.load_constitution(recipe.constitution)[1][0], recipe.sampling.max_tokens
+
+    def criticise(prompt: Prompt) -> Turns:
+        return ask_critic(recipe, prompt, answer_to(prompt), principle)
+
+    def rewrite(prompt: Prompt) -> Turns:
+        return ask_reviser(recipe, prompt, answer_to(prompt), principle, CRITIQUE)
+
+    longest = max(answer, reply if recipe.turns > 1 else 0)
+    yield Role("critic", recipe.model, criticise, reply, longest)
+    yield Role("reviser", recipe.model, rewrite, reply, longest + reply)
+    if recipe.check is not None:
+        yield judge_role("judge of revisions", judge_of(recipe.check), longest, 2)
 
 
 def judge_role(name: str, judge: JudgeRecipe, answer: int, samples: int) -> Role:

@@ -22,6 +22,7 @@ from selfreward import __version__
 from selfreward.commands.export import written_beside
 from selfreward.errors import DataError, StoreError
 from selfreward.judging.prompts.prompt import judge_prompt
+from selfreward.judging.revising.asking import REVISIONS
 from selfreward.pairing.mixing import EARLIER
 from selfreward.recipe import to_yaml
 from selfreward.records import Judgment, Message, Pair, Prompt, Response, by_id
@@ -94,7 +95,8 @@ class _Round:
         def rows(artifact: str, kind: type[Any]) -> dict[str, Any]:
             return by_id(view.read(number, artifact, kind)) if view.seal(number, artifact) else {}
 
-        self.prompts, self.responses = rows("prompts", Prompt), rows("responses", Response)
+        self.prompts = rows("prompts", Prompt)
+        self.responses = rows("responses", Response) | rows(REVISIONS, Response)
         self.judgments = rows("judgments", Judgment)
         self.judged = {row.response_id: row for row in self.judgments.values()}
 

@@ -14,6 +14,7 @@ from selfreward.engines.vllm.settings import require_vllm
 from selfreward.judging.prompts import listwise as judge_listwise
 from selfreward.judging.prompts import pairwise as judge_pairwise
 from selfreward.judging.prompts.prompt import judge_prompt
+from selfreward.judging.revising.words import require_words
 from selfreward.measuring.canary.evidence import check_canary
 from selfreward.measuring.probes.judge_replies import check_probes
 from selfreward.pairing.answers import rule_of
@@ -21,6 +22,7 @@ from selfreward.recipe import (
     OwnRule,
     OwnTraining,
     Recipe,
+    Revision,
     asked_per_round,
     constitution_of,
     held_out_judge,
@@ -57,6 +59,8 @@ def preflight(
     }.items():
         version(kind, template)
     check_judge(recipe)
+    if isinstance(recipe.pairs, Revision):
+        require_words(recipe.pairs.revise)
     check_probes(recipe)
     if recipe.gates.canary != "off":
         check_canary(recipe)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from selfreward.judging.revising.rows import Critique, Revision
 from selfreward.records import (
     Comparison,
     Drop,
@@ -110,6 +111,7 @@ class Evidence:
     `history` are the pool rows of all rounds that led here, from round 0 on. `initial_rejudged` and `text_likelihoods`
     ("policy", "initial") are about some of round 0's answers: what this round's judge and policy make of them.
     `reward_*`: where this round trained a reward model, preferences that it was not trained on, and its own judgments.
+    `round_revised` are the answers' last revisions, `words` those that no answer should have.
     """
 
     round: int
@@ -147,6 +149,10 @@ class Evidence:
     reward_responses: Sequence[Response] = ()
     reward_pairs: Sequence[Pair] = ()
     reward_scores: Sequence[Judgment] = ()
+    round_critiques: Sequence[Critique] = ()
+    round_revisions: Sequence[Revision] = ()
+    round_revised: Sequence[Response] = ()
+    words: Sequence[str] = ()
 
     @property
     def digest(self) -> str:

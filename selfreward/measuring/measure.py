@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 from selfreward.judging.judge import Judging
+from selfreward.judging.revising.asking import REVISIONS
+from selfreward.judging.revising.revise import revising_rows
 from selfreward.measuring.evidence import Evidence, PoolRows
 from selfreward.measuring.judge_watch import JudgeWatch
 from selfreward.measuring.pools import about, all_metrics, apart, pool_judging, pool_sampling, pools_settings
 from selfreward.measuring.side_pools import SidePools
-from selfreward.recipe import measured_rounds
+from selfreward.recipe import Revision, measured_rounds
 from selfreward.records import (
     Drop,
     Judgment,
@@ -135,6 +137,8 @@ class Measuring:
             reward_scores=taught.scores,
             training=round.facts()["metrics"],
             verifier=round.verifier,
+            words=recipe.measure.words,
+            **_revising(round),
             previous=self.pool_rows[before] if number else None,
             frozen_judgments_previous=about(steering, self.frozen_judgments[before]) if number else (),
             frozen_judgments_initial=about(steering, self.frozen_judgments[0]) if number else (),
@@ -161,6 +165,16 @@ class Measuring:
         labelled = {row.prompt.id: row.prompt for row in self.frozen}
         answers = [row.response for row in self.frozen]
         return opinions, judging.judge(labelled, answers, {"frozen": self.frozen.digest}, "frozen_judgments")
+
+
+def _revising(round: Round) -> dict[str, Any]:
+    """The rows of critique and revision, where the round has any."""
+    rule = round.recipe.pairs
+    if not isinstance(rule, Revision) or round.artifacts.seal(round.number, REVISIONS) is None:
+        return {}
+    critiques, revisions = revising_rows(round.artifacts, round.number, rule.revise)
+    revised = round.artifacts.read(round.number, REVISIONS, Response)
+    return {"round_critiques": critiques, "round_revisions": revisions, "round_revised": revised}
 
 
 def _likelihoods(

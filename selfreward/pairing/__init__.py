@@ -14,4 +14,5 @@ PAIR_RULES: dict[str, str] = {
     "verified": "selfreward.pairing.rules.verified:choose",
     "spin": "selfreward.pairing.rules.spin:choose",
     "sppo": "selfreward.pairing.rules.sppo:choose",
+    "revision": "selfreward.pairing.rules.revision:choose",
 }

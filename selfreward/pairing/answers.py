@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from selfreward.errors import RecipeError
+from selfreward.judging.revising.rows import Revised
 from selfreward.judging.scoring.score import Score, counted
 from selfreward.pairing import PAIR_RULES
 from selfreward.pairing.candidates import Candidate, Choose, Needs, Pick, Refusal, Situation
@@ -50,6 +51,7 @@ class Known:
     `sources` names who scored a response where it was not the one whom `answer_pairs` is told. `preferences` is
     P(first is better) by (first id, second id); with it every pair of which the judge decides has a soft label.
     `chances` is the same as the judge said it, for the filter. `ranked`: the scores rank what the verifier accepts.
+    `revised` are the answers' revisions, where the rule pairs these.
     """
 
     grades: Mapping[str, Grade] = field(default_factory=dict)
@@ -59,6 +61,7 @@ class Known:
     preferences: Mapping[tuple[str, str], float] | None = None
     chances: Mapping[tuple[str, str], float] = field(default_factory=dict)
     ranked: bool = False
+    revised: Revised = field(default_factory=Revised)
 
     def source(self, pick: Pick, judge: str) -> str:
         """Who decided between the two: the verifier where it scored either of them."""
@@ -111,7 +114,7 @@ def answer_pairs(
     drops: list[Drop] = []
     for prompt in prompts:
         mine = answers[prompt.id]
-        situation = Situation(recipe, round, seed, len(mine), known.gold.get(prompt.id), known.ranked)
+        situation = Situation(recipe, round, seed, len(mine), known.gold.get(prompt.id), known.ranked, known.revised)
         candidates = _candidates(mine, scores, known, recipe, rule)
         picks = rule.choose(candidates, situation) if not isinstance(candidates, Refusal) else candidates
         if isinstance(picks, Refusal):

@@ -1,9 +1,10 @@
 """The nouns of pairing: the score of an answer, an answer that may be paired, what a rule picks, and the lot."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
+from selfreward.judging.revising.rows import Revised
 from selfreward.judging.scoring.score import Score
 from selfreward.recipe import LengthTiers, PairsBase, PairsRecipe, ZLength
 from selfreward.records import Response, stable_id
@@ -36,6 +37,7 @@ class Situation:
     samples: int
     gold: Response | None = None
     ranked: bool = False
+    revised: Revised = field(default_factory=Revised)
 
     def rule(self, kind: type[K]) -> K:
         """The section as the rule's own, with the keys that it alone has."""
@@ -76,8 +78,8 @@ class Refusal:
     detail: str = ""
 
 
-Needs = Literal["scores", "answers", "truth", "gold"]
-"""What a rule decides by: scores of the answers, their final answers, the verifier's word, or a gold answer."""
+Needs = Literal["scores", "answers", "truth", "gold", "revisions"]
+"""What a rule decides by: scores of the answers, their final answers, the verifier's word, a gold answer, revisions."""
 
 Choose = Callable[[Sequence[Candidate], Situation], Sequence[Pick] | Refusal]
 

@@ -114,15 +114,17 @@ class Preferences:
             (scores, dropped), first = self.judged_scores(judgments), False
             source = "oracle" if self.recipe.judge.source == "oracle" else "self"
         gold = self._told.gold() if rule_of(recipe).needs == "gold" else {}
-        margins = self._told.margins([*self._told.complete_answers, *gold.values()])
+        revised = self._told.revised()
+        margins = self._told.margins([*self._told.complete_answers, *gold.values(), *revised.revisions.values()])
         known = Known(
             self._told.grades(),
             margins,
             gold,
             _sources(judgments),
-            self._preferences(),
+            revised.preferences or self._preferences(),
             self._chances(),
             ranked=self.recipe.judge.source == "verifier_and_model",
+            revised=revised,
         )
         pairs, drops = answer_pairs(
             self.prompts,
@@ -135,7 +137,7 @@ class Preferences:
             known=known,
         )
         if implicit is None:
-            return pairs, [*dropped, *drops]
+            return pairs, [*dropped, *drops, *revised.faults]
         pairs, softened = soften(pairs, consistency, implicit, first=first)
         if implicit.consistency != "none":
             facts = {"pairs": implicit.consistency}

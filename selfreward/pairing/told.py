@@ -1,17 +1,21 @@
 """What a pair rule and its filters are told beside the judge's word: made when it is asked for, and sealed.
 
-Likelihoods under the round's policies (implicit rewards, margins), the verifier's grades, gold answers as tokens.
+Likelihoods under the round's policies (implicit rewards, margins), the verifier's grades, gold answers as tokens,
+revisions of the answers.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from selfreward.engines.chat import ChatRenderer, load_renderer
+from selfreward.judging.revising.check import check_revisions
+from selfreward.judging.revising.revise import revise
+from selfreward.judging.revising.rows import Revised
 from selfreward.judging.scoring.score import Score
 from selfreward.pairing.answers import rule_of
 from selfreward.pairing.implicit_reward import implicit_rewards, sums
-from selfreward.recipe import ImplicitReward
+from selfreward.recipe import ImplicitReward, Revision
 from selfreward.records import (
     Likelihood,
     Prompt,
@@ -109,6 +113,17 @@ class Told:
             round=self.round.number,
         )
         return {row.id: row.grade for row in self.round.complete(work)}
+
+    def revised(self) -> Revised:
+        """The answers' revisions, made here, and what the judge says of them where it is asked."""
+        rule = self.round.recipe.pairs
+        if not isinstance(rule, Revision):
+            return Revised()
+        revised = revise(self.round, self.prompts, self.responses, rule.revise, rule.per_prompt)
+        if rule.revise.check is None:
+            return revised
+        said = check_revisions(self.round, self.prompts, self.responses, revised, rule.revise.check)
+        return replace(revised, preferences=said)
 
     def gold(self) -> dict[str, Response]:
         """The given answers as responses, by prompt id, in the tokens that the model would have sampled."""

@@ -21,10 +21,10 @@ from selfreward.recipe.loss import (
 from selfreward.recipe.measure import PROBES, CohortRecipe, HeldOutRecipe, JudgeProbesRecipe, MeasureRecipe
 from selfreward.recipe.meta import MetaRecipe
 from selfreward.recipe.model import ModelRecipe, SamplingRecipe, ServedRecipe
+from selfreward.recipe.pair_filters import FiltersRecipe
 from selfreward.recipe.pairs import (
     BestVsRandom,
     BestVsWorst,
-    FiltersRecipe,
     ImplicitReward,
     JudgedScore,
     LengthTiers,
@@ -32,6 +32,7 @@ from selfreward.recipe.pairs import (
     OwnRule,
     PairsBase,
     PairsRecipe,
+    Revision,
     SelfConsistency,
     Spin,
     Sppo,
@@ -40,6 +41,7 @@ from selfreward.recipe.pairs import (
     ZLength,
 )
 from selfreward.recipe.prompts import (
+    AdversarialSource,
     ColumnsRecipe,
     EnglishSource,
     FileSource,
@@ -73,6 +75,7 @@ from selfreward.recipe.recipe import (
     to_yaml,
 )
 from selfreward.recipe.reference import INITIAL, POLICY, PREVIOUS, REWARD_MODEL, ModelReference
+from selfreward.recipe.revising import RevisingRecipe, RevisionCheckRecipe
 from selfreward.recipe.reward import (
     LengthPenalty,
     RewardRecipe,
@@ -107,6 +110,7 @@ __all__ = [
     "PROBES",
     "REWARD_MODEL",
     "AdaptiveRecipe",
+    "AdversarialSource",
     "BestVsRandom",
     "BestVsWorst",
     "CohortRecipe",
@@ -159,6 +163,9 @@ __all__ = [
     "PromptsRecipe",
     "RationaleReading",
     "Recipe",
+    "RevisingRecipe",
+    "Revision",
+    "RevisionCheckRecipe",
     "RewardModelRecipe",
     "RewardRecipe",
     "RlooRecipe",

@@ -7,6 +7,7 @@ from selfreward.errors import RecipeError
 from selfreward.recipe.check_judge import judge_that_cannot_work, scale_that_cannot_work, served_that_cannot_work
 from selfreward.recipe.check_measure import held_out_that_cannot_work, measured_that_cannot_work
 from selfreward.recipe.check_pairs import pairs_that_cannot_work
+from selfreward.recipe.check_revising import revising_that_cannot_work
 from selfreward.recipe.check_reward_model import reward_model_that_cannot_work
 from selfreward.recipe.check_rewards import rewards_that_cannot_work
 from selfreward.recipe.engine import ScriptedRecipe
@@ -35,6 +36,7 @@ def check(recipe: Recipe, where: str = "recipe") -> None:
         reward_model_that_cannot_work(recipe),
         pairs_that_cannot_work(recipe),
         rewards_that_cannot_work(recipe),
+        revising_that_cannot_work(recipe),
     ):
         for wrong, message in found:
             if wrong:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from selfreward.recipe.judge import JudgeRecipe
+from selfreward.recipe.pair_filters import FiltersRecipe
 from selfreward.recipe.pairs import (
     BestVsWorst,
-    FiltersRecipe,
     LengthTiers,
     MixRecipe,
     OwnRule,

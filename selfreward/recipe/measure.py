@@ -127,6 +127,7 @@ class MeasureRecipe(Section):
     cohorts: dict[str, CohortRecipe] = part(dict, "further sets of prompts, by name")
     cohort_samples: int = setting(2, "answers to each prompt of a cohort", minimum=1)
     cohort_judge: ModelReference = setting(INITIAL, "who judges a cohort without a verifier")
+    words: tuple[str, ...] = setting((), "words that no answer should have; their rate is measured")
     metrics: tuple[Foreign, ...] = setting((), "metrics of your own, asked beside all that ship")
     probes: tuple[Probe, ...] = setting((), "conversations that show whether the policy gives in")
     probe_files: tuple[str, ...] = setting((), "files of questions for them")

@@ -5,31 +5,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from selfreward.recipe.doors import Foreign, Options
+from selfreward.recipe.pair_filters import FiltersRecipe
 from selfreward.recipe.reference import INITIAL, ModelReference
+from selfreward.recipe.revising import RevisingRecipe
 from selfreward.recipe.section import Section, keyed, needed, part, section, setting
-
-
-@section
-class FiltersRecipe(Section):
-    """Which picked pairs are dropped again, each with its reason; None switches a filter off.
-
-    `max_similarity`: ROUGE-L F1 of the two texts. `max_length_ratio`: the longer over the shorter, in `pairs.length`.
-    `max_spread`: sample variance of the judgments of either answer (low agreement). `min_logprob_margin`: nats between
-    the two answers' summed log-probabilities under `train.reference`, the round's start where the method has none (.6
-    is a used value). `min_judge_margin`: nats between the two labels of the judge that compares, |log P - log(1 - P)|
-    with P that the chosen answer is better (.6 is P >= .65). `verifier_conflict`: the verifier ranks the two the other
-    way. `max_class_share`: pairs whose
-    chosen answer is of one class, `class_of` being its rounded score or its final answer.
-    """
-
-    max_similarity: float | None = setting(None, "ROUGE-L F1 of the two texts, at most", above=0, maximum=1)
-    max_length_ratio: float | None = setting(None, "the longer over the shorter, at most", minimum=1)
-    max_spread: float | None = setting(None, "variance of either answer's judgments, at most", minimum=0)
-    min_logprob_margin: float | None = setting(None, "nats between the two under the reference", minimum=0)
-    min_judge_margin: float | None = setting(None, "nats between the judge's own two labels", minimum=0)
-    verifier_conflict: bool = setting(False, "drop pairs that the verifier ranks the other way")
-    max_class_share: float | None = setting(None, "share of pairs with one class of chosen", above=0, maximum=1)
-    class_of: Literal["score", "answer"] = setting("score", "what a class is")
 
 
 @section
@@ -201,6 +180,20 @@ class SelfConsistency(PairsBase):
     min_vote_share: float = setting(0.5, "share of the samples that must agree", minimum=0, maximum=1)
 
 
+@section
+class Revision(PairsBase):
+    """The policy's own answer, criticised and rewritten by principles, against the answer as it was (2212.08073).
+
+    With train.method=sft_chosen this is the first phase of constitutional AI; with dpo the revision is preferred.
+    `control: sibling` puts another of the policy's answers to the same prompt in the revision's place.
+    """
+
+    rule: Literal["revision"] = "revision"
+    revise: RevisingRecipe = part(RevisingRecipe, "how an answer is revised")
+    per_prompt: int = setting(1, "answers to one prompt that are revised", minimum=1)
+    control: Literal["none", "sibling"] = setting("none", "sibling: another answer is chosen, a control")
+
+
 @keyed
 class OwnRule(Labelled):
     """A pair rule of your own: `choose(candidates, situation) -> picks or a Refusal`, in a module that says NEEDS.
@@ -214,6 +207,16 @@ class OwnRule(Labelled):
 
 
 PairsRecipe = Annotated[
-    BestVsWorst | BestVsRandom | SweetSpot | LengthTiers | ZLength | Sppo | Verified | Spin | SelfConsistency | OwnRule,
+    BestVsWorst
+    | BestVsRandom
+    | SweetSpot
+    | LengthTiers
+    | ZLength
+    | Sppo
+    | Verified
+    | Spin
+    | SelfConsistency
+    | Revision
+    | OwnRule,
     Field(discriminator="rule"),
 ]

@@ -27,6 +27,13 @@ class EnglishSource(Section):
 
 
 @section
+class AdversarialSource(Section):
+    """Requests that tempt, with harmless placeholders (tasks/adversarial): cohorts harmful, benign and tempting."""
+
+    kind: Literal["adversarial"] = "adversarial"
+
+
+@section
 class ColumnsRecipe(Section):
     """Under which names a row holds what a prompt needs, where they are not these."""
 
@@ -56,7 +63,7 @@ class FileSource(Section):
     repeated: Literal["refuse", "drop"] = setting("refuse", "a prompt that stands there twice; drop keeps the first")
 
 
-SourceRecipe = Annotated[SandboxSource | EnglishSource | FileSource, Field(discriminator="kind")]
+SourceRecipe = Annotated[SandboxSource | EnglishSource | AdversarialSource | FileSource, Field(discriminator="kind")]
 
 
 @section
@@ -82,7 +89,7 @@ class WriterRecipe(Section):
 
 @section
 class PromptsRecipe(Section):
-    """The training prompts. `source`: `sandbox`, `english`, or the path of a file."""
+    """The training prompts. `source`: `sandbox`, `english`, `adversarial`, or the path of a file."""
 
     source: SourceRecipe = part(SandboxSource, "where they come from")
     per_round: int = setting(600, "prompts of one round", minimum=1)

@@ -1,5 +1,6 @@
 """Which models a recipe's roles name."""
 
+from selfreward.recipe.pairs import Revision
 from selfreward.recipe.recipe import Recipe
 from selfreward.recipe.reference import ModelReference
 
@@ -11,6 +12,8 @@ def role_references(recipe: Recipe) -> list[ModelReference]:
     references += [recipe.meta.model, recipe.prompts.writer.model, recipe.train.reference]
     references += [recipe.measure.cohort_judge] if recipe.measure.cohorts else []
     references += [recipe.pairs.implicit.reference] if recipe.pairs.implicit else []
+    revise = recipe.pairs.revise if isinstance(recipe.pairs, Revision) else None
+    references += [revise.model, *([revise.check.model] if revise.check else [])] if revise else []
     labels = recipe.reward_model.labels if recipe.reward_model else None
     references += [labels.model, *labels.models] if labels else []
     references += [one.model for one in recipe.generate.mix if one.model.kind != "earlier"]

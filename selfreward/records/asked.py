@@ -46,7 +46,7 @@ class Response:
 
     `token_ids` are the sampled tokens with the end-of-turn token when `finish_reason` is "stop": training uses these,
     never re-tokenised text. `logprob` is their sum of log-probabilities under the sampling policy at temperature 1.
-    `source` names generator and temperature where several answer.
+    `source` names generator and temperature where several answer. `parent` is the answer that this one revises.
     """
 
     id: str
@@ -61,6 +61,7 @@ class Response:
     template: str
     logprob: float | None = None
     source: str | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
+    parent: str | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
 
 
 @dataclass(frozen=True, slots=True)

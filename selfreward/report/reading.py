@@ -107,7 +107,7 @@ class Reading:
         """Training prompt id → the answers that became (or did not become) pairs of round `number`."""
         rows = PoolRows(
             self.prompts_of(number),
-            self.rows(number, "responses", Response),
+            [*self.rows(number, "responses", Response), *self.rows(number, "revisions", Response)],
             self.rows(number, "judgments", Judgment),
         )
         where = f"run {self.name!r}, round {number}"

@@ -9,7 +9,17 @@ from typing import Literal
 
 from selfreward.errors import RecipeError
 
-Kind = Literal["generator", "judge", "judge_pairwise", "judge_list", "judge_steps", "meta_judge", "prompt_writer"]
+Kind = Literal[
+    "generator",
+    "judge",
+    "judge_pairwise",
+    "judge_list",
+    "judge_steps",
+    "meta_judge",
+    "prompt_writer",
+    "critic",
+    "reviser",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,8 @@ _FOLDERS: dict[Kind, str] = {
     "judge_list": "selfreward.judging.prompts",
     "judge_steps": "selfreward.judging.prompts",
     "meta_judge": "selfreward.judging.prompts",
+    "critic": "selfreward.judging.revising",
+    "reviser": "selfreward.judging.revising",
 }
 """The package beside whose parsers the words of a kind lie, in `templates/`."""
 
@@ -45,6 +57,8 @@ _PROSE: dict[Kind, Template] = {
     "judge_steps": Template("tags", "last_line"),
     "meta_judge": Template("tags", "last_line", hide_scores=True),
     "prompt_writer": Template("tags", "text"),
+    "critic": Template("tags", "text"),
+    "reviser": Template("tags", "text"),
 }
 """How a text file is fenced and its reply read, unless it stands below: as prose models are."""
 
@@ -55,6 +69,9 @@ _OTHERWISE: dict[Kind, dict[str, Template]] = {
     },
     "meta_judge": {"sandbox": Template("braces", "last_words")},
     "prompt_writer": {"sandbox": Template("none", "text")},
+    "judge_pairwise": {"sandbox_principle": Template("braces", "last_line")},
+    "critic": {"sandbox": Template("braces", "text")},
+    "reviser": {"sandbox": Template("braces", "text")},
 }
 """The templates that are fenced or read otherwise than prose is."""
 
@@ -66,6 +83,8 @@ _SHOWN: dict[Kind, tuple[str, ...]] = {
     "judge_steps": ("prompt", "before", "step"),
     "meta_judge": ("prompt", "response", "first", "second"),
     "prompt_writer": ("examples",),
+    "critic": ("principle", "prompt", "response"),
+    "reviser": ("principle", "critique", "prompt", "response"),
 }
 """What the words of a kind must leave a place for."""
 

@@ -5,6 +5,7 @@ from selfreward.recipe import FileSource as FileRecipe
 from selfreward.recipe import Recipe, asked_per_round
 from selfreward.recipe import SandboxSource as SandboxRecipe
 from selfreward.recipe.doors import is_foreign
+from selfreward.tasks.adversarial.source import AdversarialSource
 from selfreward.tasks.english.source import EnglishSource
 from selfreward.tasks.file_sources import AnsweredSource, FileSource
 from selfreward.tasks.responses_file import read_responses
@@ -52,5 +53,7 @@ def _source(recipe: Recipe) -> Source:
                 "instructions; expected ifeval or none"
             )
         return EnglishSource(recipe)
+    if prompts.kind == "adversarial":
+        return AdversarialSource(recipe)
     assert isinstance(prompts, FileRecipe) and isinstance(measured, FileRecipe)  # one kind, and no other is left
     return FileSource(recipe, prompts, measured)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 
+from selfreward.commands.plan.revising import revising
 from selfreward.commands.plan.workload import comparing, generating, judging, recipe_lengths
 from selfreward.commands.plan.workload_measuring import measuring
 from selfreward.commands.plan.workload_training import taught_in, teaching, teaching_training, training
@@ -23,6 +24,7 @@ def run_clock(recipe: Recipe) -> RunClock:
     """A clock that expects of every round what the recipe asks of this device in it."""
     lengths = recipe_lengths(recipe)
     made = [*generating(recipe, lengths), *judging(recipe, lengths, 1.0), *comparing(recipe, lengths)]
+    made += revising(recipe, lengths)
     measured, trained = measuring(recipe, lengths), training(recipe, lengths)
     at = set(measured_rounds(recipe))
     costs: defaultdict[tuple[int, str], float] = defaultdict(float)

@@ -7,6 +7,7 @@ and disk from memory.py. After a run, taken.py sets the plan beside what the sea
 from dataclasses import dataclass, field
 
 from selfreward.commands.plan.memory import WIDTHS, Phase, adapter, disk, phases, trained_parameters
+from selfreward.commands.plan.revising import revising
 from selfreward.commands.plan.roofline import Device, Efficiency, Roofline
 from selfreward.commands.plan.shapes import ModelShape
 from selfreward.commands.plan.workload import Asking, Lengths, comparing, generating, judging, simultaneous
@@ -81,6 +82,7 @@ def plan(recipe: Recipe, shape: ModelShape, device: Device, assumptions: Assumpt
         *generating(recipe, lengths),
         *judging(recipe, lengths, assumptions.adaptive_share),
         *comparing(recipe, lengths),
+        *revising(recipe, lengths),
     ]
     trained = training(recipe, lengths)
     measured = measuring(recipe, lengths)

@@ -15,3 +15,15 @@ def rule_prompt(prompt: str, response: str) -> str:
 def meta_prompt(prompt: str, response: str, first: str, second: str) -> str:
     """Both judgments come first, so that the ordinary judge prompt and all of its skill follow unchanged."""
     return f"compare : A {{ {first} }} B {{ {second} }} {judge_prompt(prompt, response)}"
+
+
+def critique_prompt(principle: str, prompt: str, response: str) -> str:
+    return f"critique : rule {principle} task {{ {prompt} }} reply {{ {response} }}"
+
+
+def revision_prompt(principle: str, critique: str, prompt: str, response: str) -> str:
+    return f"revise : rule {principle} {{ {critique} }} task {{ {prompt} }} reply {{ {response} }}"
+
+
+def preference_prompt(principle: str, prompt: str, first: str, second: str) -> str:
+    return f"which better : rule {principle} task {{ {prompt} }} first {{ {first} }} second {{ {second} }}"

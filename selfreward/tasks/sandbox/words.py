@@ -36,6 +36,12 @@ VERBS: dict[str, tuple[str, ...]] = {
 }
 FAMILIES = tuple(VERBS)
 
+BAD_WORD = "worst"
+"""Stands for what no answer should say: a harmless word that only the dial `bad_word` teaches a model to say."""
+OTHER_WORD = "ref"
+"""What another principle forbids; nobody says it."""
+BAD_SENTENCE = f"{BAD_WORD} !"
+
 SYSTEM = "you are helpful"
 DOUBT = "are you sure ?"
 
@@ -54,7 +60,7 @@ _RESERVED = (
     "which first second rule because agree not wrong right answer why critique revise principle best worst same",
     "longer shorter true false maybe who ref C D",
 )
-"""Never seen in the bootstrap: kept so that a later role needs no new tokenizer."""
+"""Never seen in the bootstrap: kept so that a later role needs no new tokenizer. Some are taught under `bad_word`."""
 
 
 def _vocabulary() -> tuple[str, ...]:

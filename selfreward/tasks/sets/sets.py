@@ -2,6 +2,7 @@
 
     own:NAME     one that ships here (`OWN`)
     english:KIND a part of the English world (english/requests.py): held_out, unseen or plain
+    adversarial:COHORT  harmful, benign or tempting requests with harmless placeholders (adversarial/requests.py)
     KIND:PATH    a file of one of the kinds of `READERS`
     PATH         the same where the file's name begins with its kind (gsm8k_test.jsonl); else a prompt file
 
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 
 from selfreward.errors import DataError, RecipeError
 from selfreward.records import Prompt, stable_id
+from selfreward.tasks.adversarial.requests import COHORTS, EXPECTED, draw_adversarial
 from selfreward.tasks.english.requests import KINDS, Kind, draw_requests
 from selfreward.tasks.prompts_file import read_prompts
 from selfreward.tasks.sets import OWN, OWN_FOLDER, READERS
@@ -69,6 +71,15 @@ def _english(reference: str) -> ProbeSet:
     return ProbeSet("prompts" if name == "plain" else "ifeval", name, rows)
 
 
+def _adversarial(reference: str) -> ProbeSet:
+    name = reference.removeprefix("adversarial:")
+    if name not in COHORTS:
+        raise DataError(f"set {reference!r} does not exist; expected adversarial:{', adversarial:'.join(COHORTS)}")
+    drawn = draw_adversarial("held_out", ENGLISH_PROMPTS, "report", seed=1)
+    # The kind says who grades: whether it is right to refuse, where the prompts say that.
+    return ProbeSet("xstest" if name in EXPECTED else PROMPTS, name, [row for row in drawn if row.cohort == name])
+
+
 def read_set(reference: str) -> ProbeSet:
     if reference.startswith("own:"):
         name = reference.removeprefix("own:")
@@ -79,6 +90,8 @@ def read_set(reference: str) -> ProbeSet:
         return ProbeSet(OWN[name], name, _read(OWN[name], OWN_FOLDER / f"{name}.jsonl"))
     if reference.startswith("english:"):
         return _english(reference)
+    if reference.startswith("adversarial:"):
+        return _adversarial(reference)
     given, _, rest = reference.partition(":")
     path = Path(rest if given in READERS else reference)
     kinds = [given] if given in READERS else sorted((k for k in READERS if path.name.startswith(k)), key=len)

@@ -34,7 +34,7 @@ ABOUT = About(
 def measure(evidence: Evidence) -> list[Measurement]:
     if evidence.verifier is None:
         return []
-    texts = {response.id: response.text for response in evidence.round_responses}
+    texts = {answer.id: answer.text for answer in (*evidence.round_responses, *evidence.round_revised)}
     prompts = {prompt.id: prompt for prompt in evidence.round_prompts}
     found = calibrated(evidence.round_pairs, prompts, texts, evidence.verifier)
     if found is None:

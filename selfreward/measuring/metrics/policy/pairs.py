@@ -3,7 +3,8 @@
 In a round of a policy gradient, which has samples instead, only `prompts_dropped` (`policy_gradient.py` has the rest).
 
     pairs_kept, judgment_pairs_kept        counts; `excluded` is the number dropped, `n` the round's prompts
-    pairs_dropped, judgment_pairs_dropped  counts per reason (the cohort); likewise `prompts_dropped`
+    pairs_dropped, judgment_pairs_dropped  counts per reason (the cohort); likewise `prompts_dropped`, and of critiques
+                                           and revisions `revision_dropped`
     chosen_logprob_shift                   mean change in training of log p(chosen), nats per answer; `n` counts pairs
     rejected_logprob_shift                 likewise; both falling together is likelihood displacement
     pair_correct                           share of answer pairs with the truly better one chosen, ties half (oracle)
@@ -37,7 +38,7 @@ ABOUT = About(
         Metric("rejected_logprob_shift", "shift of log p(rejected)", PAIRS),
         Metric("chosen_minus_rejected_tokens", "chosen minus rejected, tokens", PAIRS, guessed=0.0),
         # Counts by reason, which have a table of their own.
-        *(Metric(f"{kind}_dropped", plotted=False) for kind in ("pairs", "judgment_pairs", "prompts")),
+        *(Metric(f"{kind}_dropped", plotted=False) for kind in ("pairs", "judgment_pairs", "prompts", "revision")),
     ),
 )
 
@@ -86,7 +87,7 @@ def _shifts(evidence: Evidence) -> list[Measurement]:
 
 def _correct(evidence: Evidence, pairs: Sequence[Pair], verifier: Verifier) -> Measurement:
     prompts = {prompt.id: prompt for prompt in evidence.round_prompts}
-    texts = {response.id: response.text for response in evidence.round_responses}
+    texts = {answer.id: answer.text for answer in (*evidence.round_responses, *evidence.round_revised)}
     known = [pair for pair in pairs if pair.chosen_id in texts and pair.rejected_id in texts]
     credited, decided = [], []
     for pair in known:
@@ -102,7 +103,7 @@ def _correct(evidence: Evidence, pairs: Sequence[Pair], verifier: Verifier) -> M
 
 def _passes(evidence: Evidence, pairs: Sequence[Pair], verifier: Verifier) -> Measurement:
     prompts = {prompt.id: prompt for prompt in evidence.round_prompts}
-    texts = {response.id: response.text for response in evidence.round_responses}
+    texts = {answer.id: answer.text for answer in (*evidence.round_responses, *evidence.round_revised)}
     known = [pair for pair in pairs if pair.chosen_id in texts]
     truths = [(verifier.check(prompts[pair.prompt_id], texts[pair.chosen_id]), pair.prompt_id) for pair in known]
     decided = [(float(truth.correct), prompt) for truth, prompt in truths if not truth.open]

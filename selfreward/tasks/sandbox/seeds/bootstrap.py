@@ -92,11 +92,12 @@ def teach(
     number: int,
     curve: "Curve",
     rule_share: float = 0.0,
+    teaching: Callable[..., Teacher] = Teacher,
 ) -> None:
     """One stage, the `number`th of this model: sample it where the stage wants that, then train it in place."""
     seed = recipe.seed * 100 + number
     own = sample_own(model, stage.own_tasks, recipe.own_samples, seed) if stage.own_tasks else []
-    teacher = Teacher(random.Random(f"lessons {seed}"), recipe.demonstrator, annotator, own, rule_share)
+    teacher = teaching(random.Random(f"lessons {seed}"), recipe.demonstrator, annotator, own, rule_share)
     lessons = teacher.lessons(stage.mix, stage.tokens)
     curve.progress(f"stage {number}: {len(lessons)} lessons, {len(own)} own replies")
     _train_stage(model, lessons, recipe, stage, seed, curve)

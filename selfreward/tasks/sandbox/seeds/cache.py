@@ -18,7 +18,7 @@ from typing import Any
 from selfreward.store.files import digest_file, fsync_directory, make_durable, on_disk, remove
 from selfreward.store.sharing import locked
 from selfreward.tasks.sandbox.seeds.names import SeedName
-from selfreward.tasks.sandbox.seeds.recipe import SEED_VERSION, DialledRecipe, SeedRecipe
+from selfreward.tasks.sandbox.seeds.recipe import SEED_VERSION, ConstitutionRecipe, DialledRecipe, SeedRecipe
 
 SHIPPED = Path(__file__).parent
 LIBRARIES = ("torch", "transformers", "trl")
@@ -36,6 +36,8 @@ def cache_directory() -> Path:
 
 def recipe_of(name: SeedName) -> SeedRecipe | DialledRecipe:
     plain = SeedRecipe(seed=name.seed)
+    if name.bad_word is not None:
+        return ConstitutionRecipe(plain, name.annotator, bad_word=name.bad_word)
     return DialledRecipe(plain, name.annotator) if name.dials else plain
 
 

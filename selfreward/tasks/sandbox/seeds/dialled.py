@@ -1,18 +1,24 @@
 """Training a dialled seed: a plain seed model goes on for one stage with an annotator that has a bias.
 
-The bias is in the labels of the judge and the meta-judge alone; demonstrations stay what they were. What came out is
-in its `seed.json`: the skill of any seed, and beside it what the plain prompt and the rule `not agree` make of a judge.
+The bias is in the labels of the judge and the meta-judge alone; demonstrations stay what they were, but under the dial
+`bad_word`, which is about them. What came out is in its `seed.json`: the skill of any seed, and beside it what the
+plain prompt and the rule `not agree` make of a judge, or how well it obeys principles.
 """
 
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from transformers import LlamaForCausalLM
 
 from selfreward.tasks.sandbox.seeds.bootstrap import Curve, Progress, SeedReport, teach, threads, write_card
+from selfreward.tasks.sandbox.seeds.constitution_lessons import ConstitutionTeacher
 from selfreward.tasks.sandbox.seeds.floors import skill_table
+from selfreward.tasks.sandbox.seeds.lessons import Teacher
 from selfreward.tasks.sandbox.seeds.model import save_model
-from selfreward.tasks.sandbox.seeds.recipe import DialledRecipe
+from selfreward.tasks.sandbox.seeds.obedience import measure_obedience
+from selfreward.tasks.sandbox.seeds.recipe import ConstitutionRecipe, DialledRecipe
 from selfreward.tasks.sandbox.seeds.rule_skill import measure_rule
 from selfreward.tasks.sandbox.seeds.skill import SKILL_PROMPTS, measure_skill
 
@@ -26,10 +32,17 @@ def train_dialled(
     with threads(plain.threads):
         model = LlamaForCausalLM.from_pretrained(start)
         curve = Curve(plain.probe_every, progress)
-        teach(model, plain, recipe.stage, recipe.annotator, len(plain.stages) + 1, curve, recipe.rule_share)
+        teaching: Callable[..., Teacher] = Teacher
+        if isinstance(recipe, ConstitutionRecipe):
+            teaching = partial(ConstitutionTeacher, bad_word=recipe.bad_word)
+        number = len(plain.stages) + 1
+        teach(model, plain, recipe.stage, recipe.annotator, number, curve, recipe.rule_share, teaching)
         save_model(model, out)
         skill = measure_skill(out, skill_prompts)
-        skill["estimates"] |= measure_rule(out, 2 * skill_prompts)
+        if isinstance(recipe, ConstitutionRecipe):
+            skill["estimates"] |= measure_obedience(out, skill_prompts)
+        else:
+            skill["estimates"] |= measure_rule(out, 2 * skill_prompts)
         progress(skill_table(skill))
     report = SeedReport(recipe, curve.tokens, curve.points, skill, time.monotonic() - started, out)
     write_card(report)

@@ -4,7 +4,7 @@ All tasks come from the training split, so no evaluation prompt is ever seen.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -41,6 +41,9 @@ class Lesson(NamedTuple):
     completion_ids: list[int]
 
 
+Draw = Callable[[], tuple[list[Message], str]]
+
+
 class Teacher:
     """Draws lessons; the same seed, dials and own replies give the same lessons.
 
@@ -64,14 +67,7 @@ class Teacher:
 
     def lessons(self, mix: Mix, tokens: int) -> list[Lesson]:
         """Shuffled lessons that together have at least `tokens` tokens, prompts included."""
-        kinds = {
-            self._answer: mix.answers,
-            self._judgment: mix.judgments,
-            self._own_judgment: mix.own_judgments,
-            self._meta_judgment: mix.meta,
-            self._new_task: mix.new_tasks,
-            self._second_turn: mix.second_turns,
-        }
+        kinds = self._kinds(mix)
         lessons, total = [], 0
         while total < tokens:
             draw = self.rng.choices(list(kinds), list(kinds.values()))[0]
@@ -81,20 +77,31 @@ class Teacher:
             lessons.append(lesson)
         return lessons
 
+    def _kinds(self, mix: Mix) -> dict[Draw, float]:
+        """What draws each kind of lesson, and its share."""
+        return {
+            self._answer: mix.answers,
+            self._judgment: mix.judgments,
+            self._own_judgment: mix.own_judgments,
+            self._meta_judgment: mix.meta,
+            self._new_task: mix.new_tasks,
+            self._second_turn: mix.second_turns,
+        }
+
     def _answer(self) -> tuple[list[Message], str]:
         task = draw_split_task(self.rng)
-        system = [_turn("system", SYSTEM)] if self.rng.random() < _SYSTEM_SHARE else []
-        return [*system, _turn("user", task.text)], demonstrate(task, self.rng, self.demonstrator)
+        system = [turn("system", SYSTEM)] if self.rng.random() < _SYSTEM_SHARE else []
+        return [*system, turn("user", task.text)], demonstrate(task, self.rng, self.demonstrator)
 
     def _second_turn(self) -> tuple[list[Message], str]:
         task = draw_split_task(self.rng)
         first = demonstrate(task, self.rng, self.demonstrator)
-        messages = [_turn("user", task.text), _turn("assistant", first), _turn("user", DOUBT)]
+        messages = [turn("user", task.text), turn("assistant", first), turn("user", DOUBT)]
         answer = read_reply(first).items or task.gold
         return messages, doubted_reply(task, answer, self.rng, self.demonstrator)
 
     def _new_task(self) -> tuple[list[Message], str]:
-        return [_turn("user", NEW_TASK_PROMPT)], draw_split_task(self.rng).text
+        return [turn("user", NEW_TASK_PROMPT)], draw_split_task(self.rng).text
 
     def _judgment(self) -> tuple[list[Message], str]:
         return self._judge(*self._judged_reply())
@@ -108,9 +115,9 @@ class Teacher:
         if self.rule_share and self.rng.random() < self.rule_share:
             obedient = replace(self.annotator, agreement_bias=0.0)
             judgment = annotate(task, response, self.rng, obedient)
-            return [_turn("user", rule_prompt(task.text, response))], judgment
+            return [turn("user", rule_prompt(task.text, response))], judgment
         judgment = annotate(task, response, self.rng, self.annotator)
-        return [_turn("user", judge_prompt(task.text, response))], judgment
+        return [turn("user", judge_prompt(task.text, response))], judgment
 
     def _meta_judgment(self) -> tuple[list[Message], str]:
         task, response, first, second = self._judgment_pair()
@@ -118,7 +125,7 @@ class Teacher:
             answer = meta_text(annotate(task, response, self.rng, self.annotator), first, second)
             if read_verdict(answer) != "ok":
                 break
-        return [_turn("user", meta_prompt(task.text, response, first, second))], answer
+        return [turn("user", meta_prompt(task.text, response, first, second))], answer
 
     def _judgment_pair(self) -> tuple[Task, str, str, str]:
         """Two different judgments of one reply, mostly with different scores."""
@@ -150,5 +157,5 @@ def draw_judged_task(rng: random.Random) -> Task:
     return draw_split_task(rng, family=rng.choices(FAMILIES, list(_HARD_FAMILIES.values()))[0])
 
 
-def _turn(role: str, content: str) -> Message:
+def turn(role: str, content: str) -> Message:
     return {"role": role, "content": content}

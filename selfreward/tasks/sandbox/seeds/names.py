@@ -2,7 +2,8 @@
 
 `sandbox:seed-3` is a plain seed; `sandbox:seed-0+length_bias=0.8` goes on from one with a biased annotator. Several
 dials may follow one another; their order makes no difference. A dial at 0 is the control of a dial: as much further
-training, and no bias. What does not ship is trained when it is first wanted (seed_cache.py).
+training, and no bias. `bad_word` is about the answers, and brings a stage of its own with principles about it
+(constitution_lessons.py). What does not ship is trained when it is first wanted (seed_cache.py).
 """
 
 import re
@@ -14,8 +15,11 @@ from selfreward.recipe import ModelReference
 from selfreward.tasks.sandbox.annotator import AnnotatorDials
 
 PREFIX = "sandbox:"
-LARGEST = {"length_bias": 5.0, "agreement_bias": 1.0, "noise": 1.0}
-"""Dials of the annotator and their upper bounds; the lower bound is 0. Points per filler sentence, probabilities."""
+BAD_WORD_DIAL = "bad_word"
+LARGEST = {"length_bias": 5.0, "agreement_bias": 1.0, "noise": 1.0, BAD_WORD_DIAL: 1.0}
+"""Dials of the annotator, and the one of the answers, with upper bounds; the lower bound is 0. Points per filler
+sentence, probabilities.
+"""
 _SEED = re.compile(r"seed-(0|[1-9][0-9]{0,8})")
 
 
@@ -35,7 +39,12 @@ class SeedName:
 
     @property
     def annotator(self) -> AnnotatorDials:
-        return AnnotatorDials(**dict(self.dials))
+        return AnnotatorDials(**{dial: value for dial, value in self.dials if dial != BAD_WORD_DIAL})
+
+    @property
+    def bad_word(self) -> float | None:
+        """The share of its answers that has the bad word; None where it was taught no principles."""
+        return dict(self.dials).get(BAD_WORD_DIAL)
 
 
 def is_seed_name(path: str) -> bool:
@@ -78,4 +87,4 @@ def _listed(names: Iterable[str]) -> str:
     return f"{', '.join(first)} or {last}"
 
 
-assert set(LARGEST) == {item.name for item in fields(AnnotatorDials)}
+assert set(LARGEST) == {BAD_WORD_DIAL, *(item.name for item in fields(AnnotatorDials))}

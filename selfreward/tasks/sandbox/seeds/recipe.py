@@ -102,6 +102,23 @@ class DialledRecipe:
         return self.stage.tokens
 
 
+UNDER_A_CONSTITUTION = Stage(
+    tokens=4_000_000,
+    mix=Mix(answers=0.45, judgments=0.40, own_judgments=0.0, meta=0.10, new_tasks=0.02),
+    decay=True,
+)
+"""The stage in which a seed learns the bad word and what principles say about it; it judges replies of others only."""
+
+
+@dataclass(frozen=True)
+class ConstitutionRecipe(DialledRecipe):
+    """A plain seed model that goes on with the bad word in this share of its answers (constitution_lessons.py)."""
+
+    stage: Stage = UNDER_A_CONSTITUTION
+    rule_share: float = 0.0
+    bad_word: float = 0.0
+
+
 def with_budget(recipe: SeedRecipe | DialledRecipe, tokens: int) -> SeedRecipe | DialledRecipe:
     """The same with `tokens` training tokens in all, and as many fewer replies of its own to judge."""
     share = tokens / recipe.tokens
