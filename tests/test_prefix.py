@@ -158,6 +158,27 @@ def test_a_packed_row_holds_each_prompt_once_and_sees_only_its_own_branch(texts)
                 assert [*pair.prompt_token_ids, *completion][len(seen)] == labels[column].item()
 
 
+def test_rows_that_end_at_a_block_have_the_same_log_probabilities():
+    model, pairs = model_of(FAMILIES["qwen2"]), random_pairs(6, seed=5)
+    plain, padded = (prefix.pack(pairs, 0, multiple) for multiple in (1, prefix.BLOCK))
+    assert plain["input_ids"].shape[1] < padded["input_ids"].shape[1] == prefix.BLOCK
+    for one, other in zip(prefix.pair_logprobs(model, plain), prefix.pair_logprobs(model, padded), strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-6, atol=2e-5)
+
+
+def test_flex_attention_sees_few_widths_and_others_no_padding(pairs):
+    """It is compiled for every new one; batches of a training differ in nearly every step."""
+    model = model_of(FAMILIES["llama"])
+
+    def widths() -> set[int]:
+        packed = prefix.packing(model)
+        return {packed([pair], 0)["input_ids"].shape[1] for pair in pairs}
+
+    assert widths() == set(map(prefix.row_length, pairs)) and len(widths()) > 10
+    model.set_attn_implementation("flex_attention")
+    assert widths() == {prefix.BLOCK}
+
+
 def test_the_block_mask_is_the_same_mask():
     from torch.nn.attention.flex_attention import create_mask
 

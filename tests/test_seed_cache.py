@@ -19,10 +19,11 @@ from selfreward.commands.run import run as run_recipe
 from selfreward.errors import RecipeError
 from selfreward.progress import Progress
 from selfreward.recipe.read import build_recipe, load_recipe
+from selfreward.store.cache import cache_directory
 from selfreward.store.results import Store
 from selfreward.tasks.sandbox.annotator import AnnotatorDials
 from selfreward.tasks.sandbox.demonstrator import DemonstratorDials
-from selfreward.tasks.sandbox.seeds.cache import cache_directory, known_directory, recipe_of, seed_directory
+from selfreward.tasks.sandbox.seeds.cache import known_directory, recipe_of, seed_directory
 from selfreward.tasks.sandbox.seeds.lessons import Teacher
 from selfreward.tasks.sandbox.seeds.names import LARGEST, SeedName, parse_seed_name, read_dials
 from selfreward.tasks.sandbox.seeds.recipe import CLEAN, SEED_VERSION, DialledRecipe, SeedRecipe, with_budget

@@ -443,13 +443,13 @@ def test_a_key_that_is_not_in_the_environment_is_missed_before_anything_is_writt
         preflight(recipe_of("judge.model=served:teacher", key_env="TEACHER_KEY"))
 
 
-def smoke(results: Path, url: str, **served: Any) -> RunView:
-    """A run of the smoke recipe whose judge is behind `url`."""
+def smoke(results: Path, url: str, *more: str, **served: Any) -> RunView:
+    """A run of the smoke recipe whose judge is behind `url`; `more` are further keys."""
     section = {"url": url, "model": "big", **FAST, "concurrency": 16, **served}
     keys = [f"served.teacher.{name}={'null' if value is None else value}" for name, value in section.items()]
     small = ["prompts.per_round=8", *(f"measure.{pool}=4" for pool in ("gate", "selection", "report", "frozen"))]
     roles = ["judge.model=served:teacher", "meta.enabled=false", "prompts.writer.share=0", "rounds=1"]
-    recipe = load_recipe(SMOKE, [*roles, *small, *keys])
+    recipe = load_recipe(SMOKE, [*roles, *small, *keys, *more])
     store = Store(results)
     run(recipe, store, "served", Progress())
     return store.existing("served")

@@ -59,9 +59,15 @@ def test_the_device_decides_what_the_recipe_leaves_open() -> None:
     gpu = arguments(ModelRecipe(), VllmRecipe(), "cuda", 4096)
     assert (gpu["max_num_seqs"], gpu["enforce_eager"], gpu["enable_sleep_mode"]) == (1024, False, True)
     assert gpu["max_model_len"] == 4096 and "block_size" not in gpu
+    # Graphs as wide as the batch: vLLM alone would stop at 512.
+    assert gpu["max_cudagraph_capture_size"] == 1024
+    assert arguments(ModelRecipe(), VllmRecipe(max_num_seqs=96), "cuda", 4096)["max_cudagraph_capture_size"] == 96
+    without = arguments(ModelRecipe(), VllmRecipe(enforce_eager=True), "cuda", 4096)
+    assert "max_cudagraph_capture_size" not in without
     cpu = arguments(ModelRecipe(), VllmRecipe(max_length=50_000), "cpu", None)
     assert (cpu["max_num_seqs"], cpu["enforce_eager"], cpu["block_size"]) == (256, True, 32)
-    assert "enable_sleep_mode" not in cpu and 0 < cpu["kv_cache_memory_bytes"] < vllm_settings.free_memory()
+    assert "max_cudagraph_capture_size" not in cpu and "enable_sleep_mode" not in cpu
+    assert 0 < cpu["kv_cache_memory_bytes"] < vllm_settings.free_memory()
     # A prompt must never be computed in two steps there.
     assert not cpu["enable_chunked_prefill"] and cpu["max_num_batched_tokens"] >= cpu["max_model_len"] == 50_000
 

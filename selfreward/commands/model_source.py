@@ -21,9 +21,10 @@ from selfreward.engines.checkpoints import TOKENIZER_FILES
 from selfreward.engines.hub import hub_error, hub_problems
 from selfreward.engines.tensors import weight_files, weights_digest
 from selfreward.errors import DataError
+from selfreward.store.cache import cache_directory
 from selfreward.store.files import digest_file, on_disk
 from selfreward.store.sharing import locked
-from selfreward.tasks.sandbox.seeds.cache import cache_directory, fill
+from selfreward.tasks.sandbox.seeds.cache import fill
 
 ADAPTER = "adapter_config.json"
 MERGED = "merged.json"

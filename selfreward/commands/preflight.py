@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
 
+from selfreward.commands.device_checks import check_devices
 from selfreward.commands.magnitudes import refuse_absurd, refuse_equal_answers, refuse_unknown_metrics
 from selfreward.commands.preflight_models import Say, check_models, model_directory, start_policy
 from selfreward.commands.prompt_checks import check_pools, check_questions, check_side, check_truth
-from selfreward.engines.hugging_face.weights import choose_device
+from selfreward.engines.hugging_face.weights import visible_gpus
 from selfreward.engines.served.engine import key_of
 from selfreward.engines.vllm.settings import require_vllm
 from selfreward.judging.prompts import listwise as judge_listwise
@@ -69,7 +70,7 @@ def preflight(
     if recipe.engine.kind == "vllm":
         require_vllm()
     if recipe.engine.kind != "scripted":
-        choose_device(recipe.model.device)
+        check_devices(recipe, visible_gpus(recipe.model.device))
     refuse_absurd(recipe)
     refuse_equal_answers(recipe)
     refuse_unknown_metrics(recipe)

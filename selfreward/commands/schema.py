@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from selfreward.commands.anchors.key import Key
 from selfreward.errors import DataError
+from selfreward.judging.revising.rows import Critique, Revision
 from selfreward.measuring.evidence import AskedValue, ProbeReply
 from selfreward.pairing.consistency import Consistency
 from selfreward.records import (
@@ -30,24 +31,28 @@ from selfreward.records import (
     Response,
     Reward,
     Sample,
+    StepVerdict,
 )
 from selfreward.report.verdict_file import Verdict
-from selfreward.store.artifacts import COMPARISONS, LISTS
+from selfreward.store.artifacts import COMPARISONS, LISTS, STEPS
 from selfreward.store.seals import Seal
 from selfreward.tasks.anchors_file import Anchor
 from selfreward.tasks.verifiers.grade import GradeRow
 
-VERSIONS: dict[int, str] = {1: "8e502eab3c56230f"}
+VERSIONS: dict[int, str] = {1: "9581fed332c80551"}
 """Each version and the digest of its schemas. When a record changes, a test asks for the next one."""
 
 ROWS: dict[str, type] = {
     r"prompts|pools|cohorts|reward_prompts": Prompt,
-    r"(eval_|cohort_|reward_)?responses(_\d+)?|written": Response,
+    r"(eval_|cohort_|reward_)?responses(_\d+)?|written|revisions": Response,
     r"frozen": Labelled,
     rf"\w+_{COMPARISONS}": Comparison,
     rf"\w+_{LISTS}": Ranking,
+    rf"\w+_{STEPS}": StepVerdict,
     r"meta_judgments": MetaJudgment,
-    r"(\w+_)?judgments(_\w+)?|held_out_\w+|reward_scores": Judgment,
+    r"(\w+_)?judgments(_\w+)?|held_out_\w+|reward_scores|verdicts": Judgment,
+    r"critiques_\d+": Critique,
+    r"revisions_\d+": Revision,
     r"pairs|reward_pairs": Pair,
     r"dropped": Drop,
     r"rewards": Reward,

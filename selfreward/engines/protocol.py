@@ -112,7 +112,7 @@ class Engine(Asker, Protocol):
 
 @runtime_checkable
 class Sleeper(Protocol):
-    """An engine that can give the device's memory away. It holds no policy afterwards; `load` wakes it."""
+    """An engine that can give its weights' memory away. It holds no policy afterwards; `load` wakes it."""
 
     def sleep(self) -> None: ...
 
@@ -139,6 +139,19 @@ class Converser(Protocol):
 
     def converse(self, dialogues: Sequence[Dialogue]) -> None:
         """Hold all dialogues to their ends, none waiting for the replies to another."""
+
+
+@runtime_checkable
+class Overlapping(Protocol):
+    """An engine that several threads may ask at the same time."""
+
+    def hang_up(self) -> None:
+        """End what they are asking and will ask, with an error. Safe to call from another thread."""
+        ...
+
+    def pick_up(self) -> None:
+        """Answer again."""
+        ...
 
 
 @runtime_checkable

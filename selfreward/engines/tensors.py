@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selfreward.engines.hashed_once import hashed_once
 from selfreward.errors import DataError
 
 if TYPE_CHECKING:
@@ -46,18 +47,23 @@ def tensor_checksums(directory: Path) -> dict[str, str]:
     """SHA-256 of dtype, shape and bytes of every tensor in the directory's safetensors files, by name."""
     checksums: dict[str, str] = {}
     for file in weight_files(directory):
-        if not file.stat().st_size:
-            raise DataError(f"{file}: not a whole safetensors file (it is empty); copy or save it again")
-        with _opened(file) as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            view = memoryview(content)
-            try:
-                for name, (dtype, shape, begin, end) in _headers(file, content):
-                    if name in checksums:
-                        raise DataError(f"{file}: tensor {name!r} is also in another file of the directory")
-                    checksums[name] = _checksum(dtype, shape, view[begin:end])
-            finally:
-                view.release()
+        for name, checksum in hashed_once(file, _file_checksums).items():
+            if name in checksums:
+                raise DataError(f"{file}: tensor {name!r} is also in another file of the directory")
+            checksums[name] = checksum
     return checksums
+
+
+def _file_checksums(file: Path) -> dict[str, str]:
+    if not file.stat().st_size:
+        raise DataError(f"{file}: not a whole safetensors file (it is empty); copy or save it again")
+    with _opened(file) as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        view = memoryview(content)
+        try:
+            headers = _headers(file, content)
+            return {name: _checksum(dtype, shape, view[begin:end]) for name, (dtype, shape, begin, end) in headers}
+        finally:
+            view.release()
 
 
 def module_checksums(tensors: Mapping[str, "torch.Tensor"]) -> dict[str, str]:

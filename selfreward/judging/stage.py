@@ -96,6 +96,7 @@ class Stage:
             },
             chunks=chunks_for(self.player, units, replies, tokens),
             compute=compute,
+            ahead=self.player.ahead,
         )
 
 

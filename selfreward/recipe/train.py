@@ -47,7 +47,8 @@ class Steps(TrainBase):
     `accumulate`: what a half-precision policy sums its rounds in: a float32 copy beside each checkpoint, or the
     checkpoint itself, which rounds small updates away. `lora` trains an adapter and merges it. `launch`: in this
     process, or in one of its own that `accelerate launch` starts and whose memory is all given back; the weights are
-    the same.
+    the same. `gradient_checkpointing` keeps the input of each layer alone and computes the rest again on the way back:
+    about a third more time for a fraction of the memory, and the same weights.
     """
 
     learning_rate: float = setting(2e-4, "the highest learning rate; it falls to a tenth", above=0)
@@ -65,6 +66,7 @@ class Steps(TrainBase):
     launch: Literal["in_process", "accelerate"] = setting(
         "in_process", "accelerate: in a process of its own", horizon=True
     )
+    gradient_checkpointing: bool = setting(False, "compute activations twice instead of keeping them", horizon=True)
 
     TRAINER: ClassVar[str] = "selfreward.training.supervised:train_supervised"
 

@@ -10,18 +10,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from selfreward.engines import build_engine
 from selfreward.engines.checkpoints import chat_digest
 from selfreward.engines.handoff import HandOffReport, verify
-from selfreward.engines.protocol import Accountant, Asker, Engine, Sleeper, Talker
+from selfreward.engines.protocol import Accountant, Asker, Engine, Overlapping, Sleeper, Talker
 from selfreward.engines.served.engine import ServedEngine, served_digest
 from selfreward.engines.tensors import weights_digest
 from selfreward.errors import EngineError, RecipeError
 from selfreward.progress import Progress
-from selfreward.recipe import REWARD_MODEL, ModelReference, Recipe
+from selfreward.recipe import REWARD_MODEL, EngineRecipe, ModelReference, Recipe, VllmRecipe
 from selfreward.roles.player import Player, Policy, chunk_tokens, engine_facts
+from selfreward.store.ahead import ALONE, Ahead
 from selfreward.tasks.sandbox.seeds.cache import seed_directory
 from selfreward.tasks.sandbox.seeds.names import parse_seed_name
 
@@ -30,6 +32,11 @@ def _says_nothing() -> Asker:
     raise EngineError(
         f"{REWARD_MODEL} gives numbers and no text; only a judge with reading=scalar may be a reward model"
     )
+
+
+def _calls(engine: EngineRecipe) -> int:
+    """Chunks that the engine is given at the same time: a module is asked one by one, and so is what is in process."""
+    return 2 if isinstance(engine, VllmRecipe) and not engine.in_process else 1
 
 
 @dataclass
@@ -50,6 +57,7 @@ class Cast:
     _engine: Engine | None = None
     _text_files: str = ""
     _served: dict[str, ServedEngine] = field(default_factory=dict)
+    _building: Lock = field(default_factory=Lock)
     _outside: dict[str, Policy] = field(default_factory=dict)
 
     def resolve(self, reference: ModelReference, round: int) -> Policy:
@@ -109,6 +117,7 @@ class Cast:
             chunk=self.recipe.engine.chunk,
             seed=self.recipe.seed,
             chunk_tokens=chunk_tokens(self.recipe.engine),
+            ahead=self._ahead(_calls(self.recipe.engine), lambda: self._hold(policy), lambda: self._engine),
         )
 
     def role(self, reference: ModelReference, round: int) -> Player:
@@ -123,17 +132,38 @@ class Cast:
         policy = Policy(round=None, digest=served_digest(server), directory=Path(reference))
 
         def hold() -> Asker:
-            if name not in self._served:
-                self._served[name] = ServedEngine(name, server)
-                self._listen_to(self._served[name])
-                margin = self.recipe.handoff.margin
-                self.on_handoff(policy, HandOffReport("not verified", policy.digest, 0, 0.0, None, None, margin))
+            with self._building:
+                if name not in self._served:
+                    self._served[name] = ServedEngine(name, server)
+                    self._listen_to(self._served[name])
+                    margin = self.recipe.handoff.margin
+                    self.on_handoff(policy, HandOffReport("not verified", policy.digest, 0, 0.0, None, None, margin))
             return self._served[name]
 
         facts = {"kind": "served", "url": server.url.rstrip("/"), "model": server.model}
-        return Player(policy, hold, facts, chunk=self.recipe.engine.chunk, seed=self.recipe.seed)
+        ahead = self._ahead(ServedEngine.CALLS, hold, lambda: self._served.get(name))
+        return Player(policy, hold, facts, chunk=self.recipe.engine.chunk, seed=self.recipe.seed, ahead=ahead)
+
+    def _ahead(self, calls: int, hold: Callable[[], Asker], held: Callable[[], Asker | None]) -> Ahead:
+        """Chunks in flight for the engine that `hold` makes ready and `held` finds."""
+
+        def ready() -> None:
+            engine = hold()
+            if isinstance(engine, Overlapping):
+                engine.pick_up()
+
+        def hang_up() -> None:
+            engine = held()
+            if isinstance(engine, Overlapping):
+                engine.hang_up()
+
+        return Ahead(calls, hang_up, ready) if calls > 1 else ALONE
 
     def _hold(self, policy: Policy) -> Engine:
+        with self._building:
+            return self._held(policy)
+
+    def _held(self, policy: Policy) -> Engine:
         if self._engine is None:
             self._engine = build_engine(self.recipe.model, self.recipe.engine, self.day)
             self._listen_to(self._engine)

@@ -11,6 +11,7 @@ from selfreward.engines.protocol import Asker, Engine
 from selfreward.engines.vllm.settings import vllm_version
 from selfreward.errors import EngineError
 from selfreward.recipe import EngineRecipe, ModelRecipe, Recipe, as_dict
+from selfreward.store.ahead import ALONE, Ahead
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "trl", "accelerate", "peft", "numpy")
 
@@ -40,6 +41,7 @@ class Player:
     chunk: int
     seed: int
     chunk_tokens: int | None = None
+    ahead: Ahead = ALONE
 
     def weights(self) -> Engine:
         """What `hold` gives, for work that needs its weights or tokens. Raises EngineError for a served model."""

@@ -99,6 +99,7 @@ def answering(
         },
         chunks=chunks_for(player, prompts, count, sampling.max_tokens),
         compute=compute,
+        ahead=player.ahead,
     )
 
 

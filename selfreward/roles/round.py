@@ -58,8 +58,6 @@ class Round:
             stages: list[Stage] = []
 
             def show(_: Work[Any, Any], done: int, total: int) -> None:
-                if done < total:
-                    self.allowance.require(f"round {work.round}, {work.artifact}, chunk {done + 1} of {total}")
                 if not stages and done < total:
                     name = f"round {work.round}: {work.artifact}"
                     stages.append(shown.enter_context(self.stage(name, ends[-1], ends[done], work.artifact)))
@@ -67,7 +65,10 @@ class Round:
                     stages[0].count(0, ends[done])
                     self.cast.listener = partial(_count, stages[0], ends[done], ends[min(done + 1, total)])
 
-            self.artifacts.progress = show
+            def permit(_: Work[Any, Any], chunk: int) -> None:
+                self.allowance.require(f"round {work.round}, {work.artifact}, chunk {chunk + 1} of {len(work.chunks)}")
+
+            self.artifacts.progress, self.artifacts.permit = show, permit
             shown.callback(setattr, self.cast, "listener", None)
             rows = self.artifacts.complete(work)
         seal = self.artifacts.seal(work.round, work.artifact)

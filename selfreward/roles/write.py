@@ -125,6 +125,7 @@ def write_prompts(
         },
         chunks=chunks_for(player, range(ceil(wanted * recipe.oversample)), 1, recipe.sampling.max_tokens),
         compute=compute,
+        ahead=player.ahead,
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
+from selfreward.store.ahead import ALONE, Ahead, in_order
 from selfreward.store.chunks import UnfinishedArtifact, tokens_of
 from selfreward.store.directories import Build, build_directory, land_directory
 from selfreward.store.files import digest_bytes, link_or_copy, on_disk, remove, write_durably
@@ -30,7 +31,7 @@ class Work(Generic[Unit, Row]):
     """A stage's work on one JSONL artifact.
 
     `made_from` is everything that determines the rows; `chunks` are fixed by the whole input list and the recipe;
-    `compute` gets one chunk and its index and yields its rows.
+    `compute` gets one chunk and its index and yields its rows; `ahead` says how many of them at the same time.
     """
 
     round: int
@@ -39,6 +40,7 @@ class Work(Generic[Unit, Row]):
     made_from: Mapping[str, Any]
     chunks: Sequence[Sequence[Unit]]
     compute: Callable[[Sequence[Unit], int], Iterable[Row]]
+    ahead: Ahead = ALONE
 
 
 Progress = Callable[[Work[Any, Any], int, int], None]
@@ -50,6 +52,8 @@ class Run(RunView):
     def __init__(self, path: Path, shared: SharedStore | None, lock: ExitStack, progress: Progress | None) -> None:
         super().__init__(path)
         self.progress = progress
+        self.permit: Callable[[Work[Any, Any], int], None] | None = None
+        """Called with the work and the index of each chunk before it is begun; raises LimitError to stop there."""
         self._shared = shared
         self._lock = lock
         self.tokens_underway = 0
@@ -171,11 +175,16 @@ class Run(RunView):
         unfinished = UnfinishedArtifact(path.parent, wanted, len(work.chunks))
         self.tokens_underway = unfinished.tokens
         self._progress(work, len(unfinished.entries))
-        for index in range(len(unfinished.entries), len(work.chunks)):
+
+        def begin(index: int) -> None:
+            if self.permit:
+                self.permit(work, index)
             self.note("chunk_started", work.round, work.artifact, chunk=index)
-            begun = time.perf_counter()
-            rows = list(work.compute(work.chunks[index], index))
-            unfinished.append(rows, time.perf_counter() - begun)
+
+        owed = range(len(unfinished.entries), len(work.chunks))
+        chunks = in_order(lambda index: list(work.compute(work.chunks[index], index)), owed, work.ahead, begin)
+        for index, rows, seconds in chunks:
+            unfinished.append(rows, seconds)
             self.tokens_underway = unfinished.tokens
             self.note("chunk_done", work.round, work.artifact, chunk=index)
             self._progress(work, index + 1)

@@ -56,7 +56,11 @@ def locked(path: Path, *, wait: bool = True, on_wait: Callable[[], None] | None 
                     on_wait()
                 _flock(descriptor, path, fcntl.LOCK_EX)
             if _still_named(descriptor, path):
-                yield True
+                try:
+                    yield True
+                finally:
+                    # Closing is not enough: a process that was forked in the block has the open file too.
+                    fcntl.flock(descriptor, fcntl.LOCK_UN)
                 return
         finally:
             os.close(descriptor)

@@ -10,7 +10,8 @@ so it does not outlive a parent that was killed; a parent that is stopped ends i
 saved steps in the scratch directory, and the same command goes on from the last whole one.
 
 One process on one device: the launcher gets a configuration of its own, so that a user's default (several GPUs,
-DeepSpeed) does not change what is computed.
+DeepSpeed) does not change what is computed, and the child is shown one GPU: the recipe's, else the first that this
+process sees. The others are vLLM's, where it is split over several.
 """
 
 import json
@@ -20,6 +21,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ from selfreward.store.files import on_disk
 from selfreward.training.jobs import Job
 from selfreward.training.output import TrainingReport
 from selfreward.training.saved_steps import Progress
-from selfreward.training.session import device_name
+from selfreward.training.session import device_type
 
 CHILD = "selfreward.training.launched_child"
 
@@ -50,8 +52,12 @@ def train_launched(
 
     Raises what the child raises of the SelfRewardError tree, and TrainingError for a child that ends without a report.
     """
-    command = _command(_written(recipe, job, out, scratch), recipe)
-    with _running(command) as process:
+    environment = dict(os.environ)
+    if on_gpu := device_type(recipe.model) == "cuda":
+        environment["CUDA_VISIBLE_DEVICES"] = shown_gpu(recipe.model.device, environment.get("CUDA_VISIBLE_DEVICES"))
+        recipe = replace(recipe, model=replace(recipe.model, device="cuda"))
+    command = _command(_written(recipe, job, out, scratch), recipe.engine.threads, on_gpu)
+    with _running(command, environment) as process:
         assert process.stdout is not None
         for event in map(_event, process.stdout):
             if "step" in event and progress is not None:
@@ -70,6 +76,12 @@ def train_launched(
             "memory ran out, or what it wrote above says why; its saved steps are kept, and the same command goes on "
             "from the last one; a smaller train.micro_batch_size needs less memory"
         )
+
+
+def shown_gpu(device: str, visible: str | None) -> str:
+    """What CUDA_VISIBLE_DEVICES must be for a process that trains on `device` alone; `visible` is what it is here."""
+    number = device.partition(":")[2] or "0"
+    return number if visible is None else [one.strip() for one in visible.split(",")][int(number)]
 
 
 def _written(recipe: Recipe, job: Job, out: Path, scratch: Path) -> Path:
@@ -92,29 +104,33 @@ def _written(recipe: Recipe, job: Job, out: Path, scratch: Path) -> Path:
     return path
 
 
-def _command(job: Path, recipe: Recipe) -> list[str]:
+def _command(job: Path, threads: int, on_gpu: bool) -> list[str]:
     settings = job.with_name("accelerate.yaml")
-    on_cpu = device_name(recipe.model) == "cpu"
     chosen = {
         "compute_environment": "LOCAL_MACHINE",
         "distributed_type": "NO",
         "mixed_precision": "no",
         "num_machines": 1,
         "num_processes": 1,
-        "use_cpu": on_cpu,
+        "use_cpu": not on_gpu,
     }
     # JSON is YAML. Precision is the trainer's own argument.
     settings.write_text(json.dumps(chosen), encoding="utf-8")
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--quiet", "--config_file", str(settings)]
-    threads = ["--num_cpu_threads_per_process", str(recipe.engine.threads)]
-    return [*launcher, *threads, "--module", CHILD, str(job)]
+    return [*launcher, "--num_cpu_threads_per_process", str(threads), "--module", CHILD, str(job)]
 
 
 @contextmanager
-def _running(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+def _running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
     """The command in a process group of its own, which is gone afterwards, however the block ends."""
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", start_new_session=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        text=True,
+        encoding="utf-8",
+        start_new_session=True,
     )
     try:
         yield process

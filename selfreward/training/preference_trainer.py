@@ -132,7 +132,7 @@ def preference_trainer(
         warmup=recipe.warmup_steps,
         model=policy,
         args=settings,
-        data_collator=PairCollator(pairs, tokenizer.pad_token_id, prefix.pack if share else side_by_side),
+        data_collator=PairCollator(pairs, tokenizer.pad_token_id, prefix.packing(policy) if share else side_by_side),
         train_dataset=Dataset.from_dict({"position": order}),
         processing_class=tokenizer,
         callbacks=[callback],

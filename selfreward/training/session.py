@@ -39,13 +39,20 @@ def be_quiet() -> None:
 
 def device_name(model: ModelRecipe) -> str:
     """Where to train. Raises TrainingError where TRL would spread one process over several devices."""
-    name = model.device if model.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    name = model.device if model.device != "auto" else device_type(model)
     if name != "cpu" and torch.cuda.device_count() > 1:
         raise TrainingError(
             f"model.device is {model.device!r} and {torch.cuda.device_count()} GPUs are visible; expected one; set "
             "CUDA_VISIBLE_DEVICES to the one to train on"
         )
     return name
+
+
+def device_type(model: ModelRecipe) -> str:
+    """cpu, cuda or another kind of device."""
+    if model.device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return model.device.partition(":")[0]
 
 
 def load_start(start: Path, model: ModelRecipe) -> tuple[Any, Any]:
@@ -111,7 +118,9 @@ def arguments(recipe: Steps, model: ModelRecipe, scratch: Path, seed: int, threa
         "weight_decay": recipe.weight_decay,
         "max_grad_norm": recipe.max_grad_norm,
         "max_length": None,
-        RECOMPUTATION: False,
+        RECOMPUTATION: recipe.gradient_checkpointing,
+        # The older kind would lose the gradient of an adapter, whose input needs none.
+        f"{RECOMPUTATION}_kwargs": {"use_reentrant": False} if recipe.gradient_checkpointing else None,
         "bf16": model.dtype == "bfloat16",
         "fp16": model.dtype == "float16",
         "use_cpu": device_name(model) == "cpu",

@@ -62,7 +62,8 @@ def train(round: Round, learned: Learned, told: Told) -> None:
 
         def build_alone(out: Path, scratch: Path) -> Mapping[str, Any]:
             # Only where something is really trained: waking an engine costs its weights' reload.
-            round.cast.rest()
+            if not isinstance(round.recipe.train, NoTraining):
+                round.cast.rest()
             return build(out, scratch)
 
         facts = made_from(round.recipe, start, reference, learned.digest, round.number)
@@ -162,7 +163,8 @@ def why_dropped(drops: Sequence[Drop]) -> str:
 def made_from(recipe: Recipe, start: Player, reference: Policy, rows: str, round: int) -> dict[str, Any]:
     """Everything that determines the round's checkpoint; `rows` is the digest of what it is trained on."""
     settings = as_dict(recipe.train)
-    settings.pop("launch", None)  # the weights are the same wherever they are computed
+    for name in ("launch", "gradient_checkpointing"):
+        settings.pop(name, None)  # the weights are the same wherever and however often they are computed
     settings.pop("examples", None)  # what stands in the file is told below, whatever its name
     facts = {
         "version": VERSION,

@@ -62,7 +62,8 @@ def phases(recipe: Recipe, line: Roofline, asked: Sequence[Asking], trained: Tra
     }
     phases = [Phase("sampling and judging", sampling)]
     train, engine = recipe.train, recipe.engine
-    beside = {} if engine.kind == "vllm" and engine.sleep else {"engine's weights": line.weights}
+    # Both engines let go of their weights while the policy is trained, unless vLLM is told not to.
+    beside = {"engine's weights": line.weights} if engine.kind == "vllm" and not engine.sleep else {}
     if recipe.reward_model is not None:
         # All of its weights, in single precision.
         whole = float(shape.parameters)
@@ -79,7 +80,7 @@ def phases(recipe: Recipe, line: Roofline, asked: Sequence[Asking], trained: Tra
         **weights,
         "gradients": 4 * count,
         "optimizer": 8 * count,
-        "activations": micro * trained.row * shape.layers * per_token * float(width),
+        "activations": micro * trained.row * _kept(train, shape, per_token) * float(width),
         "logits": 2.0 * LOGIT_TOKENS * shape.vocabulary * 4,
     }
     phases.append(Phase("training", {**training_parts, **beside}))
@@ -103,3 +104,8 @@ def disk(recipe: Recipe, shape: ModelShape, asked: Sequence[Asking]) -> dict[str
         "saved steps of training": 2 * saved * trains,
         "rows": rounds * ROW_BYTES * sum(one.decoded for one in asked),
     }
+
+
+def _kept(train: Steps, shape: ModelShape, per_token: int) -> int:
+    """Numbers that the backward of one token finds: of every layer, or of one and the inputs of all."""
+    return shape.layers * shape.hidden + per_token if train.gradient_checkpointing else shape.layers * per_token

@@ -7,7 +7,7 @@ is halved and each half is seeded anew: replies are as valid, but not bit-reprod
 What prompts of a batch have in common, such as a rubric, is read once (prefill.py).
 
 Sampling parameters are the request's and nothing else: the model's generation_config is read only for its end-of-turn
-tokens. Weights are loaded in place where the architecture is unchanged.
+tokens. Weights are loaded in place where the architecture is unchanged, and let go while a policy is trained.
 """
 
 import os
@@ -141,12 +141,16 @@ class HuggingFaceEngine:
     def checksums(self) -> Mapping[str, str]:
         return file_checksums(self._loaded)
 
-    def close(self) -> None:
+    def sleep(self) -> None:
+        """Give the weights' memory to a trainer, on a CPU too; the next `load` builds the module anew."""
         import torch
 
         self._model = self._policy = None
-        self._speech.forget()
         torch.cuda.empty_cache()
+
+    def close(self) -> None:
+        self.sleep()
+        self._speech.forget()
 
     @property
     def module(self) -> Any:

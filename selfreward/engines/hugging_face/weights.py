@@ -28,6 +28,13 @@ def choose_device(name: str) -> Any:
     return device
 
 
+def visible_gpus(device: str) -> int:
+    """How many GPUs this process sees, 0 where `device` is none. Raises EngineError for one that is not there."""
+    import torch
+
+    return torch.cuda.device_count() if choose_device(device).type == "cuda" else 0
+
+
 def build(directory: Path, recipe: ModelRecipe) -> Any:
     """The model in `directory` on the recipe's device, in evaluation mode. Raises DataError; never asks a hub."""
     import torch

@@ -17,7 +17,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from hashlib import sha256
 from threading import Lock
@@ -73,6 +73,8 @@ class ServedEngine:
     """Asks one served model. `generate` blocks until every reply is there or given up."""
 
     kind = "served"
+    CALLS = 2
+    """Chunks at the same time: the next one is asked while the last replies to this one are waited for."""
 
     def __init__(self, name: str, recipe: ServedRecipe) -> None:
         self._name, self._recipe = name, recipe
@@ -81,6 +83,8 @@ class ServedEngine:
         self._lock = Lock()
         self._jitter = random.Random()
         self._fatal: EngineError | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._calls, self._hung_up = 0, False
         self.told: Callable[[int, float], None] = lambda tokens, share: None
 
     @property
@@ -90,25 +94,27 @@ class ServedEngine:
     def generate(self, requests: Sequence[Request], seed: int) -> list[list[Completion]]:
         """Replies depend on each request's own seed, as far as the server honours it; the chunk's is not needed.
 
+        Several threads may call; together they ask no more at a time than the recipe allows, the earlier call first.
         Raises EngineError, with the server's words, where one request got no reply.
         """
-        self._fatal = None
-        self._server.ended.clear()
         asked = [(request, sample) for request in requests for sample in range(request.n)]
-        pool = ThreadPoolExecutor(self._recipe.concurrency, thread_name_prefix=f"served-{self._name}")
+        replies: list[Future[Completion]] = []
+        pool = self._begin()
         try:
+            replies = [pool.submit(self._reply, request, sample) for request, sample in asked]
             drawn = []
-            for reply in pool.map(lambda one: self._reply(*one), asked):
-                drawn.append(reply)
+            for reply in replies:
+                drawn.append(reply.result())
                 self.told(0, len(drawn) / len(asked))
+            ended = self._server.ended.is_set()
         except BaseException:
             # Ctrl-C too: nobody waits for a slow server's last word.
             self._server.hang_up()
             raise
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-        if self._fatal is not None:
-            raise self._fatal
+            self._end(replies)
+        if ended:
+            raise self._fatal or EngineError(f"served:{self._name}: was hung up on; nothing of these replies is kept")
         if TOO_LONG in drawn and not self._counts.replies:
             raise EngineError(
                 f"served:{self._name} ({self._recipe.url}) answers nothing, because every question is too long for it; "
@@ -116,6 +122,36 @@ class ServedEngine:
             )
         given = iter(drawn)
         return [[next(given) for _ in range(request.n)] for request in requests]
+
+    def _begin(self) -> ThreadPoolExecutor:
+        """One more call. The first of several clears what ended those before it."""
+        with self._lock:
+            if not self._calls and not self._hung_up:
+                self._fatal = None
+                self._server.ended.clear()
+            self._calls += 1
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._recipe.concurrency, thread_name_prefix=f"served-{self._name}")
+            return self._pool
+
+    def _end(self, replies: Sequence[Future[Completion]]) -> None:
+        """One call less, and none of its requests goes on. The last one takes the threads along."""
+        for reply in replies:
+            reply.cancel()
+        wait(replies)
+        with self._lock:
+            self._calls -= 1
+            pool, self._pool = (self._pool, None) if not self._calls else (None, self._pool)
+        if pool is not None:
+            pool.shutdown(wait=True)
+
+    def hang_up(self) -> None:
+        """End every call that is going on or begun later, with an error, until `pick_up`."""
+        self._hung_up = True
+        self._server.hang_up()
+
+    def pick_up(self) -> None:
+        self._hung_up = False
 
     def _reply(self, request: Request, sample: int) -> Completion:
         question = {

@@ -19,6 +19,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from selfreward.engines.chat import ChatRenderer
@@ -26,8 +27,10 @@ from selfreward.engines.dialogues import go_on
 from selfreward.engines.hugging_face.loading import Speech, refuse_too_long, require_policy
 from selfreward.engines.hugging_face.weights import architecture, choose_device
 from selfreward.engines.protocol import Completion, Dialogue, ReplyStart, Request, TokenSequence
-from selfreward.engines.vllm.process import Question, VllmProcess
-from selfreward.engines.vllm.settings import require_vllm
+from selfreward.engines.vllm.build_path import build_path
+from selfreward.engines.vllm.process import VllmProcess
+from selfreward.engines.vllm.pump import Question
+from selfreward.engines.vllm.settings import eager, require_vllm
 from selfreward.errors import EngineError, HandOffError
 from selfreward.recipe import ModelRecipe, VllmRecipe
 from selfreward.records import Message
@@ -45,6 +48,8 @@ class VllmEngine:
         self._speech = Speech("vLLM", model, day)
         self._directory: Path | None = None
         self._policy: str | None = None
+        # A tokenizer is one thread's at a time.
+        self._speaking = Lock()
         self._report: dict[str, Any] = {"built": 0, "build_seconds": 0.0, "swap_seconds": [], "reply_tokens": 0}
 
     @property
@@ -63,7 +68,8 @@ class VllmEngine:
             self._report["swap_seconds"].append(round(time.perf_counter() - started, 3))
         else:
             self._stop()
-            self._process = VllmProcess(directory, self._recipe, self._engine, self._device)
+            with build_path(directory, wanted, compiles=not eager(self._engine, self._device)) as place:
+                self._process = VllmProcess(place, self._recipe, self._engine, self._device)
             self._architecture = wanted
             self._report["built"] += 1
             self._report["build_seconds"] += round(time.perf_counter() - started, 3)
@@ -144,7 +150,8 @@ class VllmEngine:
         from selfreward.engines.hugging_face.next_token import openings
         from selfreward.engines.vllm.scoring import next_logprobs
 
-        asked = openings(self._chat, starts, candidates)
+        with self._speaking:
+            asked = openings(self._chat, starts, candidates)
         lengths = [(start.id, len(one.token_ids), 1) for start, one in zip(starts, asked, strict=True)]
         refuse_too_long("reply start", lengths, self._limits())
         return next_logprobs(self._running, asked)
@@ -157,6 +164,14 @@ class VllmEngine:
         """What the engine did so far: builds, swaps, process ids, tokens, and the prefix cache's hits."""
         held = {} if self._process is None else self._process.report()
         return {**self._report, **held}
+
+    def hang_up(self) -> None:
+        """End every call that is going on in another thread or begun later, with an error, until `pick_up`."""
+        if self._process is not None:
+            self._process.hang_up()
+
+    def pick_up(self) -> None:
+        self._running.pick_up()
 
     def close(self) -> None:
         self._stop()
@@ -182,8 +197,9 @@ class VllmEngine:
 
     def _prepared(self, requests: Sequence[Request]) -> tuple[list[tuple[int, ...]], list[Any]]:
         """Prompts and sampling parameters. Raises EngineError for a request that vLLM could not serve."""
-        sampling = [self._sampling(request) for request in requests]
-        prompts = self._chat.prompt_token_ids([request.messages for request in requests])
+        with self._speaking:
+            sampling = [self._sampling(request) for request in requests]
+            prompts = self._chat.prompt_token_ids([request.messages for request in requests])
         lengths = [(one.id, len(prompt), one.max_tokens) for one, prompt in zip(requests, prompts, strict=True)]
         refuse_too_long("request", lengths, self._limits())
         return prompts, sampling
@@ -208,7 +224,8 @@ class VllmEngine:
             raise EngineError(f"request {request.id}: vLLM refuses how it is to be sampled: {problem}") from problem
 
     def _completions(self, request: Request, prompt: Sequence[int], output: Any) -> list[Completion]:
-        return [self._completion(request, prompt, one) for one in sorted(output.outputs, key=lambda one: one.index)]
+        with self._speaking:
+            return [self._completion(request, prompt, one) for one in sorted(output.outputs, key=lambda one: one.index)]
 
     def _completion(self, request: Request, prompt: Sequence[int], reply: Any) -> Completion:
         if reply.finish_reason not in ("stop", "length"):

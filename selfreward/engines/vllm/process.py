@@ -10,24 +10,15 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from selfreward.engines.vllm.pump import Place, Pump, Question
 from selfreward.engines.vllm.restored import random_state, restored
 from selfreward.engines.vllm.settings import arguments, environment, sleeps
 from selfreward.errors import EngineError
 from selfreward.recipe import ModelRecipe, VllmRecipe
 
 ADVICE = "lower engine.memory_share, engine.max_num_seqs or engine.max_length, or take another device"
-
-Place = tuple[int, int]
-
-
-class Question(NamedTuple):
-    """A request to vLLM; `place` tells the caller which one was answered."""
-
-    place: Place
-    prompt: tuple[int, ...]
-    sampling: Any
 
 
 class VllmProcess:
@@ -51,6 +42,7 @@ class VllmProcess:
                     f"vLLM could not start on {directory}: {' '.join(str(problem).split())}; its own log above says "
                     f"more (VLLM_LOGGING_LEVEL=INFO for all of it); {ADVICE}"
                 ) from problem
+        self._pump = Pump(self._llm)
         self.max_length = int(self._llm.model_config.max_model_len)
         self._pids: list[int] = self._llm.collective_rpc("process_id")
         self._llm.collective_rpc("follow", args=(os.getpid(),))
@@ -64,40 +56,30 @@ class VllmProcess:
         """vLLM's RequestOutputs, in order."""
         if not prompts:
             return []
-        with self._dies_loudly("while it was sampling"), random_state():
-            answers: list[Any] = self._llm.generate(
-                [{"prompt_token_ids": list(prompt)} for prompt in prompts], list(sampling), use_tqdm=False
-            )
+        answers: list[Any] = [None] * len(prompts)
+
+        def answered(place: Place, output: Any) -> Sequence[Question]:
+            answers[place[0]] = output
+            return ()
+
+        asked = zip(prompts, sampling, strict=True)
+        self.ask_on([Question((number, 0), *one) for number, one in enumerate(asked)], answered)
         return answers
 
     def ask_on(self, questions: Sequence[Question], answered: Callable[[Place, Any], Sequence[Question]]) -> None:
         """Ask without a barrier: each RequestOutput goes to `answered` once it is whole, which names what to ask next.
 
-        The order of completion is vLLM's.
+        The order of completion is vLLM's. Several threads may ask at the same time, unless vLLM is in this process.
         """
-        places: dict[str, Place] = {}
-
-        def submit(questions: Sequence[Question]) -> None:
-            names = self._llm.enqueue(
-                [{"prompt_token_ids": list(question.prompt)} for question in questions],
-                [question.sampling for question in questions],
-                use_tqdm=False,
-            )
-            # vLLM makes its names unique by a suffix, which its answers do not have.
-            places.update((name.partition("-")[0], one.place) for name, one in zip(names, questions, strict=True))
-
         with self._dies_loudly("while it was sampling"), random_state():
-            if questions:
-                submit(questions)
-            try:
-                while places:
-                    for output in self._llm.llm_engine.step():
-                        following = answered(places.pop(output.request_id), output) if output.finished else ()
-                        if following:
-                            submit(following)
-            finally:
-                if places:
-                    self._llm.llm_engine.abort_request(list(places))
+            self._pump.ask_on(questions, answered)
+
+    def hang_up(self) -> None:
+        """End what other threads are asking and will ask, with an EngineError."""
+        self._pump.hang_up()
+
+    def pick_up(self) -> None:
+        self._pump.pick_up()
 
     def call(self, method: str, *parameters: str) -> Any:
         """The first worker's answer; all workers do it. `method` is one of `vllm_worker.WeightSwap`."""
@@ -159,6 +141,7 @@ class VllmProcess:
         if llm is None:
             return
         self._closed.set()
+        del self._pump
         llm.llm_engine.engine_core.shutdown()
         del llm
         if self._in_process:

@@ -5,7 +5,7 @@ A recipe's keys of `engine`, where its kind is vllm, override what the device su
     key               CPU                          GPU
     max_num_seqs      256                          1024: judgments are short, a wide batch hides their decoding
     memory_share      0.1 of what is free          0.85 of the device, weights included
-    enforce_eager     true: compiling takes a minute  false: CUDA graphs
+    enforce_eager     true: compiling takes a minute  false: CUDA graphs, as wide as max_num_seqs
     block_size        32: prompts are short        vLLM's own (16)
     sleep             never: vLLM refuses it       between sampling and training
 """
@@ -102,6 +102,9 @@ def arguments(model: ModelRecipe, engine: VllmRecipe, device: str, positions: in
         chosen["kv_cache_memory_bytes"] = int((engine.memory_share or 0.1) * free_memory())
     else:
         chosen["gpu_memory_utilization"] = engine.memory_share or 0.85
+        if not chosen["enforce_eager"]:
+            # vLLM's own limit is 512: a wider batch of judgments would decode without a graph.
+            chosen["max_cudagraph_capture_size"] = chosen["max_num_seqs"]
         chosen["enable_sleep_mode"] = sleeps(engine, device)
     return chosen
 

@@ -15,7 +15,7 @@ import os
 import select
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -54,10 +54,16 @@ class WeightSwap:
                 dispatch_cpu_unquantized_gemm(module, remove_weight=False)
 
     def tensor_checksums(self: Any, directory: str) -> dict[str, str]:
-        """Checksums by the checkpoint's names; `directory` lends the signs of its zeros and nothing else."""
+        """Checksums by the checkpoint's names; `directory` lends the signs of its zeros and nothing else.
+
+        One tensor at a time: what is gathered or unpacked for it is gone before the next one.
+        """
+        checksums: dict[str, str] = {}
         with torch.no_grad():
-            tensors = dict(_with_signs_of_zeros(_checkpoint_tensors(self.get_model()), directory))
-        return module_checksums(tensors)
+            for name, tensor in _with_signs_of_zeros(_checkpoint_tensors(self.get_model(), _gathered), directory):
+                checksums |= module_checksums({name: tensor})
+                del tensor
+        return checksums
 
     def free_memory(self: Any) -> int:
         """Bytes that are free on the device, 0 where it is a CPU."""
@@ -73,33 +79,52 @@ def _end_with(owner_descriptor: int, owner: int) -> None:
     os._exit(1)
 
 
-def _checkpoint_tensors(model: Any) -> Iterator[tuple[str, torch.Tensor, bool]]:
-    """(name in the checkpoint, tensor, whether it came out of a packed copy)."""
-    tied: dict[int, str] = {}
-    stale: dict[str, torch.Tensor] = {}
-    found: dict[str, tuple[torch.Tensor, bool]] = {}
+Gather = Callable[[torch.Tensor, int], torch.Tensor]
+"""A part that every worker holds, and the dimension along which it is cut, to the whole."""
+
+
+def _checkpoint_tensors(model: Any, gather: Gather) -> Iterator[tuple[str, torch.Tensor, bool]]:
+    """(name in the checkpoint, tensor, whether it came out of a packed copy), each made when it is asked for.
+
+    Of parameters that share storage only the first name counts. Which they are is asked of the parameters: a gathered
+    tensor may lie where the one before it lay.
+    """
+    seen: set[tuple[int, tuple[int, ...]]] = set()
+    stale = _stale_heads(model)
     for module_name, module in model.named_modules():
         for parameter_name, parameter in module.named_parameters(recurse=False):
-            name = f"{module_name}.{parameter_name}"
-            packed = parameter_name == "weight" and hasattr(module, "cpu_linear")
-            tensor = parameter.detach()
+            name, tensor = f"{module_name}.{parameter_name}", parameter.detach()
+            place = (tensor.data_ptr(), tuple(tensor.shape))
+            if place in seen and tensor.numel():
+                continue
+            seen.add(place)
+            packed = _is_packed(module, parameter_name)
             if parameter_name == "bias" and hasattr(module, "cpu_linear"):
                 tensor = tensor.to(module.weight.dtype)  # one of the packed formats keeps its bias in float32
             if packed and not tensor.numel():
                 tensor = _unpacked(module, _columns(module), tensor)
-            elif packed:
-                copy = _unpacked(module, tensor.shape[1], tensor)
-                first = tied.setdefault(tensor.data_ptr(), name)
-                if not torch.equal(copy, tensor):
-                    stale[first] = copy
-                if first != name:
-                    continue
-            for part, rows in _parts(model, module, name, tensor):
-                found[part] = (rows, packed and not parameter.numel())
-    for name, copy in stale.items():
-        found[name] = (copy[: len(found[name][0])], True)
-    for name, (tensor, packed) in found.items():
-        yield name, tensor, packed
+            for part, rows in _parts(model, module, name, tensor, gather):
+                if place in stale:
+                    yield part, _unpacked(stale[place], tensor.shape[1], tensor)[: len(rows)], True
+                else:
+                    yield part, rows, packed and not parameter.numel()
+                del rows
+
+
+def _is_packed(module: Any, parameter_name: str) -> bool:
+    return parameter_name == "weight" and hasattr(module, "cpu_linear")
+
+
+def _stale_heads(model: Any) -> dict[tuple[int, tuple[int, ...]], Any]:
+    """The modules whose packed copy is not the matrix beside it, by that matrix's place: outputs come from the copy."""
+    found = {}
+    for module in model.modules():
+        weight = getattr(module, "weight", None)
+        if not hasattr(module, "cpu_linear") or weight is None or not weight.numel():
+            continue
+        if not torch.equal(_unpacked(module, weight.shape[1], weight), weight):
+            found[weight.data_ptr(), tuple(weight.shape)] = module
+    return found
 
 
 def _columns(module: Any) -> int:
@@ -112,29 +137,35 @@ def _unpacked(module: Any, columns: int, like: torch.Tensor) -> torch.Tensor:
     return module.cpu_linear(identity, module.weight, None).t().contiguous()
 
 
-def _parts(model: Any, module: Any, name: str, tensor: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
+def _parts(
+    model: Any, module: Any, name: str, tensor: torch.Tensor, gather: Gather
+) -> Iterator[tuple[str, torch.Tensor]]:
     """The checkpoint's tensors inside one of vLLM's."""
     rows = getattr(module, "org_vocab_size", None)
     fused = name.split(".")[-2]
     names = getattr(model, "packed_modules_mapping", {}).get(fused, [])
     if rows is not None:
-        yield name, _whole(module, tensor)[:rows]
+        yield name, _whole(module, tensor, gather)[:rows]
     elif len(names) > 1 and hasattr(module, "output_partition_sizes"):
         for part, rows_of_part in zip(names, tensor.split(module.output_partition_sizes), strict=True):
-            yield name.replace(f".{fused}.", f".{part}."), _whole(module, rows_of_part)
+            yield name.replace(f".{fused}.", f".{part}."), _whole(module, rows_of_part, gather)
     else:
-        yield name, _whole(module, tensor)
+        yield name, _whole(module, tensor, gather)
 
 
-def _whole(module: Any, tensor: torch.Tensor) -> torch.Tensor:
+def _whole(module: Any, tensor: torch.Tensor, gather: Gather) -> torch.Tensor:
     """The tensor of which every worker holds a part, where there are several."""
     if getattr(module, "tp_size", 1) == 1:
         return tensor
+    if hasattr(module, "input_is_parallel"):
+        return gather(tensor.contiguous(), 1) if tensor.ndim == 2 else tensor
+    return gather(tensor.contiguous(), 0)
+
+
+def _gathered(tensor: torch.Tensor, dimension: int) -> torch.Tensor:
     from vllm.distributed import tensor_model_parallel_all_gather
 
-    if hasattr(module, "input_is_parallel"):
-        return tensor_model_parallel_all_gather(tensor.contiguous(), 1) if tensor.ndim == 2 else tensor
-    return tensor_model_parallel_all_gather(tensor.contiguous(), 0)
+    return tensor_model_parallel_all_gather(tensor, dimension)
 
 
 def _with_signs_of_zeros(
@@ -151,4 +182,6 @@ def _with_signs_of_zeros(
             stored = where[name].get_tensor(name).to(tensor.dtype)
             if stored.shape == tensor.shape:
                 tensor = torch.where((tensor == 0) & (stored == 0), stored, tensor)
+            del stored
         yield name, tensor
+        del tensor

@@ -1,13 +1,12 @@
 """Where sandbox models lie: some ship with the package, any other is trained when it is first wanted, and kept.
 
-The cache is $SELFREWARD_CACHE, else $XDG_CACHE_HOME/selfreward, else ~/.cache/selfreward. An entry's name ends in a
-digest of everything that determines the model: the recipe, the version of world and lessons, the versions of the
-libraries, and what it goes on from. It is trained in a directory beside, under a lock, and gets its name by one
-rename, so it is whole or not there; a second process that wants it waits. Deleting the cache costs time only.
+The cache is store/cache.py's. An entry's name ends in a digest of everything that determines the model: the recipe,
+the version of world and lessons, the versions of the libraries, and what it goes on from. It is trained in a directory
+beside, under a lock, and gets its name by one rename, so it is whole or not there; a second process that wants it
+waits.
 """
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from hashlib import sha256
@@ -15,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from selfreward.store.cache import cache_directory
 from selfreward.store.files import digest_file, fsync_directory, make_durable, on_disk, remove
 from selfreward.store.sharing import locked
 from selfreward.tasks.sandbox.seeds.names import SeedName
@@ -25,13 +25,6 @@ LIBRARIES = ("torch", "transformers", "trl")
 Say = Callable[[str], None]
 Train = Callable[[SeedRecipe | DialledRecipe, Path | None, Path, Say], None]
 """Recipe, the plain seed that a dialled one goes on from, where to write, who is told."""
-
-
-def cache_directory() -> Path:
-    if named := os.environ.get("SELFREWARD_CACHE"):
-        return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "selfreward"
 
 
 def recipe_of(name: SeedName) -> SeedRecipe | DialledRecipe:
