@@ -4,6 +4,7 @@ The protocol is JSON messages that end with a zero byte, on descriptors 3 (in) a
 """
 
 import base64
+import fcntl
 import itertools
 import json
 import os
@@ -32,7 +33,7 @@ class Browser:
         self._numbers, self._rest = itertools.count(1), b""
         (theirs_in, ours_out), (ours_in, theirs_out) = os.pipe(), os.pipe()
         # Above 4, so that one is not overwritten before it is copied to 3 or 4.
-        high = [os.dup2(one, 40 + place) for place, one in enumerate((theirs_in, theirs_out))]
+        high = [fcntl.fcntl(one, fcntl.F_DUPFD, 10) for one in (theirs_in, theirs_out)]
         move = f'exec 3<&{high[0]} 4>&{high[1]}; exec "$@"'
         command = ["bash", "-c", move, "chromium", str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", "about:blank"]
         self._process = subprocess.Popen(command, pass_fds=high, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

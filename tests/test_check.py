@@ -16,7 +16,7 @@ from selfreward.commands.shipped import shipped
 from selfreward.commands.unknown import only_itself, unknown
 from selfreward.engines.chat import load_renderer
 from selfreward.errors import RecipeError
-from selfreward.recipe import Recipe
+from selfreward.recipe import ModelReference, Recipe
 from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.recipe.text import read_yaml
 from selfreward.roles import generator
@@ -90,12 +90,12 @@ def test_what_a_run_would_refuse_ends_with_a_recipe_error(tmp_path: Path) -> Non
 
 
 def test_lengths_are_the_longest_that_can_come() -> None:
-    role = Role("judge", "policy", lambda prompt: (), reply=10, given=100)
+    role = Role("judge", ModelReference("policy"), lambda prompt: (), reply=10, given=100)
     row = length_row(role, list(range(1, 101)), 210)
     assert row[:4] == ["judge (n=100)", "50", "95", "100"]
     assert row[-1] == "fits"
     assert length_row(role, list(range(1, 101)), 209)[-1] == "1 too many at worst"
-    served = Role("judge", "served:big", lambda prompt: (), reply=10)
+    served = Role("judge", ModelReference("served:big"), lambda prompt: (), reply=10)
     assert length_row(served, [5], 8)[-2:] == ["-", ""]
 
 

@@ -6,6 +6,7 @@ import pytest
 from run_factory import Story, write_run
 
 from selfreward.measuring.metrics.worries import Beyond
+from selfreward.recipe import Recipe
 from selfreward.records import Measurement
 from selfreward.report.alarms import alarms, worried
 from selfreward.report.catalogue import by_metric
@@ -16,7 +17,9 @@ from selfreward.store.results import Store
 def fired(metric, pool, value, half, n=50):
     low, high = (None, None) if half is None else (value - half, value + half)
     rows = {1: Measurement(1, "policy", metric, "all", pool, value, low, high, n, 0, "")}
-    reading = SimpleNamespace(rounds=[1], by_key={Key(metric, pool): rows}, measurements=list(rows.values()))
+    reading = SimpleNamespace(
+        rounds=[1], by_key={Key(metric, pool): rows}, measurements=list(rows.values()), recipe=Recipe()
+    )
     return alarms(reading)
 
 
