@@ -18,6 +18,7 @@ from selfreward.engines.vllm.settings import arguments, environment, sleeps
 from selfreward.errors import EngineError
 from selfreward.recipe import ModelRecipe, VllmRecipe
 
+ENDED = "vLLM has ended; start the run again"
 ADVICE = "lower engine.memory_share, engine.max_num_seqs or engine.max_length, or take another device"
 
 
@@ -42,7 +43,7 @@ class VllmProcess:
                     f"vLLM could not start on {directory}: {' '.join(str(problem).split())}; its own log above says "
                     f"more (VLLM_LOGGING_LEVEL=INFO for all of it); {ADVICE}"
                 ) from problem
-        self._pump = Pump(self._llm)
+        self._pump: Pump | None = Pump(self._llm)
         self.max_length = int(self._llm.model_config.max_model_len)
         self._pids: list[int] = self._llm.collective_rpc("process_id")
         self._llm.collective_rpc("follow", args=(os.getpid(),))
@@ -72,14 +73,18 @@ class VllmProcess:
         The order of completion is vLLM's. Several threads may ask at the same time, unless vLLM is in this process.
         """
         with self._dies_loudly("while it was sampling"), random_state():
-            self._pump.ask_on(questions, answered)
+            if (pump := self._pump) is None:  # another thread has found it dead
+                raise EngineError(ENDED)
+            pump.ask_on(questions, answered)
 
     def hang_up(self) -> None:
-        """End what other threads are asking and will ask, with an EngineError."""
-        self._pump.hang_up()
+        """End what other threads are asking and will ask, with an EngineError; an ended vLLM has none."""
+        if (pump := self._pump) is not None:
+            pump.hang_up()
 
     def pick_up(self) -> None:
-        self._pump.pick_up()
+        if (pump := self._pump) is not None:
+            pump.pick_up()
 
     def call(self, method: str, *parameters: str) -> Any:
         """The first worker's answer; all workers do it. `method` is one of `vllm_worker.WeightSwap`."""
@@ -141,7 +146,7 @@ class VllmProcess:
         if llm is None:
             return
         self._closed.set()
-        del self._pump
+        self._pump = None
         llm.llm_engine.engine_core.shutdown()
         del llm
         if self._in_process:
@@ -154,7 +159,7 @@ class VllmProcess:
         from vllm.exceptions import VLLMError
 
         if self._llm is None:
-            raise EngineError("vLLM has ended; start the run again")
+            raise EngineError(ENDED)
         try:
             yield
         except (VLLMError, RuntimeError) as problem:
