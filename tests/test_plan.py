@@ -12,6 +12,7 @@ from selfreward.commands.plan.shapes import NAMED, read_shape
 from selfreward.commands.plan.taken import compare
 from selfreward.commands.plan.text import aligned, duration, fits, lines, taken_lines
 from selfreward.commands.plan.workload import Lengths, generating, judging, recipe_lengths
+from selfreward.commands.plan.workload_measuring import measuring
 from selfreward.commands.plan.workload_training import training
 from selfreward.errors import DataError, RecipeError
 from selfreward.recipe import Recipe
@@ -310,3 +311,13 @@ def test_further_generators_are_planned() -> None:
     asked = generating(recipe, Lengths())
     assert {one.artifact: one.questions for one in asked} == {"responses": 80, "responses_1": 40, "responses_2": 20}
     assert judging(recipe, Lengths(), 1.0)[0].questions == 20 * 7 * recipe.judge.samples
+
+
+def test_a_judge_that_ranks_scores_no_labelled_answers() -> None:
+    def asked(*overrides: str) -> set[str]:
+        recipe = build_recipe([], ["measure.frozen=10", *overrides])
+        return {one.artifact for one in measuring(recipe, Lengths(20, 20, 20, 20)) if one.questions}
+
+    assert "frozen_judgments" in asked()
+    assert not {name for name in asked("judge.question=list") if name.startswith("frozen")}
+    assert "frozen_judgments" not in asked("measure.frozen=0")

@@ -15,6 +15,7 @@ from selfreward.measuring.stats.clustered import (
     clustered_share,
     paired_difference,
     robust_variance,
+    t_quantile,
     tau_b,
     trend,
     wilson,
@@ -432,3 +433,11 @@ def test_the_smallest_effect_is_found_four_times_in_five():
     ]
     _, resolved = nested_coverage(300, effect=float(np.mean(effects)), **planted)
     assert 0.7 < resolved < 0.95
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_where_all_rows_agree_each_cluster_is_one_trial(value: float) -> None:
+    """Ten clusters of four rows say as much as ten rows: nothing shows how alike the rows of a cluster are."""
+    found = clustered_share([value] * 40, [f"p{row // 4}" for row in range(40)])
+    low, high = wilson(10 * value, 10, t_quantile(0.975, 9))
+    assert found.n == 10 and found.low == pytest.approx(low, abs=1e-9) and found.high == pytest.approx(high, abs=1e-9)
