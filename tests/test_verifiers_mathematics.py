@@ -117,3 +117,21 @@ def test_boxes_are_a_list_where_only_marks_stand_between():
     assert listed_boxes(r"\boxed{1} is no good, but \boxed{2}") == ["2"]
     assert listed_boxes(r"\boxed{\frac{1}{2}} \boxed{") == [r"\frac{1}{2}"]
     assert final_answer(r"\boxed{18} and then the text breaks off at \boxed{1") == "18"
+
+
+@pytest.mark.parametrize(
+    ("gold", "reply", "same"),
+    [
+        ("50\\%", "0.5", True),
+        ("0.5", "50\\%", True),
+        ("5 dollars", "5", True),
+        ("\\$5", "5 dollars", True),
+        ("7 hours", "420 minutes", None),
+        ("5 km", "0.5", None),
+        ("0.5", "500 cents", None),
+        ("12", "13", False),
+    ],
+)
+def test_quantities_with_units_are_one_answer_or_left_open(gold: str, reply: str, same: bool | None) -> None:
+    """As numbers with their units, before they are compared as mathematics, which knows no units."""
+    assert same_answer(gold, reply) is same
