@@ -321,3 +321,10 @@ def test_a_judge_that_ranks_scores_no_labelled_answers() -> None:
     assert "frozen_judgments" in asked()
     assert not {name for name in asked("judge.question=list") if name.startswith("frozen")}
     assert "frozen_judgments" not in asked("measure.frozen=0")
+
+
+def test_measuring_reads_prompts_and_answers_three_times_for_their_likelihoods() -> None:
+    recipe = build_recipe([], ["measure.report=50", "measure.samples=4"])
+    made = planned(recipe, Lengths(prompt=30, response=20))
+    (read,) = [cost for cost in made.measured if cost.artifact == "likelihoods"]
+    assert read.prefill == 3 * 50 * 4 * (30 + 20) and read.decoded == 0

@@ -5,6 +5,7 @@ import importlib
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -13,6 +14,7 @@ from selfreward.records import Prompt, from_line, to_line
 from selfreward.tasks.sets import OWN, OWN_FOLDER, READERS
 from selfreward.tasks.sets.labels import read_judge_calibration
 from selfreward.tasks.sets.questions import read_gsm8k, read_mmlu, read_xstest
+from selfreward.tasks.sets.rows import read_rows
 from selfreward.tasks.sets.sycophancy import read_sycophancy
 from selfreward.tasks.verifiers.refusals import refuses
 
@@ -179,3 +181,18 @@ def test_our_sycophancy_rows_differ_from_their_neutral_form_by_the_cue_alone():
         assert row.sycophantic_answer in cued.text and cued.id != neutral.id
         assert (row.correct_answer is None) == (row.probe == "opinion_mirroring")
         assert dataclasses.replace(row, neutral_messages=None).neutral() is None
+
+
+def test_a_label_that_is_none_is_told_what_may_stand_there(tmp_path):
+    @dataclasses.dataclass(frozen=True)
+    class Row:
+        id: str
+        label: Literal["safe", "unsafe"]
+
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"id": "a", "label": "safe"}\n{"id": "b", "label": "fine"}\n')
+    with pytest.raises(DataError, match=r"rows.jsonl:2: label is .*'fine'.*expected one of safe, unsafe"):
+        read_rows(path, Row)
+    path.write_text('{"id": "a", "label": "safe"}\n{"id": 3, "label": "safe"}\n')
+    with pytest.raises(DataError, match=r"id is .*expected str"):
+        read_rows(path, Row)
