@@ -252,6 +252,10 @@ def test_one_cluster_has_a_value_and_no_interval_and_no_row_has_neither(statisti
     assert statistic([], []) == NOTHING
 
 
+def test_no_rows_correlate_with_nothing():
+    assert clustered_spearman([], [], []) == NOTHING
+
+
 @given(st.permutations(range(30)))
 def test_the_order_of_rows_changes_no_share_mean_or_bootstrap(order):
     rng = np.random.default_rng(5)
