@@ -7,6 +7,8 @@ import pytest
 from evidence_factory import evidence, holds, measured, prompts, rows, truthful
 
 from selfreward.measuring.metrics import measure_all
+from selfreward.measuring.metrics.policy import policy_gradient
+from selfreward.measuring.stats.clustered import t_quantile, wilson
 from selfreward.records import Drop, Reward, Sample
 from selfreward.training.weighing.advantages import group_centred
 
@@ -87,3 +89,9 @@ def test_a_round_of_pairs_has_none_of_this():
     own = rows(dict.fromkeys(prompts(4, "train"), (5, 1)), truthful)
     names = {one.metric for one in measure_all(evidence(own=own))}
     assert "pairs_kept" in names and not names & {"reward_mean", "uniform_groups", "samples_kept", "advantage_right"}
+
+
+def test_a_share_that_every_prompt_agrees_on_is_wilsons_with_a_t_quantile():
+    found = policy_gradient._share([2.0] * 12, [2.0] * 12)
+    low, high = wilson(12, 12, t_quantile(0.975, 11))
+    assert (found.value, found.n) == (1.0, 12) and (found.low, found.high) == pytest.approx((low, high), abs=1e-9)
