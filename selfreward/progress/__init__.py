@@ -64,7 +64,7 @@ class Progress:
         try:
             with self._bar(stage) if self._style == "bars" else self._lines(stage), self._watched(stage):
                 yield stage
-        except BaseException:
+        except BaseException:  # Ctrl-C too: where it stopped is said, and it goes on its way
             self._tell(name, f"stopped at {stage.describe()}")
             raise
         if stage.seconds >= WORTH_A_SUMMARY:

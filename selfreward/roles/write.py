@@ -82,15 +82,14 @@ def write_prompts(
     def compute(chunk: Sequence[int], index: int) -> Iterator[Response]:
         engine = player.hold()
         seed = seed_for(player.seed, "written", round, index)
-        sampling = recipe.sampling
         requests = [
             Request(
                 id=stable_id("written", round, number),
                 messages=prompt_writer.ask(recipe.template, examples(number)),
                 n=1,
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
-                max_tokens=sampling.max_tokens,
+                temperature=recipe.sampling.temperature,
+                top_p=recipe.sampling.top_p,
+                max_tokens=recipe.sampling.max_tokens,
                 seed=seed_for(player.seed, "written", round, "request", number),
             )
             for number in chunk

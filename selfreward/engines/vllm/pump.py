@@ -105,6 +105,7 @@ class Pump:
                     asker, place = self._asked.pop(output.request_id)
                     asker.arrived.put((place, output))
         except BaseException as problem:
+            # Whatever it is, Ctrl-C too: the other threads wait for a step that nobody will make.
             self._ended, self._broken = problem, True
             raise
         finally:
