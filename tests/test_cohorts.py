@@ -150,6 +150,15 @@ def test_prompts_that_are_trained_on_are_counted_and_one_is_named(tmp_path: Path
     refuse_overlap(cohorts, training[2:], 8, 0.5)
 
 
+def test_a_shared_instruction_is_a_repetition_as_far_as_the_recipe_says(tmp_path: Path):
+    told = "Translate the sentence after the colon into French with no word added:"
+    cohorts = read_cohorts(measured_by(write(tmp_path / "c.jsonl", {"prompt": f"{told} good night"}, {"prompt": "b"})))
+    training = [Prompt("t", (Message("user", f"{told} many thanks"),), "train", "file")]
+    with pytest.raises(DataError, match="measure.max_overlap"):
+        refuse_overlap(cohorts, training, 8, 0.5)
+    refuse_overlap(cohorts, training, 8, 1.0)
+
+
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
