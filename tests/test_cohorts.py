@@ -154,7 +154,7 @@ def test_a_shared_instruction_is_a_repetition_as_far_as_the_recipe_says(tmp_path
     told = "Translate the sentence after the colon into French with no word added:"
     cohorts = read_cohorts(measured_by(write(tmp_path / "c.jsonl", {"prompt": f"{told} good night"}, {"prompt": "b"})))
     training = [Prompt("t", (Message("user", f"{told} many thanks"),), "train", "file")]
-    with pytest.raises(DataError, match="measure.max_overlap"):
+    with pytest.raises(DataError, match=r"measure\.max_overlap"):
         refuse_overlap(cohorts, training, 8, 0.5)
     refuse_overlap(cohorts, training, 8, 1.0)
 
