@@ -86,6 +86,21 @@ def test_help_comes_at_once_and_names_every_command(tmp_path: Path) -> None:
     assert min(seconds) < 0.5
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["probe", "sandbox:seed-0", "--family=truth", "--family=length"], ["anchors", "sample", "x", "--n=4", "--n=5"]],
+)
+def test_an_option_that_stands_twice_is_refused(tmp_path: Path, words: list[str]) -> None:
+    done = selfreward(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"{words[-1].partition('=')[0]} is given 2 times" in done.stderr
+
+
+def test_an_option_that_collects_may_stand_twice(tmp_path: Path) -> None:
+    done = selfreward("probe", "sandbox:seed-0", "--probe-file=a", "--probe-file=b", cwd=tmp_path)
+    assert_fails(done, 2, "--probe-file", "sandbox")
+
+
 def test_version(tmp_path: Path) -> None:
     assert selfreward("--version", cwd=tmp_path).stdout == f"selfreward {__version__}\n"
 

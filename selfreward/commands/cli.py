@@ -24,6 +24,7 @@ from selfreward.commands.see.command import COMMANDS as SEE
 from selfreward.commands.wiring.arguments import RESULTS
 from selfreward.commands.wiring.before import canary, plan
 from selfreward.commands.wiring.judges import judge_bench, judge_diff, win_rate
+from selfreward.commands.wiring.once import refuse_repeats
 from selfreward.commands.wiring.policies import chat, export, probe
 from selfreward.commands.wiring.reading import compare, report, schema, show
 from selfreward.commands.wiring.runs import fork, run
@@ -50,6 +51,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 
 for command in COMMANDS:
     app.command()(command)
+refuse_repeats(app)
 
 
 def _version(wanted: bool) -> None:
