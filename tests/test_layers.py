@@ -14,7 +14,7 @@ ROOT = Path(selfreward.__file__).parent
 
 # From the bottom up. A folder may import from itself and from what stands before it.
 FLOORS = (
-    *("errors", "records", "progress", "recipe", "store", "engines", "tasks", "roles"),
+    *("errors", "records", "progress", "recipe", "engines", "store", "tasks", "roles"),
     *("judging", "pairing", "training", "measuring", "report", "loop", "commands"),
 )
 """Folders and the few modules beside them; nothing else stands at the top."""
@@ -68,6 +68,15 @@ def test_imports_point_downwards(name: str) -> None:
     height, own = floor(name), name.partition(".")[0]
     wrong = [other for other in imported(MODULES[name]) if other.partition(".")[0] != own and floor(other) >= height]
     assert not wrong, f"selfreward.{name} imports {wrong}, which are not below it"
+
+
+def test_the_house_has_eleven_floors() -> None:
+    heights: dict[str, int] = {}
+    for top in FLOORS:
+        own = [path for name, path in MODULES.items() if name.partition(".")[0] == top]
+        below = {other.partition(".")[0] for path in own for other in imported(path)} - {top}
+        heights[top] = 1 + max((heights[other] for other in below), default=0)
+    assert max(heights.values()) <= 11, heights
 
 
 def test_a_newcomer_reads_the_top_of_the_tree_at_a_glance() -> None:

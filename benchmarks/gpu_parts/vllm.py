@@ -8,6 +8,7 @@ from selfreward.engines.tensors import weights_digest
 from selfreward.engines.vllm.engine import VllmEngine
 from selfreward.engines.vllm.settings import vllm_version
 from selfreward.recipe import HandOffRecipe, VllmRecipe
+from selfreward.store.standing_path import standing_path
 
 
 def vllm(subject: Subject) -> list[Figure]:
@@ -19,6 +20,7 @@ def vllm(subject: Subject) -> list[Figure]:
     digests = {path: weights_digest(path) for path in (subject.directory, subject.other)}
     before = memory_in_use()
     engine = VllmEngine(subject.model, recipe)
+    engine.built_on = standing_path
     with timed(subject) as built:
         engine.load(subject.directory, digests[subject.directory])
     verify(engine, subject.directory, HandOffRecipe(), subject.model.dtype)
@@ -43,6 +45,7 @@ def vllm(subject: Subject) -> list[Figure]:
     engine.close()
     _wait_for_memory(before)
     fresh = VllmEngine(subject.model, recipe)
+    fresh.built_on = standing_path
     with timed(subject) as again:
         fresh.load(subject.other, digests[subject.other])
     same = sum(one == other for one, other in zip(in_place, fresh.generate(greedy, 0), strict=True)) / len(greedy)

@@ -5,6 +5,7 @@ inside the call as it likes, but the same call on the same weights gives the sam
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -161,6 +162,17 @@ class Talker(Protocol):
     """
 
     told: Callable[[int, float], None]
+
+
+@runtime_checkable
+class Compiler(Protocol):
+    """An engine that finds what it compiled again by the path that it was built on.
+
+    `built_on(directory, architecture)` gives that path: during the block it leads to `directory`. As long as nobody
+    says otherwise it is `directory` itself.
+    """
+
+    built_on: Callable[[Path, Mapping[str, Any]], AbstractContextManager[Path]]
 
 
 @runtime_checkable

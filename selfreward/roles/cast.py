@@ -16,7 +16,7 @@ from typing import Any
 from selfreward.engines import build_engine
 from selfreward.engines.checkpoints import chat_digest
 from selfreward.engines.handoff import HandOffReport, verify
-from selfreward.engines.protocol import Accountant, Asker, Engine, Overlapping, Sleeper, Talker
+from selfreward.engines.protocol import Accountant, Asker, Compiler, Engine, Overlapping, Sleeper, Talker
 from selfreward.engines.served.engine import ServedEngine, served_digest
 from selfreward.engines.tensors import weights_digest
 from selfreward.errors import EngineError, RecipeError
@@ -24,6 +24,7 @@ from selfreward.progress import Progress
 from selfreward.recipe import REWARD_MODEL, EngineRecipe, ModelReference, Recipe, VllmRecipe
 from selfreward.roles.player import Player, Policy, chunk_tokens, engine_facts
 from selfreward.store.ahead import ALONE, Ahead
+from selfreward.store.standing_path import standing_path
 from selfreward.tasks.sandbox.seeds.cache import seed_directory
 from selfreward.tasks.sandbox.seeds.names import parse_seed_name
 
@@ -37,6 +38,14 @@ def _says_nothing() -> Asker:
 def _calls(engine: EngineRecipe) -> int:
     """Chunks that the engine is given at the same time: a module is asked one by one, and so is what is in process."""
     return 2 if isinstance(engine, VllmRecipe) and not engine.in_process else 1
+
+
+def engine_of(recipe: Recipe, day: date | None = None) -> Engine:
+    """The engine that the recipe names. One that compiles finds it again, whichever checkpoint it begins with."""
+    engine = build_engine(recipe.model, recipe.engine, day)
+    if isinstance(engine, Compiler):
+        engine.built_on = standing_path
+    return engine
 
 
 @dataclass
@@ -165,7 +174,7 @@ class Cast:
 
     def _held(self, policy: Policy) -> Engine:
         if self._engine is None:
-            self._engine = build_engine(self.recipe.model, self.recipe.engine, self.day)
+            self._engine = engine_of(self.recipe, self.day)
             self._listen_to(self._engine)
         if (self._engine.policy, self._text_files) != (policy.digest, policy.text_files):
             self._text_files = policy.text_files

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from selfreward.commands.validate.alarms import FIXED, change_alarms, fixed_alarms, measured
 from selfreward.commands.validate.population import SAMPLES, Population, Said, pool_rows
 from selfreward.commands.validate.worlds import likelihoods, nothing
-from selfreward.engines import build_engine
 from selfreward.engines.protocol import Engine, Request, TokenSequence
 from selfreward.engines.tensors import weight_files, weights_digest
 from selfreward.measuring.stats.clustered import wilson
 from selfreward.recipe import Recipe
 from selfreward.records import Prompt, seed_for
 from selfreward.roles import generator as generator_role
+from selfreward.roles.cast import engine_of
 from selfreward.store.view import RunView
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def between(before: "torch.Tensor", after: "torch.Tensor", weight: float) -> "to
 def _repeated(
     population: Population, recipe: Recipe, start: Path, mixed: Path, weight: float, repeats: int
 ) -> list[RealDrift]:
-    engine = build_engine(recipe.model, recipe.engine)
+    engine = engine_of(recipe)
     alarms, values = dict.fromkeys(WATCHED, 0), dict.fromkeys(WATCHED, 0.0)
     try:
         for number in range(repeats):

@@ -16,7 +16,8 @@ and wakes the cache's. That path has not been run on a GPU yet; on a CPU vLLM re
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date
 from pathlib import Path
 from threading import Lock
@@ -27,7 +28,6 @@ from selfreward.engines.dialogues import go_on
 from selfreward.engines.hugging_face.loading import Speech, refuse_too_long, require_policy
 from selfreward.engines.hugging_face.weights import architecture, choose_device
 from selfreward.engines.protocol import Completion, Dialogue, ReplyStart, Request, TokenSequence
-from selfreward.engines.vllm.build_path import build_path
 from selfreward.engines.vllm.process import VllmProcess
 from selfreward.engines.vllm.pump import Question
 from selfreward.engines.vllm.settings import eager, require_vllm
@@ -45,6 +45,8 @@ class VllmEngine:
         self._device = choose_device(model.device).type
         self._process: VllmProcess | None = None
         self._architecture: Any = None
+        self.built_on: Callable[[Path, Mapping[str, Any]], AbstractContextManager[Path]]
+        self.built_on = lambda directory, architecture: nullcontext(directory)
         self._speech = Speech("vLLM", model, day)
         self._directory: Path | None = None
         self._policy: str | None = None
@@ -68,7 +70,8 @@ class VllmEngine:
             self._report["swap_seconds"].append(round(time.perf_counter() - started, 3))
         else:
             self._stop()
-            with build_path(directory, wanted, compiles=not eager(self._engine, self._device)) as place:
+            compiles = not eager(self._engine, self._device)
+            with self.built_on(directory, wanted) if compiles else nullcontext(directory) as place:
                 self._process = VllmProcess(place, self._recipe, self._engine, self._device)
             self._architecture = wanted
             self._report["built"] += 1

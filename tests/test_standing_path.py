@@ -1,4 +1,4 @@
-"""vLLM is built on one path for each architecture, which leads to the checkpoint that is wanted."""
+"""What compiles is built on one path for each architecture, which leads to the checkpoint that is wanted."""
 
 import os
 import threading
@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from selfreward.engines.vllm.build_path import build_path
+from selfreward.commands.preflight_models import SANDBOX_SEEDS
+from selfreward.engines.tensors import weights_digest
 from selfreward.errors import StoreError
+from selfreward.recipe import ModelRecipe, Recipe, VllmRecipe
+from selfreward.roles.cast import engine_of
+from selfreward.store.standing_path import standing_path
 
 LLAMA, OTHER = {"model_type": "llama", "hidden_size": 8}, {"hidden_size": 16, "model_type": "llama"}
 
@@ -28,16 +32,31 @@ def test_equal_architectures_share_a_path_that_leads_to_the_wanted_checkpoint(tm
     first, second = checkpoint(tmp_path / "first"), checkpoint(tmp_path / "second")
     seen = []
     for directory, architecture in ((first, LLAMA), (second, dict(reversed(LLAMA.items()))), (first, OTHER)):
-        with build_path(directory, architecture, compiles=True) as path:
+        with standing_path(directory, architecture) as path:
             assert (path / "name").read_text() == directory.name and path.resolve() == directory
             seen.append(path)
     assert seen[0] == seen[1] != seen[2]
 
 
-def test_nothing_is_made_where_nothing_is_compiled(tmp_path: Path, cache: Path) -> None:
-    with build_path(tmp_path, LLAMA, compiles=False) as path:
-        assert path == tmp_path
-    assert not cache.exists()
+class Elsewhere:
+    """What vLLM would be built on."""
+
+    def __init__(self, place: Path, *_: object) -> None:
+        self.place, self.leads_to = place, place.resolve()
+
+
+@pytest.mark.parametrize("compiles", [True, False])
+def test_only_what_compiles_is_built_on_it(cache: Path, monkeypatch: pytest.MonkeyPatch, compiles: bool) -> None:
+    monkeypatch.setattr("selfreward.engines.vllm.engine.require_vllm", lambda: "none is needed")
+    monkeypatch.setattr("selfreward.engines.vllm.engine.VllmProcess", Elsewhere)
+    recipe = Recipe(model=ModelRecipe(device="cpu"), engine=VllmRecipe(enforce_eager=not compiles))
+    built = []
+    for directory in (SANDBOX_SEEDS / "seed-0", SANDBOX_SEEDS / "seed-1"):
+        engine = engine_of(recipe)
+        engine.load(directory, weights_digest(directory))
+        assert engine._process.leads_to == directory.resolve()  # type: ignore[attr-defined]
+        built.append(engine._process.place)  # type: ignore[attr-defined]
+    assert (built[0] == built[1]) == compiles == cache.exists()
 
 
 def test_the_link_does_not_move_under_a_vllm_that_still_reads(tmp_path: Path) -> None:
@@ -46,12 +65,12 @@ def test_the_link_does_not_move_under_a_vllm_that_still_reads(tmp_path: Path) ->
 
     def other_run() -> None:
         building.wait()
-        with build_path(second, LLAMA, compiles=True) as path:
+        with standing_path(second, LLAMA) as path:
             order.append((path / "name").read_text())
 
     thread = threading.Thread(target=other_run)
     thread.start()
-    with build_path(first, LLAMA, compiles=True) as path:
+    with standing_path(first, LLAMA) as path:
         building.set()
         thread.join(0.3)  # it waits, so this runs out
         order.append((path / "name").read_text())
@@ -61,13 +80,13 @@ def test_the_link_does_not_move_under_a_vllm_that_still_reads(tmp_path: Path) ->
 
 def test_a_cache_that_cannot_be_written_is_a_sentence(tmp_path: Path, cache: Path) -> None:
     cache.write_text("a file")
-    with pytest.raises(StoreError, match="cannot be written"), build_path(tmp_path, LLAMA, compiles=True):
+    with pytest.raises(StoreError, match="cannot be written"), standing_path(tmp_path, LLAMA):
         pass
 
 
 def test_an_engine_that_was_forked_meanwhile_does_not_keep_the_path_from_others(tmp_path: Path) -> None:
     ended, end = os.pipe()
-    with build_path(tmp_path, LLAMA, compiles=True):
+    with standing_path(tmp_path, LLAMA):
         child = os.fork()
         if not child:
             os.close(end)
@@ -76,7 +95,7 @@ def test_an_engine_that_was_forked_meanwhile_does_not_keep_the_path_from_others(
     taken = threading.Event()
 
     def next_run() -> None:
-        with build_path(tmp_path, LLAMA, compiles=True):
+        with standing_path(tmp_path, LLAMA):
             taken.set()
 
     thread = threading.Thread(target=next_run, daemon=True)

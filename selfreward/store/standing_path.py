@@ -1,4 +1,4 @@
-"""The path that vLLM is built on: one for each architecture, whichever checkpoint comes first.
+"""The path that an engine which compiles is built on: one for each architecture, whichever checkpoint comes first.
 
 vLLM keeps what it compiled under a hash in which the path of the model stands. A run that goes on begins with another
 checkpoint than the one before, and every run with a path of its own: each of them would compile anew, a minute or more.
@@ -22,14 +22,11 @@ from selfreward.store.sharing import locked
 
 
 @contextmanager
-def build_path(directory: Path, architecture: Mapping[str, Any], compiles: bool) -> Iterator[Path]:
-    """Where to build from for the time of the block: `directory` itself where nothing is compiled.
+def standing_path(directory: Path, architecture: Mapping[str, Any]) -> Iterator[Path]:
+    """The path of this architecture, which leads to `directory` for the time of the block.
 
     Raises StoreError where the cache cannot be written.
     """
-    if not compiles:
-        yield directory
-        return
     name = hashlib.sha256(json.dumps(architecture, sort_keys=True, default=str).encode()).hexdigest()[:16]
     path = cache_directory() / "vllm" / name
     with on_disk(path.parent):
