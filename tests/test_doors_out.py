@@ -13,19 +13,24 @@ from typer.testing import CliRunner
 
 from selfreward.commands.cli import app
 from selfreward.commands.export import export
+from selfreward.commands.export_lessons import export_lessons
 from selfreward.commands.export_pairs import LINES, PARQUET, export_pairs, pair_rows
 from selfreward.commands.model_card import licence_of, model_card
 from selfreward.commands.run import run
-from selfreward.errors import DataError, StoreError
+from selfreward.engines.protocol import Completion
+from selfreward.errors import DataError, RecipeError, StoreError
+from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.progress import Progress
 from selfreward.recipe.read import load_recipe
-from selfreward.records import Pair, Response
+from selfreward.records import Pair, Prompt, Response
 from selfreward.report.catalogue import words
 from selfreward.report.reading import Reading
 from selfreward.report.verdict import judge_run
 from selfreward.store.results import Store
 from selfreward.store.view import RunView
+from selfreward.tasks.examples_file import read_examples
 from selfreward.tasks.pairs_file import read_pairs
+from selfreward.tasks.verifiers.protocol import load_verifier
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 HUMAN = {
@@ -108,6 +113,34 @@ def test_the_card_of_the_pairs_has_a_header_that_says_which_file_is_the_data(vie
     assert "| answer | external:human | 1 | 1 |" in card
     with pytest.raises(StoreError, match="not an empty directory"):
         export_pairs(view, tmp_path / "out")
+
+
+def test_lessons_are_the_judges_question_with_the_verifiers_verdict(view: RunView, tmp_path: Path) -> None:
+    file = tmp_path / "lessons.jsonl"
+    told = CliRunner().invoke(app, ["export", str(view.path), "--lessons", str(file)])
+    assert told.exit_code == 0, told.output
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert f"{len(rows)} lessons" in told.output and len(rows) > 4
+    assert sum(row["right"] for row in rows) * 2 == len(rows), "a lopsided file teaches the share"
+    back = read_examples(file)
+    assert len({(prompt.text, verdict) for prompt, verdict in back}) == len(rows)
+    answers = [one for number in (1, 2) for one in view.read(number, "responses", Response)]
+    prompts = {one.id: one for number in (1, 2) for one in view.read(number, "prompts", Prompt)}
+    asked, verifier = judge_prompt(view.recipe().judge), load_verifier(view.recipe().measure.verifier)
+    right = {asked.ask(prompts[one.prompt_id], one.text)[-1].content: one for one in answers}
+    for (prompt, verdict), row in zip(back, rows, strict=True):
+        answer = right[prompt.text]
+        assert verifier.check(prompts[answer.prompt_id], answer.text).correct is row["right"]
+        assert asked.read(prompt, Completion(verdict, "", (), "stop")) == (5.0 if row["right"] else 0.0)
+
+
+def test_lessons_never_overwrite_and_need_somebody_who_knows(view: RunView, tmp_path: Path) -> None:
+    (tmp_path / "there.jsonl").write_text("mine")
+    with pytest.raises(StoreError, match="never overwritten"):
+        export_lessons(view, tmp_path / "there.jsonl")
+    plain = Store(tmp_path).open_run("plain", load_recipe(SMOKE, ["measure.verifier=none"]), environment={})
+    with pytest.raises(RecipeError, match=r"measure\.verifier=none"):
+        export_lessons(plain, tmp_path / "new.jsonl")
 
 
 def test_a_pair_whose_file_is_gone_is_named(view: RunView, tmp_path: Path) -> None:

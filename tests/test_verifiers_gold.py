@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfreward.errors import DataError
+from selfreward.errors import DataError, EngineError
 from selfreward.records import Message, Prompt
 from selfreward.tasks.verifiers.boxed import last_boxed
 from selfreward.tasks.verifiers.confined import ConfinedVerifier
@@ -267,11 +267,11 @@ def test_a_gold_answer_that_hangs_the_verifier_is_refused_before_the_run():
     verifier.close()
 
 
-def test_a_verifier_that_cannot_be_made_says_why():
+def test_a_verifier_that_cannot_be_made_is_no_fault_of_an_answer():
     verifier = ConfinedVerifier("verifier_examples:CannotStart", seconds=5.0)
-    assert verifier.check(asked(), "right").open == "verifier raised OSError: nothing here"
-    with pytest.raises(DataError, match="nothing here"):
-        verifier.require(asked())
+    for ask in (lambda: verifier.check(asked(), "right"), lambda: verifier.require(asked())):
+        with pytest.raises(EngineError, match="did not start: verifier raised OSError: nothing here"):
+            ask()
     verifier.close()
 
 

@@ -79,6 +79,10 @@ def export(
     round_wanted: Annotated[str, typer.Option("--round", metavar="best|last|K", help="Which policy.")] = "best",
     out: Annotated[Path | None, typer.Option(help="An empty or new directory; exports/RUN-round-K otherwise.")] = None,
     pairs: Annotated[Path | None, typer.Option(help="Instead: the run's preference pairs, in this directory.")] = None,
+    lessons: Annotated[
+        Path | None,
+        typer.Option(help="Instead: answers with the verifier's verdict as lessons for a judge, this file."),
+    ] = None,
     to_hub: Annotated[
         str | None, typer.Option(metavar="ORG/NAME", help="Also upload it; without --yes a dry run.")
     ] = None,
@@ -88,10 +92,19 @@ def export(
     """Copy a round's policy to a directory that model servers load, or its pairs to a data set, with a card."""
     from selfreward.commands.export import export as export_round
     from selfreward.commands.export import resolve_round
+    from selfreward.commands.export_lessons import export_lessons
     from selfreward.commands.export_pairs import export_pairs
     from selfreward.commands.to_hub import publish
 
     view = store_in(results).existing(run_name)
+    if lessons is not None:
+        if out is not None or pairs is not None or to_hub is not None or round_wanted != "best":
+            raise RecipeError("--lessons writes one file about all rounds; remove --round, --out, --pairs and --to-hub")
+        typer.echo(f"{lessons}: {export_lessons(view, lessons)}")
+        typer.echo(
+            f"use:  train.method=sft train.examples={lessons} judge.source=none; see recipe english_taught_judge"
+        )
+        return
     if pairs is not None:
         if out is not None or round_wanted != "best":
             raise RecipeError("--pairs exports the pairs of all rounds; remove --round and --out")

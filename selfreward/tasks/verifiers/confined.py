@@ -2,7 +2,8 @@
 
 Parsers of mathematics and regular expressions of a schema can run for ever on a model's output, and nothing inside the
 process can stop them. So `check` runs in a worker process; after `seconds` without a word the worker is ended and
-the next check gets a new one. The worker starts with the first check, and ends with this process.
+the next check gets a new one. The worker starts with the first check, and ends with this process. One that does not start
+is an EngineError.
 """
 
 import importlib
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from multiprocessing.pool import Pool
 from typing import Any
 
-from selfreward.errors import DataError
+from selfreward.errors import DataError, EngineError
 from selfreward.records import Prompt
 from selfreward.tasks.verifiers.protocol import Truth
 from selfreward.tasks.verifiers.truths import left_open, named, quality_of_judgment
@@ -49,8 +50,12 @@ class ConfinedVerifier:
             weakref.finalize(self, self._worker.terminate)
             started = self._wait(self._worker, _start, (self._address,), START_SECONDS)
             if isinstance(started, str):
+                # No answer's fault: stored as open, every answer of the run would count as wrong.
                 self.close()
-                return started
+                raise EngineError(
+                    f"the process that verifies ({self._address}) did not start: {started}. In a program of your own "
+                    "the call belongs below `if __name__ == '__main__':` in a file, not on standard input"
+                )
         return self._wait(self._worker, work, (self._address, *arguments), self._seconds)
 
     def _wait(self, worker: Pool, work: Callable[..., Any], arguments: tuple[Any, ...], seconds: float) -> Any:
