@@ -31,7 +31,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from selfreward.engines.tensors import weights_digest
 from selfreward.errors import HandOffError, StoreError, TrainingError
-from selfreward.recipe import LoraRecipe, ModelRecipe, TrainRecipe
+from selfreward.recipe import LoraRecipe, MarginLoss, ModelRecipe, TrainRecipe
 from selfreward.records import Pair
 from selfreward.training import saved_steps
 from selfreward.training.output import TrainingReport
@@ -149,6 +149,17 @@ def test_a_reference_that_is_not_the_start_policy_is_caught(start, pairs, tmp_pa
     with pytest.raises(HandOffError):
         train(start, nearly, tmp_path)
     assert train(start, other, tmp_path, reference_is_start=False).metrics["first_loss"] != pytest.approx(math.log(2))
+
+
+@pytest.mark.parametrize("beta", [0.001, 4.0])
+def test_what_a_wrong_reference_is_does_not_depend_on_beta(start, pairs, tmp_path, beta):
+    """A loss by the token takes a beta of 2 to 10, SPPO .001: neither makes a wrong reference of noise, nor hides one."""
+    recipe = dataclasses.replace(SHORT, beta=beta, loss=MarginLoss(kind="dpo_length_normalised"))
+    noisy = [dataclasses.replace(pair, reference_chosen=pair.reference_chosen + 0.001) for pair in pairs]
+    train(start, noisy, tmp_path / "out", recipe)
+    wrong = [dataclasses.replace(pair, reference_chosen=pair.reference_chosen + 0.01) for pair in pairs]
+    with pytest.raises(HandOffError, match=r"a margin of 0\.01\d* nats before the first step; expected at most 0\.003"):
+        train(start, wrong, tmp_path / "other", recipe)
 
 
 def test_pairs_that_cannot_be_trained_on_are_named(start, pairs, tmp_path):
