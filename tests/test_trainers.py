@@ -153,7 +153,7 @@ def test_a_reference_that_is_not_the_start_policy_is_caught(start, pairs, tmp_pa
 
 @pytest.mark.parametrize("beta", [0.001, 4.0])
 def test_what_a_wrong_reference_is_does_not_depend_on_beta(start, pairs, tmp_path, beta):
-    """A loss by the token takes a beta of 2 to 10, SPPO .001: neither makes a wrong reference of noise, nor hides one."""
+    """A loss by the token has a beta of 2 to 10, SPPO .001: neither makes a wrong reference of noise, nor hides one."""
     recipe = dataclasses.replace(SHORT, beta=beta, loss=MarginLoss(kind="dpo_length_normalised"))
     noisy = [dataclasses.replace(pair, reference_chosen=pair.reference_chosen + 0.001) for pair in pairs]
     train(start, noisy, tmp_path / "out", recipe)
