@@ -133,6 +133,13 @@ def test_a_beat_tells_stage_speed_and_what_is_left_and_is_shortened_by_its_age(s
     assert any("it stood at round 1: judgments: 30/120" in line and "1 min 40 s of the run" in line for line in stopped)
 
 
+def test_the_list_tells_the_stage_of_a_run_that_goes_on_and_not_of_one_that_stopped(store: Store) -> None:
+    with store.open_run("one", recipe_of(STORY), environment={}) as run:
+        write_beat(run.path, BEAT)
+        assert "judgments 25%" in listed(store)
+    assert "interrupted" in listed(store) and "25%" not in listed(store)
+
+
 def test_a_beat_of_a_stage_that_is_sealed_is_over(store: Store) -> None:
     view = write_run(store, "done", Story((0.4, 0.5, 0.6), report=12, train=8))
     (view.directory(2) / "measurements.done.json").unlink()
