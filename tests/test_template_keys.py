@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from random_models import save_random_model
 from test_models_in_the_wild import recipe_for, tried
 
+from selfreward.commands.preflight import preflight
 from selfreward.engines import build_engine
 from selfreward.engines.chat import folded, load_renderer
 from selfreward.engines.template_checks import require_whole
@@ -19,6 +20,7 @@ from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.records import Message
 from selfreward.roles.player import engine_facts
 
+SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 ASKED = [Message("user", "What is 3 times 4?")]
 REFUSES = (
     "{% for message in messages %}{% if message['role'] == 'system' %}"
@@ -86,6 +88,8 @@ def test_an_argument_that_the_template_does_not_read_is_refused(qwen3: Path, tmp
         tried(qwen3, tmp_path, "model.template_arguments.enable_thinkin=false")
     with pytest.raises(RecipeError, match="does not read it"):
         tried("sandbox:seed-0", tmp_path, "model.template_arguments.enable_thinking=false")
+    with pytest.raises(RecipeError, match="does not read it"):  # where all else is shipped and known to be usable
+        preflight(load_recipe(SMOKE, ["model.template_arguments.enable_thinking=false"]))
 
 
 @pytest.mark.parametrize(
