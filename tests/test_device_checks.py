@@ -11,7 +11,7 @@ from selfreward.errors import RecipeError, TrainingError
 from selfreward.recipe import ModelRecipe
 from selfreward.recipe.read import build_recipe
 from selfreward.training import session
-from selfreward.training.launched import shown_gpu
+from selfreward.training.launched import shown_gpus
 
 SPLIT = ("engine.kind=vllm", "engine.tensor_parallel_size=2")
 ELSEWHERE = "train.launch=accelerate"
@@ -47,11 +47,12 @@ def test_what_can_is_not(keys: tuple[str, ...], gpus: int) -> None:
     check_devices(build_recipe([], keys), gpus)
 
 
-def test_a_reward_model_is_trained_here_whatever_trains_the_policy() -> None:
-    recipe = build_recipe([TAUGHT], [ELSEWHERE])
-    check_devices(recipe, 1)
+def test_a_reward_model_is_trained_where_the_policy_is() -> None:
+    check_devices(build_recipe([TAUGHT], [ELSEWHERE]), 2)
+    with pytest.raises(RecipeError, match=r"the policy would be trained.*train\.launch=accelerate"):
+        check_devices(build_recipe([TAUGHT]), 2)
     with pytest.raises(RecipeError, match=r"the reward model would be trained.*CUDA_VISIBLE_DEVICES$"):
-        check_devices(recipe, 2)
+        check_devices(build_recipe([TAUGHT], ["train.method=none"]), 2)
 
 
 def test_the_run_is_refused_before_anything_else_where_training_would_refuse_it(
@@ -76,4 +77,4 @@ def test_the_run_is_refused_before_anything_else_where_training_would_refuse_it(
     ],
 )
 def test_a_training_process_is_shown_one_gpu(device: str, visible: str | None, shown: str) -> None:
-    assert shown_gpu(device, visible) == shown
+    assert shown_gpus(device, visible) == shown

@@ -16,6 +16,7 @@ from trl.trainer.utils import add_fused_lm_head
 from selfreward.errors import RecipeError
 from selfreward.training import losses, saved_steps, session
 from selfreward.training.rows import IGNORED, PairCollator, pad, score, side_by_side
+from selfreward.training.stepping import learning_rate_factor
 
 logprob = st.floats(-80, 0, allow_nan=False)
 quadruple = st.tuples(logprob, logprob, logprob, logprob)
@@ -221,7 +222,7 @@ def test_an_option_that_would_be_ignored_is_refused(start, tmp_path, option, val
 
 
 def test_the_schedule_warms_up_from_the_first_step_and_decays_to_a_tenth():
-    factors = [session.learning_rate_factor(step, steps=100, warmup=5) for step in range(100)]
+    factors = [learning_rate_factor(step, steps=100, warmup=5) for step in range(100)]
     assert factors[0] == pytest.approx(0.2)
     assert max(factors) == factors[4]
     assert factors[99] == pytest.approx(0.109)

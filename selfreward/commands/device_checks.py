@@ -2,7 +2,8 @@
 
 A policy is trained by one process on one GPU. TRL would spread a process that sees several over all of them, so
 training refuses that; found there, it would cost the hours of sampling before it. `train.launch: accelerate` trains in
-a process that is shown one GPU, whatever vLLM was split over. A reward model is always trained in this process.
+a process that is shown one GPU, whatever vLLM was split over, or in train.processes on as many. A reward model is
+trained where the policy is.
 """
 
 from selfreward.errors import RecipeError
@@ -25,10 +26,17 @@ def check_devices(recipe: Recipe, gpus: int) -> None:
             f"key 'model.device' is {recipe.model.device!r}, but GPUs visible to this process are {gpus}, counted from "
             "0; set it to cuda, and choose the GPU by CUDA_VISIBLE_DEVICES"
         )
+    processes = recipe.train.processes if isinstance(recipe.train, Steps) else 1
+    if int(number or "0") + processes > gpus:
+        raise RecipeError(
+            f"key 'train.processes' is {processes}, each on a GPU of its own from {recipe.model.device!r} on, but GPUs "
+            f"visible to this process are {gpus}; lower it, or show more by CUDA_VISIBLE_DEVICES"
+        )
     trained = _trained_here(recipe)
     if gpus > 1 and trained:
         alone = "set engine.tensor_parallel_size=1 and show it" if split > 1 else "show it"
-        elsewhere = "" if recipe.reward_model else ", or set train.launch=accelerate, which trains on one of them"
+        launch = isinstance(recipe.train, Steps)
+        elsewhere = ", or set train.launch=accelerate, which trains on one of them" if launch else ""
         raise RecipeError(
             f"{gpus} GPUs are visible, and {trained} would be trained in this process, which can train on one only: "
             f"the run would end after its first sampling; {alone} one by CUDA_VISIBLE_DEVICES{elsewhere}"
@@ -37,7 +45,6 @@ def check_devices(recipe: Recipe, gpus: int) -> None:
 
 def _trained_here(recipe: Recipe) -> str:
     """What this process itself would train, in words."""
-    if recipe.reward_model is not None:
-        return "the reward model"
-    here = isinstance(recipe.train, Steps) and recipe.train.launch == "in_process"
-    return "the policy" if here else ""
+    if isinstance(recipe.train, Steps):
+        return "the policy" if recipe.train.launch == "in_process" else ""
+    return "the reward model" if recipe.reward_model is not None else ""

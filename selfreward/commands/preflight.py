@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
 
+from selfreward.commands.accelerate_checks import check_accelerate
 from selfreward.commands.device_checks import check_devices
 from selfreward.commands.magnitudes import refuse_absurd, refuse_equal_answers, refuse_unknown_metrics
 from selfreward.commands.preflight_models import Say, check_models, model_directory, start_policy
@@ -70,7 +71,8 @@ def preflight(
     if recipe.engine.kind == "vllm":
         require_vllm()
     if recipe.engine.kind != "scripted":
-        check_devices(recipe, visible_gpus(recipe.model.device))
+        check_devices(recipe, gpus := visible_gpus(recipe.model.device))
+        check_accelerate(recipe, gpus)
     refuse_absurd(recipe)
     refuse_equal_answers(recipe)
     refuse_unknown_metrics(recipe)

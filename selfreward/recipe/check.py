@@ -7,6 +7,7 @@ from selfreward.errors import RecipeError
 from selfreward.recipe.check_judge import judge_that_cannot_work, scale_that_cannot_work, served_that_cannot_work
 from selfreward.recipe.check_measure import held_out_that_cannot_work, measured_that_cannot_work
 from selfreward.recipe.check_pairs import pairs_that_cannot_work
+from selfreward.recipe.check_ranks import ranks_that_cannot_work
 from selfreward.recipe.check_revising import revising_that_cannot_work
 from selfreward.recipe.check_reward_model import reward_model_that_cannot_work
 from selfreward.recipe.check_rewards import rewards_that_cannot_work
@@ -25,6 +26,7 @@ def check(recipe: Recipe, where: str = "recipe") -> None:
     """Raise RecipeError for two keys that contradict each other."""
     for found in (
         _training(recipe),
+        ranks_that_cannot_work(recipe),
         _sections(recipe),
         _chat(recipe),
         (row for number, rule in enumerate(recipe.gates.rules) for row in _rule(number, rule)),

@@ -49,6 +49,10 @@ class Steps(TrainBase):
     process, or in one of its own that `accelerate launch` starts and whose memory is all given back; the weights are
     the same. `gradient_checkpointing` keeps the input of each layer alone and computes the rest again on the way back:
     about a third more time for a fraction of the memory, and the same weights.
+
+    `processes` train one policy together, each on a GPU of its own (or on cores), by launch=accelerate: the steps of
+    one process, but for the order in which floats are added. `accelerate_config` is a file of `accelerate config` that
+    says how, for FSDP2 above all; without one every process holds the whole policy (DDP).
     """
 
     learning_rate: float = setting(2e-4, "the highest learning rate; it falls to a tenth", above=0)
@@ -66,6 +70,8 @@ class Steps(TrainBase):
     launch: Literal["in_process", "accelerate"] = setting(
         "in_process", "accelerate: in a process of its own", horizon=True
     )
+    processes: int = setting(1, "how many train together; a divisor of batch_size", minimum=1)
+    accelerate_config: str | None = setting(None, "how they do, in a file of `accelerate config`; null: DDP")
     gradient_checkpointing: bool = setting(False, "compute activations twice instead of keeping them", horizon=True)
 
     TRAINER: ClassVar[str] = "selfreward.training.supervised:train_supervised"

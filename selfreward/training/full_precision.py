@@ -21,6 +21,7 @@ from selfreward.engines.checkpoints import FULL_PRECISION
 from selfreward.engines.tensors import weight_files
 from selfreward.errors import HandOffError
 from selfreward.recipe import ModelRecipe, Steps
+from selfreward.training import ranks
 
 
 def kept(recipe: Steps, model: ModelRecipe) -> bool:
@@ -66,5 +67,5 @@ def keep(policy: Any, scratch: Path) -> None:
 
 def land(scratch: Path, checkpoint: Path) -> None:
     """Move what `keep` wrote beside the checkpoint's weights."""
-    if (scratch / FULL_PRECISION).is_dir():
+    if ranks.first() and (scratch / FULL_PRECISION).is_dir():
         shutil.move(scratch / FULL_PRECISION, checkpoint / FULL_PRECISION)

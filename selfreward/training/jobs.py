@@ -4,26 +4,28 @@ Imports nothing heavy; the trainers are loaded when a job is carried out.
 """
 
 import gc
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from selfreward.errors import TrainingError
-from selfreward.recipe import DpoRecipe, Recipe, Steps
+from selfreward.recipe import DpoRecipe, Recipe, RewardModelRecipe, Steps
 from selfreward.recipe.doors import load
 
 if TYPE_CHECKING:
     from selfreward.training.output import TrainingReport
 
+_REWARD_TRAINER = "selfreward.training.reward_trainer:train_reward_model"
 
-RowKind = Literal["pairs", "samples", "texts"]
+RowKind = Literal["pairs", "samples", "texts", "preferences"]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """`rows` are pairs, samples, or texts: (prompt, completion) token ids. `settings` are the trainer's further
-    arguments: what JSON can say.
+    arguments: what JSON can say. Pairs called preferences train the recipe's `reward_model`.
     """
 
     kind: RowKind
@@ -45,20 +47,38 @@ def carry_out(
     """Train in this process. `note` is told the bytes that a GPU got back.
 
     A trainer, somebody's own like ours, is called with the start, the rows and its section of the recipe, and writes
-    `out` by `save_policy`.
+    `out` by `save_policy`. With train.processes it is called in each of them (ranks.py says what that asks of it).
     """
-    method = recipe.train
-    if not isinstance(method, Steps):
+    method: Any = recipe.reward_model if job.kind == "preferences" else recipe.train
+    if not isinstance(method, Steps | RewardModelRecipe):
         raise TrainingError(f"train.method={method.method} trains nothing; expected a method that takes steps")
     told: dict[str, Any] = {**job.settings, "model": recipe.model, "out": out, "scratch": scratch}
     if isinstance(method, DpoRecipe):
         told["say"] = say
-    train = load("trainers", method.trained_by, {})
+    train = load("trainers", method.trained_by if isinstance(method, Steps) else _REWARD_TRAINER, {})
     report: TrainingReport = train(job.start, job.rows, method, progress=progress, **told)
     freed = release()
     if freed and note is not None:
         note(freed_device_bytes=freed)
     return report
+
+
+def launcher(recipe: Recipe) -> Callable[..., "TrainingReport"]:
+    """What carries the recipe's trainings out: `carry_out`, or `train_launched` for train.launch=accelerate."""
+    if isinstance(recipe.train, Steps) and recipe.train.launch == "accelerate":
+        from selfreward.training.launched import train_launched
+
+        return train_launched
+    return carry_out
+
+
+def of_processes(recipe: Recipe) -> dict[str, Any]:
+    """What determines weights where several processes train, to the last digits of floats; one adds nothing to tell."""
+    if not isinstance(recipe.train, Steps) or recipe.train.processes == 1:
+        return {}
+    file = recipe.train.accelerate_config
+    told = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else None
+    return {"processes": recipe.train.processes, "accelerate_config": told}
 
 
 def release() -> int:

@@ -9,9 +9,14 @@ child's standard output (`step`, `say`, and last `report` or `error`). The child
 so it does not outlive a parent that was killed; a parent that is stopped ends it. A child that is killed leaves its
 saved steps in the scratch directory, and the same command goes on from the last whole one.
 
-One process on one device: the launcher gets a configuration of its own, so that a user's default (several GPUs,
-DeepSpeed) does not change what is computed, and the child is shown one GPU: the recipe's, else the first that this
-process sees. The others are vLLM's, where it is split over several.
+One process on one device (train.processes is 1): the launcher gets a configuration of its own, so that a user's default
+(several GPUs, DeepSpeed) does not change what is computed, and the child is shown one GPU: the recipe's, else the first
+that this process sees. The others are vLLM's, where it is split over several.
+
+Several processes are the ranks of ranks.py, on the first GPUs that this process sees, or on the cores of a CPU. They
+are started by torch's launcher, which is what `accelerate launch` itself starts, though not on a CPU; or, with
+train.accelerate_config, by accelerate's, as that file says. The launcher gives each rank a session of its own, beyond a
+signal to the launcher's: ranks end with their standard input too, and are waited for by the end of their output.
 """
 
 import json
@@ -27,7 +32,7 @@ from typing import Any
 
 from selfreward import errors
 from selfreward.errors import SelfRewardError, TrainingError
-from selfreward.recipe import Recipe, as_dict
+from selfreward.recipe import Recipe, Steps, as_dict
 from selfreward.records import to_line
 from selfreward.store.files import on_disk
 from selfreward.training.jobs import Job
@@ -53,10 +58,17 @@ def train_launched(
     Raises what the child raises of the SelfRewardError tree, and TrainingError for a child that ends without a report.
     """
     environment = dict(os.environ)
+    train = recipe.train
+    assert isinstance(train, Steps)
     if on_gpu := device_type(recipe.model) == "cuda":
-        environment["CUDA_VISIBLE_DEVICES"] = shown_gpu(recipe.model.device, environment.get("CUDA_VISIBLE_DEVICES"))
+        visible = environment.get("CUDA_VISIBLE_DEVICES")
+        environment["CUDA_VISIBLE_DEVICES"] = shown_gpus(recipe.model.device, visible, train.processes)
         recipe = replace(recipe, model=replace(recipe.model, device="cuda"))
-    command = _command(_written(recipe, job, out, scratch), recipe.engine.threads, on_gpu)
+    elif train.processes > 1:
+        environment["ACCELERATE_USE_CPU"] = "1"
+    command = _command(_written(recipe, job, out, scratch), train, recipe.engine.threads, on_gpu)
+    if train.processes > 1:
+        environment["OMP_NUM_THREADS"] = str(recipe.engine.threads)  # before torch is loaded, in every rank
     with _running(command, environment) as process:
         assert process.stdout is not None
         for event in map(_event, process.stdout):
@@ -78,10 +90,11 @@ def train_launched(
         )
 
 
-def shown_gpu(device: str, visible: str | None) -> str:
-    """What CUDA_VISIBLE_DEVICES must be for a process that trains on `device` alone; `visible` is what it is here."""
-    number = device.partition(":")[2] or "0"
-    return number if visible is None else [one.strip() for one in visible.split(",")][int(number)]
+def shown_gpus(device: str, visible: str | None, processes: int = 1) -> str:
+    """What CUDA_VISIBLE_DEVICES must be for processes that train on `device` and those after it; `visible`: here."""
+    start = int(device.partition(":")[2] or "0")
+    names = list(map(str, range(start + processes))) if visible is None else [one.strip() for one in visible.split(",")]
+    return ",".join(names[start : start + processes])
 
 
 def _written(recipe: Recipe, job: Job, out: Path, scratch: Path) -> Path:
@@ -104,7 +117,17 @@ def _written(recipe: Recipe, job: Job, out: Path, scratch: Path) -> Path:
     return path
 
 
-def _command(job: Path, threads: int, on_gpu: bool) -> list[str]:
+def _command(job: Path, train: Steps, threads: int, on_gpu: bool) -> list[str]:
+    child = ["--module", CHILD, str(job)]
+    launcher = [sys.executable, "-m", "accelerate.commands.launch"]
+    told = ["--num_cpu_threads_per_process", str(threads)]
+    if train.accelerate_config is not None:
+        # The port is any that is free: two runs on one machine must not meet.
+        many = ["--num_processes", str(train.processes), "--main_process_port", "0"]
+        return [*launcher, "--config_file", train.accelerate_config, *many, *told, *child]
+    if train.processes > 1:
+        elastic = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        return [*elastic, "--nproc_per_node", str(train.processes), *child]
     settings = job.with_name("accelerate.yaml")
     chosen = {
         "compute_environment": "LOCAL_MACHINE",
@@ -116,8 +139,7 @@ def _command(job: Path, threads: int, on_gpu: bool) -> list[str]:
     }
     # JSON is YAML. Precision is the trainer's own argument.
     settings.write_text(json.dumps(chosen), encoding="utf-8")
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--quiet", "--config_file", str(settings)]
-    return [*launcher, "--num_cpu_threads_per_process", str(threads), "--module", CHILD, str(job)]
+    return [*launcher, "--quiet", "--config_file", str(settings), *told, *child]
 
 
 @contextmanager
@@ -135,12 +157,13 @@ def _running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator
     try:
         yield process
     finally:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.close()
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        for stream in (process.stdin, process.stdout):
-            assert stream is not None
-            stream.close()
+        process.stdout.read()
+        process.stdout.close()
 
 
 def _event(line: str) -> Mapping[str, Any]:

@@ -1,6 +1,8 @@
 """The other end of `launched.py`: one training job as a process. Not a command for people.
 
 accelerate launch --module selfreward.training.launched_child JOB.json
+
+Of several ranks (ranks.py) each runs this. The first tells how training goes, whoever refuses something tells that.
 """
 
 import dataclasses
@@ -17,8 +19,10 @@ from selfreward.errors import SelfRewardError, StoreError
 from selfreward.recipe.read import build_recipe
 from selfreward.records import Pair, Sample, from_line
 from selfreward.store.files import ADVICE, disk_error
+from selfreward.training import ranks
 from selfreward.training.jobs import Job, carry_out
 from selfreward.training.output import TrainingReport
+from selfreward.training.session import device_type
 
 
 def main() -> None:
@@ -35,26 +39,37 @@ def main() -> None:
     except SelfRewardError as problem:
         tell({"error": [type(problem).__name__, str(problem)]})
         sys.exit(problem.exit_code)
-    tell({"report": dataclasses.asdict(report) | {"directory": str(report.directory)}, "memory": _memory()})
+    memory = _memory()
+    if ranks.first():
+        tell({"report": dataclasses.asdict(report) | {"directory": str(report.directory)}, "memory": memory})
+    ranks.leave()
 
 
 def _train(path: Path, tell: Callable[[dict[str, Any]], None]) -> TrainingReport:
     told = json.loads(path.read_text(encoding="utf-8"))
     lines = path.with_name("rows.jsonl").read_text(encoding="utf-8").splitlines()
-    kind: Any = {"pairs": Pair, "samples": Sample}.get(told["kind"])
+    kind: Any = {"pairs": Pair, "samples": Sample, "preferences": Pair}.get(told["kind"])
     rows: list[Any] = (
         [from_line(kind, line, f"{path}, row {number}") for number, line in enumerate(lines)]
         if kind
         else [(tuple(prompt), tuple(completion)) for prompt, completion in map(json.loads, lines)]
     )
+    recipe = build_recipe([told["recipe"]])
+    ranks.join(on_gpu=device_type(recipe.model) == "cuda")
+    if not ranks.first():
+        tell = _silent
     return carry_out(
-        build_recipe([told["recipe"]]),
+        recipe,
         Job(told["kind"], Path(told["start"]), rows, told["settings"]),
         out=Path(told["out"]),
         scratch=Path(told["scratch"]),
         progress=lambda *step: tell({"step": step}),
         say=lambda words: tell({"say": words}),
     )
+
+
+def _silent(event: dict[str, Any]) -> None:
+    """The first rank has told it."""
 
 
 def _channel() -> Callable[[dict[str, Any]], None]:
@@ -77,12 +92,13 @@ def _end_with_parent() -> None:
 
 
 def _memory() -> dict[str, int]:
-    """What ends with this process: its largest resident size, and what torch held on a GPU, in bytes."""
+    """What ends with these ranks: their largest resident sizes, and what torch held on GPUs, in bytes."""
     import torch
 
     unit = 1 if sys.platform == "darwin" else 1024
     held = torch.cuda.max_memory_reserved() if torch.cuda.is_available() else 0
-    return {"freed_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, "freed_device_bytes": held}
+    host, device = ranks.total([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, held])
+    return {"freed_bytes": int(host), "freed_device_bytes": int(device)}
 
 
 if __name__ == "__main__":

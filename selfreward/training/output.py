@@ -10,6 +10,7 @@ from typing import Any
 from selfreward.engines.checkpoints import GENERATION
 from selfreward.engines.handoff import HANDOFF_FILE, Probe, write_handoff
 from selfreward.errors import StoreError
+from selfreward.training import ranks
 from selfreward.training.session import without_advice, writing
 
 SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt", "*.py")
@@ -37,7 +38,10 @@ def save_policy(model: Any, start: Path, out: Path, probes: Sequence[Probe]) -> 
 
     The settings are the start policy's own files, Python of a directory with code of its own among them: what a trainer
     changes in a model's configuration stays out of them. Sampling advice that transformers refuses to write is mended.
+    Of several ranks the first writes; the others return "".
     """
+    if not ranks.first():
+        return ""
     if out.exists() and any(out.iterdir()):
         raise StoreError(f"checkpoint {out}: exists and is not empty; a checkpoint is never overwritten")
     # transformers would refuse to save weights beside advice that contradicts itself; the start's file follows anyway.

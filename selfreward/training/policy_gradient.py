@@ -21,14 +21,13 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from torch.optim.lr_scheduler import LambdaLR
 from transformers import Trainer, TrainingArguments, set_seed
 
 from selfreward.engines.handoff import Probe, choose_probes
 from selfreward.errors import HandOffError, TrainingError
 from selfreward.recipe import ModelRecipe, Steps
 from selfreward.records import Sample
-from selfreward.training import full_precision, saved_steps, session
+from selfreward.training import full_precision, ranks, saved_steps, session
 from selfreward.training.adapters import adapter_settings
 from selfreward.training.head import put_head
 from selfreward.training.output import TrainingReport, save_policy, shift
@@ -42,6 +41,7 @@ from selfreward.training.sample_rows import (
     score_tokens,
     token_logprobs,
 )
+from selfreward.training.stepping import Stepping, of_all_ranks
 
 TOLERANCE = {"float32": 1e-3, "float16": 5e-2, "bfloat16": 2.5e-1}
 """Largest |log ratio| of a token before the first step; batching alone moves half precision."""
@@ -50,10 +50,9 @@ CHECKED = 64
 """Samples whose ratios are looked at before the first step; all of them are of one policy, by digest."""
 
 
-class PolicyGradientTrainer(Trainer):
+class PolicyGradientTrainer(Stepping, Trainer):
     """Trainer on rows {"position": i} of `samples`; the model has a fused head at the temperature of the sampling."""
 
-    # The loss is divided by what the whole batch holds here, not by the number of micro-batches afterwards.
     loss_is_scaled_for_ga = True
 
     def __init__(self, *, samples: Sequence[Sample], loss: PolicyLoss, warmup: int, **options: Any) -> None:
@@ -63,8 +62,8 @@ class PolicyGradientTrainer(Trainer):
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Any], Any]:
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
-        positions = [position for batch in batches for position in batch["position"].tolist()]
-        return batches, self.loss.denominator(len(self.samples[position].token_ids) for position in positions)
+        lengths = (len(self.samples[position].token_ids) for position in ranks.real_positions(batches))
+        return batches, ranks.total([self.loss.denominator(lengths)])[0]
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -73,26 +72,21 @@ class PolicyGradientTrainer(Trainer):
             raise NotImplementedError("the fused head builds no logits; ask for the loss only")
         mask = answer_mask(inputs["labels"])
         logprobs = token_logprobs(model, inputs["input_ids"], inputs["labels"])
-        batch = SampleBatch(logprobs, inputs["old"], mask, inputs["advantage"], inputs.get("reference"))
+        others = {name: inputs[name] for name in ("reference", "real") if name in inputs}
+        batch = SampleBatch(logprobs, inputs["old"], mask, inputs["advantage"], **others)
         total = num_items_in_batch or self.loss.denominator(mask.sum(dim=1).int().tolist())
         loss = self.loss(batch, total)
         ids = ", ".join(self.samples[position].id for position in inputs["position"].tolist())
         session.refuse_not_finite(loss, self.state.global_step, f"samples of the batch: {ids}")
         self.moved.add(self.loss, batch)
-        return loss
+        return of_all_ranks(loss)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """A step's log says how far its ratios are from 1. Nothing is summed up over steps, so nothing is saved."""
         if "loss" in logs:
-            logs = {**logs, **self.moved.summary()}
+            logs = {**logs, **self.moved.together().summary()}
             self.moved = Moved()
         super().log(logs, start_time)
-
-    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
-        return session.schedule(self, num_training_steps, self.warmup)
-
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        session.save_step(self, output_dir)
 
 
 def train_policy_gradient(
@@ -169,7 +163,7 @@ def policy_gradient_trainer(
         model=policy,
         args=settings,
         data_collator=SampleCollator(samples, tokenizer.pad_token_id),
-        train_dataset=Dataset.from_dict({"position": order}),
+        train_dataset=Dataset.from_dict(ranks.columns(order, settings.per_device_train_batch_size)),
         processing_class=tokenizer,
         callbacks=[callback],
     )

@@ -29,19 +29,25 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from selfreward.training import ranks
+
 Ratio = Literal["token", "sequence_mean", "sequence"]
 Aggregate = Literal["tokens_of_batch", "tokens_of_answer", "constant"]
 
 
 @dataclass(frozen=True)
 class SampleBatch:
-    """Log-probabilities [answers, tokens], 0 where `mask` is; `advantage` has one value for each answer."""
+    """Log-probabilities [answers, tokens], 0 where `mask` is; `advantage` has one value for each answer.
+
+    `real` is 0 for answers that only fill a batch up, [answers].
+    """
 
     logprobs: Tensor
     old: Tensor
     mask: Tensor
     advantage: Tensor
     reference: Tensor | None = None
+    real: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,8 @@ class PolicyLoss:
         per_answer = (per_token * batch.mask).sum(dim=1)
         if self.aggregate == "tokens_of_answer":
             per_answer = per_answer / batch.mask.sum(dim=1)
+        if batch.real is not None:
+            per_answer = per_answer * batch.real
         return per_answer.sum() / total
 
     def ratios(self, batch: SampleBatch) -> Tensor:
@@ -116,7 +124,8 @@ class Moved:
     @torch.no_grad()
     def add(self, loss: PolicyLoss, batch: SampleBatch) -> None:
         ratio, advantage, (low, high) = loss.ratios(batch), batch.advantage[:, None], loss.bounds
-        inside = batch.mask if ratio.shape == batch.mask.shape else torch.ones_like(ratio)
+        mask = batch.mask if batch.real is None else batch.mask * batch.real[:, None]
+        inside = mask if ratio.shape == mask.shape else mask.amax(dim=1, keepdim=True)
         clipped = ((ratio < low) & (advantage < 0)) | ((ratio > high) & (advantage > 0))
         self.count += inside.sum().item()
         self.clipped += (clipped * inside).sum().item()
@@ -124,8 +133,14 @@ class Moved:
         self.first += (ratio * inside).sum().item()
         self.second += (ratio**2 * inside).sum().item()
         if batch.reference is not None:
-            self.kl += (k3(batch) * batch.mask).sum().item()
-            self.tokens += batch.mask.sum().item()
+            self.kl += (k3(batch) * mask).sum().item()
+            self.tokens += mask.sum().item()
+
+    def together(self) -> "Moved":
+        """This of all ranks, which each have seen their share of the batch."""
+        *summed, largest = self.count, self.clipped, self.first, self.second, self.kl, self.tokens, self.largest
+        count, clipped, first, second, kl, tokens = ranks.total(summed)
+        return Moved(count, clipped, ranks.largest(largest), first, second, kl, tokens)
 
     def summary(self) -> Mapping[str, Any]:
         found = {

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from datasets import Dataset
-from torch.optim.lr_scheduler import LambdaLR
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
 from selfreward.errors import RecipeError
 from selfreward.recipe import DpoRecipe
 from selfreward.records import Pair
-from selfreward.training import losses, prefix, session
+from selfreward.training import losses, prefix, ranks, session
 from selfreward.training.adapters import adapter_settings
 from selfreward.training.head import put_head
 from selfreward.training.rows import (
@@ -25,6 +24,7 @@ from selfreward.training.rows import (
     side_by_side,
     training_order,
 )
+from selfreward.training.stepping import Stepping, of_all_ranks
 
 _EXPECTED: dict[str, Any] = {
     "loss_type": ["sigmoid"],
@@ -44,10 +44,9 @@ _EXPECTED: dict[str, Any] = {
 _COLUMNS = tuple(field.name for field in dataclasses.fields(losses.PairBatch))[2:]
 
 
-class PreferenceTrainer(DPOTrainer):
+class PreferenceTrainer(Stepping, DPOTrainer):
     """DPOTrainer on rows {"position": i} of `pairs`; the loss is `loss` plus `nll` times `mean_token_nll`."""
 
-    # The loss is divided by the pairs of the whole batch here, not by the number of micro-batches afterwards.
     loss_is_scaled_for_ga = True
 
     def __init__(
@@ -71,7 +70,7 @@ class PreferenceTrainer(DPOTrainer):
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Any], Any]:
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
-        return batches, sum(len(batch["label"]) for batch in batches)
+        return batches, int(ranks.total([len(ranks.real_positions(batches))])[0])
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -91,25 +90,20 @@ class PreferenceTrainer(DPOTrainer):
         loss = losses.batch_mean(per_pair, weight, total)
         ids = ", ".join(self.pairs[position].id for position in inputs["position"].tolist())
         session.refuse_not_finite(loss, self.state.global_step, f"pairs of the batch: {ids}")
-        margins = self.loss.margin(batch).detach()
+        margins = self.loss.margin(batch).detach() * inputs.get("real", 1)
         right = ((margins > 0) == (label >= 0.5)) & (margins != 0)
         # TRL averages what its micro-batches append; scaled so that the average is the batch's own.
         share = self.current_gradient_accumulation_steps / total
         self._metrics["train"]["margin"].append(margins.sum().item() * share)
         self._metrics["train"]["accuracy"].append(right.sum().item() * share)
-        return loss
+        return of_all_ranks(loss)
 
-    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
-        return session.schedule(self, num_training_steps, self.warmup)
-
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        session.save_step(self, output_dir)
-
-    def create_model_card(self, *_: Any, **__: Any) -> None:
-        """A saved step is no model to publish."""
-
-    def _send_telemetry(self) -> None:
-        """Nothing is sent."""
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """A step's margin and accuracy are those of its whole batch: the sums of what each rank found."""
+        found = self._metrics["train"]
+        for name in ("margin", "accuracy") if ranks.world() > 1 and "loss" in logs else ():
+            found[name] = ranks.total([sum(found[name]) / len(found[name])])
+        super().log(logs, start_time)
 
 
 def preference_trainer(
@@ -133,7 +127,7 @@ def preference_trainer(
         model=policy,
         args=settings,
         data_collator=PairCollator(pairs, tokenizer.pad_token_id, prefix.packing(policy) if share else side_by_side),
-        train_dataset=Dataset.from_dict({"position": order}),
+        train_dataset=Dataset.from_dict(ranks.columns(order, settings.per_device_train_batch_size)),
         processing_class=tokenizer,
         callbacks=[callback],
         peft_config=adapter_settings(recipe.lora) if recipe.lora else None,

@@ -89,8 +89,8 @@ def branch_mask(branches: Tensor, width: int) -> Tensor:
 
 
 def attention_mask(model: Any, branches: Tensor, width: int) -> Any:
-    """The mask in the form that the model's attention reads."""
-    if model.config._attn_implementation != "flex_attention":
+    """The mask in the form that the model's attention reads. What wraps a model for several ranks has no config."""
+    if getattr(model, "module", model).config._attn_implementation != "flex_attention":
         return branch_mask(branches, width)
     from torch.nn.attention.flex_attention import create_block_mask
 

@@ -38,6 +38,7 @@ from selfreward.roles.respond import answering
 from selfreward.roles.round import Round
 from selfreward.store.artifacts import COMPARISONS, part_of
 from selfreward.store.given import given
+from selfreward.training.jobs import Job, launcher, of_processes
 
 VERSION = 1
 TRAIN, HELD_OUT = "train", "held out"
@@ -159,29 +160,18 @@ def _pairs(
 
 def _train(round: Round, recipe: RewardModelRecipe, start: Policy, pairs: Rows[Pair]) -> None:
     number, run = round.number, round.recipe
-    settings: dict[str, Any] = {
+    settings: dict[str, Any] = of_processes(run) | {
         name: value for name, value in as_dict(recipe).items() if name not in ("labels", "refresh", "prompts", "flip")
     }
 
     def build(out: Path, scratch: Path) -> Mapping[str, Any]:
-        from selfreward.training.jobs import release
-        from selfreward.training.reward_trainer import train_reward_model
-
         round.allowance.require(f"round {number}, training the reward model")
         round.cast.rest()
         with round.stage(f"round {number}: train the reward model", None, 0, REWARD_MODEL) as stage:
-            report = train_reward_model(
-                start.directory,
-                [pair for pair in pairs if pair.source == TRAIN],
-                recipe,
-                model=run.model,
-                seed=seed_for(run.seed, REWARD_MODEL, number),
-                out=out,
-                scratch=scratch,
-                threads=run.engine.threads,
-                progress=stage.reach,
-            )
-        release()
+            told = {"seed": seed_for(run.seed, REWARD_MODEL, number), "threads": run.engine.threads}
+            learned = [pair for pair in pairs if pair.source == TRAIN]
+            job = Job("preferences", start.directory, learned, told)
+            report = launcher(run)(run, job, out=out, scratch=scratch, progress=stage.reach)
         return {"digest": report.digest, "steps": report.steps, "pairs": report.pairs, "metrics": report.metrics}
 
     facts = {

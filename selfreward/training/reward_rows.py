@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from selfreward.records import Pair
+from selfreward.training import ranks
 from selfreward.training.rows import Row, pad
 
 
@@ -64,12 +65,12 @@ class GroupCollator:
         batch = [self.groups[row["position"]] for row in rows]
         read: list[Row] = []
         first, second, label, weight = [], [], [], []
-        for group in batch:
+        for row, group in zip(rows, batch, strict=True):
             for one, other, wanted in group.preferences:
                 first.append(len(read) + one)
                 second.append(len(read) + other)
                 label.append(wanted)
-                weight.append(1.0 / len(group.preferences))
+                weight.append((1.0 - row.get("filler", 0)) / len(group.preferences))
             read += group.rows
         return {
             "input_ids": pad(read, self.pad_token)[0],
@@ -79,6 +80,7 @@ class GroupCollator:
             "label": torch.tensor(label, dtype=torch.float32),
             "weight": torch.tensor(weight, dtype=torch.float32),
             "position": torch.tensor([row["position"] for row in rows]),
+            **ranks.marked(rows),
         }
 
 

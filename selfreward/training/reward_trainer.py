@@ -8,10 +8,12 @@ import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
+import torch
 from datasets import Dataset
-from torch.optim.lr_scheduler import LambdaLR
+from torch import Tensor
 from transformers import Trainer, TrainingArguments
 
 from selfreward.engines.hugging_face.reward_model import build_scorer, rewards_at
@@ -19,19 +21,19 @@ from selfreward.engines.tensors import weights_digest
 from selfreward.errors import TrainingError
 from selfreward.recipe import ModelRecipe, RewardModelRecipe, Steps
 from selfreward.records import Pair
-from selfreward.training import saved_steps, session
+from selfreward.training import ranks, saved_steps, session
 from selfreward.training.output import OF_THE_WEIGHTS, SETTINGS, TrainingReport
 from selfreward.training.reward_rows import Group, GroupCollator, groups_of, preference_loss
 from selfreward.training.rows import training_order
+from selfreward.training.stepping import Stepping, of_all_ranks
 
 _PADDING = 0
 """Any token will do: nothing that is read sees padding."""
 
 
-class RewardTrainer(Trainer):
+class RewardTrainer(Stepping, Trainer):
     """Trainer on rows {"position": i} of `groups`."""
 
-    # The loss is divided by the prompts of the whole batch here, not by the number of micro-batches afterwards.
     loss_is_scaled_for_ga = True
 
     def __init__(self, *, groups: Sequence[Group], centre: float, warmup: int, **options: Any) -> None:
@@ -40,26 +42,20 @@ class RewardTrainer(Trainer):
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Any], Any]:
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
-        return batches, sum(len(batch["position"]) for batch in batches)
+        return batches, int(ranks.total([len(ranks.real_positions(batches))])[0])
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         if return_outputs:
             raise NotImplementedError("a reward model is asked by RewardModel; ask for the loss only")
-        rewards = rewards_at(model, inputs["input_ids"], inputs["last"])
+        rewards = model(inputs["input_ids"], inputs["last"])
         pairs = rewards[inputs["first"]], rewards[inputs["second"]]
         loss = preference_loss(*pairs, inputs["label"], inputs["weight"], self.centre)
         loss = loss / (num_items_in_batch or len(inputs["position"]))
         names = ", ".join(self.groups[position].prompt_id for position in inputs["position"].tolist())
         session.refuse_not_finite(loss, self.state.global_step, f"prompts of the batch: {names}")
-        return loss
-
-    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
-        return session.schedule(self, num_training_steps, self.warmup)
-
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        session.save_step(self, output_dir)
+        return of_all_ranks(loss)
 
 
 def train_reward_model(
@@ -85,6 +81,7 @@ def train_reward_model(
     scorer = build_scorer(start, model, head=False)
     session.without_dropout(scorer)
     scorer.to(session.device_name(model))
+    scorer.forward = MethodType(_in_float32, scorer)
     steps = _steps(recipe)
     settings = session.arguments(steps, model, scratch, seed, threads)
     del settings["max_length"]
@@ -97,7 +94,7 @@ def train_reward_model(
         model=scorer,
         args=TrainingArguments(**settings),
         data_collator=GroupCollator(groups, _PADDING),
-        train_dataset=Dataset.from_dict({"position": order}),
+        train_dataset=Dataset.from_dict(ranks.columns(order, settings["per_device_train_batch_size"])),
         callbacks=[saved_steps.SessionCallback(progress)],
     )
     final, history = session.run(trainer, start, scratch, steps, model)
@@ -106,6 +103,13 @@ def train_reward_model(
     metrics = {"first_loss": history[0]["loss"], "last_loss": history[-1]["loss"]}
     metrics["grad_norm"] = max(step["grad_norm"] for step in history)
     return TrainingReport(out, _save(final, start, out), len(history), len(pairs), metrics)
+
+
+def _in_float32(scorer: Any, ids: Tensor, last: Tensor) -> Tensor:
+    """A forward, because what wraps a model for several ranks sees no other call; autocast would come with it."""
+    with torch.autocast(ids.device.type, enabled=False):
+        rewards: Tensor = rewards_at(scorer, ids, last)
+    return rewards
 
 
 def _steps(recipe: RewardModelRecipe) -> Steps:
@@ -123,6 +127,8 @@ def _steps(recipe: RewardModelRecipe) -> Steps:
 
 def _save(scorer: Any, start: Path, out: Path) -> str:
     """The weights with their own configuration, the tokenizer and chat template of `start`."""
+    if not ranks.first():
+        return ""
     with session.writing(out):
         scorer.save_pretrained(out)
     for path in sorted(path for pattern in SETTINGS for path in start.glob(pattern)):

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from selfreward.errors import TrainingError
 from selfreward.records import Pair
+from selfreward.training import ranks
 
 IGNORED = -100
 """Label of a token that is not trained on."""
@@ -116,7 +117,10 @@ class PairCollator:
         known = {name: value for name, value in values.items() if None not in value}
         floats = {name: torch.tensor(value, dtype=torch.float32) for name, value in known.items()}
         position = torch.tensor([row["position"] for row in rows])
-        return {**self.layout(batch, self.pad_token), "position": position, **floats}
+        marked = ranks.marked(rows)
+        if marked:
+            floats["weight"] = floats["weight"] * marked["real"]
+        return {**self.layout(batch, self.pad_token), "position": position, **floats, **marked}
 
 
 def side_by_side(pairs: Sequence[Pair], pad_token: int) -> dict[str, Tensor]:
@@ -134,10 +138,13 @@ def completion_logprobs(model: Any, ids: Tensor, labels: Tensor) -> Tensor:
 
 @torch.no_grad()
 def score(model: Any, rows: Sequence[Row], pad_token: int, batch_tokens: int = 4096) -> list[float]:
-    """Summed log-probability of every completion, in the order of `rows`; dropout off, weights as they are."""
+    """Summed log-probability of every completion, in the order of `rows`; dropout off, weights as they are.
+
+    Ranks share the rows; all of them must ask.
+    """
     was_training, device = model.training, next(model.parameters()).device
     model.eval()
-    by_length = sorted(range(len(rows)), key=lambda i: (-len(rows[i][0]) - len(rows[i][1]), i))
+    by_length = sorted(range(len(rows)), key=lambda i: (-len(rows[i][0]) - len(rows[i][1]), i))[ranks.mine()]
     values = [0.0] * len(rows)
     start = 0
     while start < len(by_length):
@@ -149,4 +156,4 @@ def score(model: Any, rows: Sequence[Row], pad_token: int, batch_tokens: int = 4
             values[position] = value
         start += len(chunk)
     model.train(was_training)
-    return values
+    return ranks.total(values)

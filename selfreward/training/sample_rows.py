@@ -9,6 +9,7 @@ from torch import Tensor
 
 from selfreward.errors import TrainingError
 from selfreward.records import Sample
+from selfreward.training import ranks
 from selfreward.training.rows import IGNORED, Row, pad
 
 
@@ -58,6 +59,7 @@ class SampleCollator:
             "position": torch.tensor([row["position"] for row in rows]),
             "advantage": torch.tensor([one.advantage for one in batch], dtype=torch.float32),
             "old": _aligned(labels, [one.old_logprobs for one in batch]),
+            **ranks.marked(rows),
         }
         if all(one.reference_logprobs for one in batch):
             made["reference"] = _aligned(labels, [one.reference_logprobs for one in batch])

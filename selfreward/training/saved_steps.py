@@ -19,6 +19,8 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from selfreward.training import ranks
+
 Progress = Callable[[int, int, float], None]
 """Called after every step with step, number of steps, loss."""
 
@@ -41,7 +43,8 @@ class SessionCallback(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._asked = self._clock()
-        if self._asked - self._saved >= self._wait and state.global_step < state.max_steps:
+        due = self._asked - self._saved >= self._wait
+        if ranks.agreed(due) and state.global_step < state.max_steps:
             control.should_save = True
 
     def on_log(self, args: Any, state: Any, control: Any, **options: Any) -> None:
@@ -50,7 +53,10 @@ class SessionCallback(TrainerCallback):
             self.progress(state.global_step, state.max_steps, logs["loss"])
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        mark_whole(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+        ranks.wait()  # for the files of the others
+        if ranks.first():
+            mark_whole(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+        ranks.wait()
         self._saved = self._clock()
         self._wait = max(SECONDS, (self._saved - self._asked) / SHARE)
 
@@ -80,8 +86,13 @@ def is_whole(directory: Path) -> bool:
 
 
 def last_whole_step(scratch: Path) -> Path | None:
-    """The newest whole saved step, or None. Torn ones are deleted, so that none is written over."""
+    """The newest whole saved step, or None. Torn ones are deleted, by one rank, so that none is written over."""
+    if not ranks.first():
+        ranks.wait()
     found = sorted(scratch.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
     for path in [path for path in found if not is_whole(path)]:
         shutil.rmtree(path)
+    if ranks.first():
+        ranks.wait()
+    ranks.wait()
     return next((path for path in reversed(found) if path.exists()), None)

@@ -5,13 +5,11 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch.optim.lr_scheduler import LambdaLR
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PrinterCallback
 from transformers.utils import logging as transformers_logging
 
@@ -20,7 +18,7 @@ from selfreward.engines.checkpoints import cannot_load
 from selfreward.engines.hugging_face.recomputation import RECOMPUTATION
 from selfreward.errors import StoreError, TrainingError
 from selfreward.recipe import ModelRecipe, Steps
-from selfreward.training import full_precision
+from selfreward.training import full_precision, ranks, sharded
 from selfreward.training.adapters import merged
 from selfreward.training.saved_steps import last_whole_step
 
@@ -39,6 +37,8 @@ def be_quiet() -> None:
 
 def device_name(model: ModelRecipe) -> str:
     """Where to train. Raises TrainingError where TRL would spread one process over several devices."""
+    if ranks.world() > 1 and device_type(model) != "cpu":
+        return f"cuda:{ranks.local()}"
     name = model.device if model.device != "auto" else device_type(model)
     if name != "cpu" and torch.cuda.device_count() > 1:
         raise TrainingError(
@@ -102,12 +102,15 @@ def end_tokens(start: Path, model: ModelRecipe) -> set[int]:
 def arguments(recipe: Steps, model: ModelRecipe, scratch: Path, seed: int, threads: int) -> dict[str, Any]:
     """Keyword arguments that DPOConfig and SFTConfig share; TrainingArguments know all but `max_length`."""
     torch.set_num_threads(threads)
-    micro = recipe.micro_batch_size or default_micro_batch(recipe.batch_size)
+    share = recipe.batch_size // ranks.world()
+    micro = recipe.micro_batch_size or default_micro_batch(share)
     return {
         "output_dir": str(scratch),
         "seed": seed,
         "per_device_train_batch_size": micro,
-        "gradient_accumulation_steps": recipe.batch_size // micro,
+        "gradient_accumulation_steps": share // micro,
+        # Every weight is used in every pass; looking for others would cost a walk over the graph.
+        "ddp_find_unused_parameters": False if ranks.world() > 1 else None,
         # The order of all epochs is drawn beforehand (`training_order`) and read from front to back.
         "num_train_epochs": 1,
         "train_sampling_strategy": "sequential",
@@ -139,23 +142,6 @@ def arguments(recipe: Steps, model: ModelRecipe, scratch: Path, seed: int, threa
 def default_micro_batch(batch_size: int) -> int:
     """The largest divisor of `batch_size` up to 8: rows of one length together cost less padding, and less memory."""
     return max(size for size in range(1, min(8, batch_size) + 1) if batch_size % size == 0)
-
-
-def schedule(trainer: Any, steps: int, warmup: int) -> LambdaLR:
-    """Linear warm-up that starts above zero, times a linear decay to a tenth."""
-    if trainer.lr_scheduler is None:
-        factor = partial(learning_rate_factor, steps=steps, warmup=warmup)
-        trainer.lr_scheduler = LambdaLR(trainer.optimizer, factor)
-    return trainer.lr_scheduler
-
-
-def learning_rate_factor(step: int, *, steps: int, warmup: int) -> float:
-    return min(1.0, (step + 1) / max(1, warmup)) * (1.0 - 0.9 * step / steps)
-
-
-def save_step(trainer: Any, directory: str | None) -> None:
-    """The weights of a step. Without the pickled arguments that transformers would add: they are in the recipe."""
-    trainer.model.save_pretrained(directory)
 
 
 @contextmanager
@@ -200,16 +186,20 @@ def run(
     lift(trainer.model, start, recipe, model)
     trainer.remove_callback(PrinterCallback)
     step = last_whole_step(scratch)
+    twin = sharded.twin(trainer.model) if trainer.is_fsdp_enabled else None
     with writing(scratch):
         trainer.train(resume_from_checkpoint=str(step) if step else None)
     history = [entry for entry in trainer.state.log_history if "loss" in entry]
-    trained = trainer.accelerator.unwrap_model(trainer.model)
+    if twin is None:
+        trained = trainer.accelerator.unwrap_model(trainer.model)
+    else:
+        trained = sharded.filled(twin, trainer.accelerator.get_state_dict(trainer.model))
     if recipe.lora:
         trained = trained.float()
         if keeps:
             full_precision.restore(trained, start, dtype)
         trained = merged(trained)
-    if keeps:
+    if keeps and ranks.first():
         with writing(scratch):
             full_precision.keep(trained, scratch)
-    return trained.to(dtype), history
+    return (trained if twin is None else trained.to(trainer.args.device)).to(dtype), history

@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from torch.optim.lr_scheduler import LambdaLR
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from selfreward.engines.handoff import Probe, choose_probes
 from selfreward.errors import TrainingError
 from selfreward.recipe import ModelRecipe, Steps
-from selfreward.training import full_precision, saved_steps, session
+from selfreward.training import full_precision, ranks, saved_steps, session
 from selfreward.training.adapters import adapter_settings
 from selfreward.training.output import TrainingReport, save_policy, shift
 from selfreward.training.rows import IGNORED, TokenIds, score, training_order
+from selfreward.training.stepping import Stepping
 
 
-class SupervisedTrainer(SFTTrainer):
+class SupervisedTrainer(Stepping, SFTTrainer):
     """SFTTrainer with our schedule, on rows that are token ids and labels."""
 
     def __init__(self, *, warmup: int, **options: Any) -> None:
@@ -35,18 +35,6 @@ class SupervisedTrainer(SFTTrainer):
         loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         session.refuse_not_finite(loss, self.state.global_step, "one of the demonstrations of this step")
         return loss
-
-    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
-        return session.schedule(self, num_training_steps, self.warmup)
-
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        session.save_step(self, output_dir)
-
-    def create_model_card(self, *_: Any, **__: Any) -> None:
-        """A saved step is no model to publish."""
-
-    def _send_telemetry(self) -> None:
-        """Nothing is sent."""
 
 
 def train_supervised(
@@ -79,14 +67,18 @@ def train_supervised(
         {"input_ids": [*prompt, *completion], "labels": [IGNORED] * len(prompt) + list(completion)}
         for prompt, completion in (examples[position] for position in order)
     ]
+    settings = SFTConfig(
+        **session.arguments(recipe, model, scratch, seed, threads),
+        packing=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )
+    last = rows[-1]["input_ids"]
+    filler = {"input_ids": last, "labels": [IGNORED] * len(last)}
+    rows += [filler] * ranks.fillers(len(rows), settings.per_device_train_batch_size)
     trainer = SupervisedTrainer(
         warmup=recipe.warmup_steps,
         model=policy,
-        args=SFTConfig(
-            **session.arguments(recipe, model, scratch, seed, threads),
-            packing=False,
-            dataset_kwargs={"skip_prepare_dataset": True},
-        ),
+        args=settings,
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         callbacks=[saved_steps.SessionCallback(progress)],

@@ -25,6 +25,7 @@ from selfreward.store.directories import Build
 from selfreward.store.files import relative_files
 from selfreward.tasks.examples_file import draw_examples
 from selfreward.tasks.source import Source
+from selfreward.training.jobs import launcher, of_processes
 from selfreward.training.learned import job_of
 
 VERSION = 1
@@ -116,11 +117,7 @@ def building(
             )
         job = job_of(recipe, start.policy, reference, learned, source, round, day)
         where: dict[str, Any] = {"out": out, "scratch": scratch, "progress": progress, "say": say, "note": note}
-        if method.launch == "accelerate":
-            from selfreward.training.launched import train_launched as carry_out
-        else:
-            from selfreward.training.jobs import carry_out
-        report = carry_out(recipe, job, **where)
+        report = launcher(recipe)(recipe, job, **where)
         done = made(steps=report.steps, metrics=report.metrics)
         return {**done, "notes": list(report.notes)} if report.notes else done
 
@@ -165,6 +162,9 @@ def made_from(recipe: Recipe, start: Player, reference: Policy, rows: str, round
     settings = as_dict(recipe.train)
     for name in ("launch", "gradient_checkpointing"):
         settings.pop(name, None)  # the weights are the same wherever and however often they are computed
+    for name in ("processes", "accelerate_config"):
+        settings.pop(name, None)
+    settings |= of_processes(recipe)
     settings.pop("examples", None)  # what stands in the file is told below, whatever its name
     facts = {
         "version": VERSION,
