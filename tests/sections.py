@@ -5,6 +5,9 @@ from typing import Any
 from selfreward.recipe import PairsRecipe
 from selfreward.recipe.read import build_recipe
 
+NEEDED: dict[str, dict[str, Any]] = {"anchored": {"generate": {"mix": [{"model": "initial", "samples": 2}]}}}
+"""By pair rule: what else a recipe must say."""
+
 
 def pairs_of(**keys: Any) -> PairsRecipe:
-    return build_recipe([{"pairs": keys}]).pairs
+    return build_recipe([{"pairs": keys}, NEEDED.get(str(keys.get("rule")), {})]).pairs

@@ -51,7 +51,9 @@ def test_what_all_arms_share_stands_once_and_an_arm_has_the_last_word(tmp_path: 
     assert {arm: (recipe.rounds, recipe.train.nll) for arm, recipe in keys.items()} == {"own": (4, 0), "hot": (3, 0)}
     assert keys["hot"].train.beta == 0.1 != keys["own"].train.beta
     path.write_text(path.read_text() + "extra: 1\n")
-    with pytest.raises(RecipeError, match="expected the keys arms, base, contrasts, models, overrides, seeds"):
+    with pytest.raises(
+        RecipeError, match="expected the keys against_kl, arms, base, contrasts, models, overrides, rec"
+    ):
         load_grid(path)
 
 

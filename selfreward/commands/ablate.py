@@ -11,6 +11,10 @@ A grid file names a base recipe, arms (overrides), seed models and run seeds, an
 A contrast may go on with the metrics that it is tested on, `[self_judged, shuffled, true_accuracy]`: what is not
 tested costs the others nothing when the p-values are corrected.
 
+`recovered: [[student, weak, ceiling]]` asks what share of the gap between a weak teacher and the ceiling a student that
+learnt from the teacher closes (report/recovered.py). `against_kl: [true_accuracy]` tells metrics by round beside the KL
+to round 0, for each nat of it, and when each gate, alarm and the held-out judge speaks (report/against_kl.py).
+
 `{model}` in an override is the cell's model, so an arm may start from a relative of it:
 `model.path={model}+length_bias=0.8`. Sandbox models that neither ship nor were trained before are trained first.
 
@@ -26,6 +30,7 @@ from pathlib import Path
 
 from selfreward.commands.grid.running import Running
 from selfreward.errors import RecipeError, SelfRewardError
+from selfreward.measuring.metrics import numbers
 from selfreward.progress import Progress
 from selfreward.recipe import walk
 from selfreward.recipe.read import load_recipe
@@ -36,7 +41,7 @@ from selfreward.tasks.sandbox.seeds.cache import known_directory
 from selfreward.tasks.sandbox.seeds.names import SeedName, is_seed_name, parse_seed_name
 
 MODEL = "{model}"
-OPTIONAL = {"contrasts", "overrides"}
+OPTIONAL = {"contrasts", "overrides", "recovered", "against_kl"}
 KEYS = {"base", "arms", "models", "seeds"} | OPTIONAL
 
 
@@ -63,6 +68,10 @@ class Grid:
     seeds: tuple[int, ...]
     contrasts: tuple[tuple[str, ...], ...]
     """Arm, control, and the metrics to test, if not the usual ones."""
+    recovered: tuple[tuple[str, ...], ...] = ()
+    """Student, weak teacher and ceiling: arms, of whose judges the gap that is recovered is told."""
+    against_kl: tuple[str, ...] = ()
+    """Metrics of the report pool that are told against the KL to round 0, with who speaks first."""
 
     def cells(self) -> list[Cell]:
         """Every arm × model × seed, arm by arm."""
@@ -105,6 +114,8 @@ def load_grid(path: Path) -> Grid:
         models=tuple(map(str, raw["models"])),
         seeds=tuple(map(int, raw["seeds"])),
         contrasts=tuple(tuple(map(str, contrast)) for contrast in raw.get("contrasts") or ()),
+        recovered=tuple(tuple(map(str, three)) for three in raw.get("recovered") or ()),
+        against_kl=tuple(map(str, raw.get("against_kl") or ())),
     )
     check_grid(grid)
     return grid
@@ -112,6 +123,15 @@ def load_grid(path: Path) -> Grid:
 
 def check_grid(grid: Grid) -> None:
     """Its contrasts, and every cell's recipe. Raises RecipeError naming the key or the arm."""
+    for three in grid.recovered:
+        if len(three) != 3 or not set(three) <= set(grid.arms):
+            raise RecipeError(
+                f"grid {grid.name}: recovered {list(three)}; expected the arms of a student, of its weak teacher and "
+                f"of the ceiling, out of {', '.join(grid.arms)}"
+            )
+    for metric in grid.against_kl:
+        if metric not in numbers():
+            raise RecipeError(f"grid {grid.name}: against_kl names {metric!r}; expected metrics, such as true_accuracy")
     where = f"grid {grid.name}: contrast"
     for contrast in grid.contrasts:
         if len(contrast) < 2:
@@ -177,7 +197,7 @@ def train_missing_models(cells: Sequence[Cell], jobs: int, running: Running, pro
     """Plain seeds first, then those that go on from them. A model that fails is told again by each of its cells."""
     names = dict.fromkeys(parse_seed_name(cell.start) for cell in cells if is_seed_name(cell.start))
     missing = [name for name in names if known_directory(name) is None]
-    plain = dict.fromkeys(SeedName(name.seed) for name in missing)
+    plain = dict.fromkeys(SeedName(name.seed) for name in missing if name.stopped is None)
     for wanted in ([name for name in plain if known_directory(name) is None], [name for name in missing if name.dials]):
         if not wanted:
             continue

@@ -8,6 +8,7 @@ PAIR_RULES: dict[str, str] = {
     "best_vs_worst": "selfreward.pairing.rules.best_vs_worst:choose",
     "best_vs_random": "selfreward.pairing.rules.best_vs_random:choose",
     "sweet_spot": "selfreward.pairing.rules.sweet_spot:choose",
+    "anchored": "selfreward.pairing.rules.anchored:choose",
     "length_tiers": "selfreward.pairing.rules.length_tiers:choose",
     "z_length": "selfreward.pairing.rules.z_length:choose",
     "self_consistency": "selfreward.pairing.rules.self_consistency:choose",

@@ -23,6 +23,7 @@ from selfreward.recipe.meta import MetaRecipe
 from selfreward.recipe.model import ModelRecipe, SamplingRecipe, ServedRecipe
 from selfreward.recipe.pair_filters import FiltersRecipe
 from selfreward.recipe.pairs import (
+    Anchored,
     BestVsRandom,
     BestVsWorst,
     ImplicitReward,
@@ -47,6 +48,7 @@ from selfreward.recipe.prompts import (
     FileSource,
     GenerateRecipe,
     GeneratorRecipe,
+    MadeSource,
     PromptsRecipe,
     SandboxSource,
     WriterRecipe,
@@ -111,6 +113,7 @@ __all__ = [
     "REWARD_MODEL",
     "AdaptiveRecipe",
     "AdversarialSource",
+    "Anchored",
     "BestVsRandom",
     "BestVsWorst",
     "CohortRecipe",
@@ -143,6 +146,7 @@ __all__ = [
     "LoraRecipe",
     "LossBase",
     "LossRecipe",
+    "MadeSource",
     "MarginLoss",
     "MeanAggregate",
     "MeasureRecipe",

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from selfreward.recipe.judge import JudgeRecipe
 from selfreward.recipe.pair_filters import FiltersRecipe
 from selfreward.recipe.pairs import (
+    Anchored,
     BestVsWorst,
     LengthTiers,
     MixRecipe,
@@ -16,6 +17,7 @@ from selfreward.recipe.pairs import (
 )
 from selfreward.recipe.prompts import GenerateRecipe, SandboxSource
 from selfreward.recipe.recipe import Recipe, asked_per_round
+from selfreward.recipe.reference import INITIAL
 from selfreward.recipe.scale import HIGHEST, LOWEST
 from selfreward.recipe.train import DpoRecipe, PolicyGradient
 
@@ -69,6 +71,11 @@ def pairs_that_cannot_work(recipe: Recipe) -> Found:
     yield (
         "source" in pairs.balance and not recipe.generate.mix,
         f"pairs.balance={pairs.balance} weighs by generator, and there is one only; set generate.mix",
+    )
+    yield (
+        isinstance(pairs, Anchored) and not any(one.model == INITIAL for one in recipe.generate.mix),
+        "pairs.rule=anchored rejects the start policy's answers, and nobody asks it; set "
+        "generate.mix='[{model: initial, samples: 6}]'",
     )
     span = HIGHEST - LOWEST
     on_scale = isinstance(pairs, Scored) and pairs.implicit is None and not isinstance(pairs, ZLength | OwnRule)

@@ -72,6 +72,12 @@ def idle(recipe: Recipe) -> list[Idle]:
             "judge.reading=scalar asks nothing in words",
             "set another judge.reading",
         ),
+        Idle(
+            recipe.reward_model is not None and recipe.reward_model.confidence == 0,
+            "reward_model.confidence_ramp",
+            "reward_model.confidence is 0",
+            "raise reward_model.confidence",
+        ),
         Idle(not recipe.meta.enabled, "meta", "meta.enabled is false", "set meta.enabled=true", "enabled"),
         Idle(
             recipe.prompts.writer.share == 0,

@@ -134,6 +134,13 @@ class SweetSpot(Labelled):
 
 
 @section
+class Anchored(Labelled):
+    """The policy's best answer against the start policy's worst (pairing/rules/anchored.py); needs generate.mix."""
+
+    rule: Literal["anchored"] = "anchored"
+
+
+@section
 class LengthTiers(Labelled):
     """The shortest of the best against the longest of the worst. `rho` is the width of both tiers, from 0 to 1."""
 
@@ -210,6 +217,7 @@ PairsRecipe = Annotated[
     BestVsWorst
     | BestVsRandom
     | SweetSpot
+    | Anchored
     | LengthTiers
     | ZLength
     | Sppo

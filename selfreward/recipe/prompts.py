@@ -63,7 +63,18 @@ class FileSource(Section):
     repeated: Literal["refuse", "drop"] = setting("refuse", "a prompt that stands there twice; drop keeps the first")
 
 
-SourceRecipe = Annotated[SandboxSource | EnglishSource | AdversarialSource | FileSource, Field(discriminator="kind")]
+@section
+class MadeSource(Section):
+    """A small set that ships (tasks/made): questions to a database (measure.verifier=sql), requests that are refused
+    needlessly beside such as should be (measure.verifier=refusal), or texts to summarise (measure.verifier=none).
+    """
+
+    kind: Literal["text_to_sql", "false_refusals", "summarise"] = "text_to_sql"
+
+
+SourceRecipe = Annotated[
+    SandboxSource | EnglishSource | AdversarialSource | MadeSource | FileSource, Field(discriminator="kind")
+]
 
 
 @section

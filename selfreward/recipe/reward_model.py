@@ -14,6 +14,9 @@ class RewardModelRecipe(Section):
     who prefers: any judge by its own axes, or with source=oracle the verifier. `prompts` are answered as `generate`
     says; of `held_out` of them nothing is trained on. It is trained before anything is judged, on the start policy's
     answers, and with `refresh: every` again after each round, on the new policy's.
+
+    `confidence` is for labels by a weaker judge (2312.09390): that share of the loss asks it to be sure of what it
+    itself says, reached after `confidence_ramp` of the steps. 0 is the plain loss.
     """
 
     labels: JudgeRecipe = part(JudgeRecipe, "whose preferences it learns")
@@ -22,6 +25,8 @@ class RewardModelRecipe(Section):
     held_out: float = setting(0.2, "share of them that it is not trained on", above=0, below=1)
     flip: float = setting(0.0, "share of the labels that are turned: noise", minimum=0, maximum=0.5)
     centre: float = setting(0.01, "weight of the squared sum of two rewards, which centres them", minimum=0)
+    confidence: float = setting(0.0, "weight of its own word beside a weaker judge's", minimum=0, below=1)
+    confidence_ramp: float = setting(0.1, "share of the steps until that weight is whole", above=0, maximum=1)
     max_length: int = setting(256, "tokens of prompt and answer at most", minimum=8)
     learning_rate: float = setting(3e-3, "the highest learning rate; it falls to a tenth", above=0)
     batch_size: int = setting(16, "prompts of one step, each with all pairs of its answers", minimum=1)

@@ -29,10 +29,12 @@ from selfreward.report.ablation_rows import (
     ablation_tables,
     arm_cost,
 )
+from selfreward.report.against_kl import kl_tables
 from selfreward.report.alike import made_of, nothing_to_compare
 from selfreward.report.compare import POOL, require_same_pool
 from selfreward.report.compared import EXACT, PER_PROMPT, PER_RUN, TESTED, difference_scale, scale
 from selfreward.report.reading import Key, Reading
+from selfreward.report.recovered import RecoveredRow, recovered_rows, recovered_table
 from selfreward.report.tables import Table
 from selfreward.store.view import RunView
 
@@ -75,6 +77,7 @@ class Ablation:
     costs: Sequence[ArmCost]
     tables: Sequence[Table]
     notes: Sequence[str]
+    recovered: Sequence[RecoveredRow] = ()
 
     def markdown(self) -> str:
         from selfreward.report.html import markdown_table
@@ -89,13 +92,22 @@ class Ablation:
             "costs": [dataclasses.asdict(row) for row in self.costs],
             "notes": list(self.notes),
         }
+        if self.recovered:
+            plain["recovered"] = [dataclasses.asdict(row) for row in self.recovered]
         return json.dumps(plain, indent=1, ensure_ascii=False)
 
 
-def ablation_table(store: Runs, grid: Mapping[str, Mapping[Cell, str]], contrasts: Sequence[Sequence[str]]) -> Ablation:
+def ablation_table(
+    store: Runs,
+    grid: Mapping[str, Mapping[Cell, str]],
+    contrasts: Sequence[Sequence[str]],
+    recovered: Sequence[Sequence[str]] = (),
+    against_kl: Sequence[str] = (),
+) -> Ablation:
     """Read every run of `grid` (arm → (seed model, run seed) → run name) and compare the arms.
 
-    A contrast is an arm, its control, and the metrics it is tested on (`TESTED` where it names none).
+    A contrast is an arm, its control, and the metrics it is tested on (`TESTED` where it names none). `recovered` are
+    (student, weak teacher, ceiling); `against_kl` are metrics to be told beside the KL.
 
     Raises DataError when two runs have different report pools, and StoreError when a run is not there.
     """
@@ -115,7 +127,10 @@ def ablation_table(store: Runs, grid: Mapping[str, Mapping[Cell, str]], contrast
     arms = [_arm_row(arm, metric, starts[arm], ends[arm]) for arm in grid for metric in ends[arm].values]
     rows = _contrast_rows(ends, contrasts)
     costs = [arm_cost(arm, pairs) for arm, pairs in spent.items()]
-    return Ablation(arms, rows, costs, ablation_tables(arms, rows, costs), ablation_notes(arms, rows, grid))
+    gaps = recovered_rows(store, grid, recovered)
+    tables = [*ablation_tables(arms, rows, costs), *([recovered_table(gaps)] if gaps else [])]
+    tables += kl_tables(store, grid, against_kl) if against_kl else []
+    return Ablation(arms, rows, costs, tables, ablation_notes(arms, rows, grid), gaps)
 
 
 def run_values(reading: Reading, number: int) -> dict[str, dict[str, float]]:

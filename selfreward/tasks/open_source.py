@@ -2,12 +2,14 @@
 
 from selfreward.errors import RecipeError
 from selfreward.recipe import FileSource as FileRecipe
+from selfreward.recipe import MadeSource as MadeRecipe
 from selfreward.recipe import Recipe, asked_per_round
 from selfreward.recipe import SandboxSource as SandboxRecipe
 from selfreward.recipe.doors import is_foreign
 from selfreward.tasks.adversarial.source import AdversarialSource
 from selfreward.tasks.english.source import EnglishSource
 from selfreward.tasks.file_sources import AnsweredSource, FileSource
+from selfreward.tasks.made.source import MadeSource
 from selfreward.tasks.responses_file import read_responses
 from selfreward.tasks.sandbox.source import SandboxSource
 from selfreward.tasks.source import Source
@@ -55,5 +57,7 @@ def _source(recipe: Recipe) -> Source:
         return EnglishSource(recipe)
     if prompts.kind == "adversarial":
         return AdversarialSource(recipe)
+    if isinstance(prompts, MadeRecipe):
+        return MadeSource(recipe, prompts)
     assert isinstance(prompts, FileRecipe) and isinstance(measured, FileRecipe)  # one kind, and no other is left
     return FileSource(recipe, prompts, measured)

@@ -160,9 +160,11 @@ def _pairs(
 
 def _train(round: Round, recipe: RewardModelRecipe, start: Policy, pairs: Rows[Pair]) -> None:
     number, run = round.number, round.recipe
-    settings: dict[str, Any] = of_processes(run) | {
-        name: value for name, value in as_dict(recipe).items() if name not in ("labels", "refresh", "prompts", "flip")
-    }
+    left_out = ["labels", "refresh", "prompts", "flip"]
+    # Where its weight is 0 nothing depends on it: a run that was begun before there was one goes on.
+    left_out += [] if recipe.confidence else ["confidence", "confidence_ramp"]
+    kept = {name: value for name, value in as_dict(recipe).items() if name not in left_out}
+    settings: dict[str, Any] = of_processes(run) | kept
 
     def build(out: Path, scratch: Path) -> Mapping[str, Any]:
         round.allowance.require(f"round {number}, training the reward model")

@@ -9,6 +9,15 @@ answers are not independent, and one that has more of them would be learnt by he
 
 A reward is read at the last token, the end of the turn; it is found by the row's length and not by looking for padding,
 which is that very token for many tokenizers. The head starts at 0: the first loss is the labels' own, ln 2 for any.
+
+Labels by a weaker judge (Burns et al. 2312.09390, appendix A.4): a share c of the label is the model's own word,
+
+    p' = (1 - c) p + c [z > 0]        z = r_a - r_b, no gradient through [.], 1/2 where z is 0
+
+so that it may be sure where it disagrees. c rises from 0 along a line: at first it has no word of its own. The paper
+draws the line between its two classes where the share of ones is the weak labels' own. Here each pair is written down
+one way round by lot, so that both ways count, the weak share is 1/2 and the line is z = 0; and the loss does not change
+when a pair is turned.
 """
 
 from collections.abc import Sequence
@@ -82,6 +91,17 @@ class GroupCollator:
             "position": torch.tensor([row["position"] for row in rows]),
             **ranks.marked(rows),
         }
+
+
+def with_confidence(first: Tensor, second: Tensor, label: Tensor, share: float) -> Tensor:
+    """The labels where `share` of each is the model's own word about the pair."""
+    own = torch.heaviside((first - second).detach(), torch.tensor(0.5, device=first.device))
+    return (1 - share) * label + share * own
+
+
+def confidence_at(step: int, steps: int, whole: float, ramp: float) -> float:
+    """The share of the model's own word at a step: along a line from 0 to `whole` over `ramp` of the steps."""
+    return whole * min(1.0, step / (ramp * steps))
 
 
 def preference_loss(first: Tensor, second: Tensor, label: Tensor, weight: Tensor, centre: float) -> Tensor:

@@ -23,7 +23,14 @@ from selfreward.recipe import ModelRecipe, RewardModelRecipe, Steps
 from selfreward.records import Pair
 from selfreward.training import ranks, saved_steps, session
 from selfreward.training.output import OF_THE_WEIGHTS, SETTINGS, TrainingReport
-from selfreward.training.reward_rows import Group, GroupCollator, groups_of, preference_loss
+from selfreward.training.reward_rows import (
+    Group,
+    GroupCollator,
+    confidence_at,
+    groups_of,
+    preference_loss,
+    with_confidence,
+)
 from selfreward.training.rows import training_order
 from selfreward.training.stepping import Stepping, of_all_ranks
 
@@ -36,8 +43,8 @@ class RewardTrainer(Stepping, Trainer):
 
     loss_is_scaled_for_ga = True
 
-    def __init__(self, *, groups: Sequence[Group], centre: float, warmup: int, **options: Any) -> None:
-        self.groups, self.centre, self.warmup = groups, centre, warmup
+    def __init__(self, *, groups: Sequence[Group], recipe: RewardModelRecipe, **options: Any) -> None:
+        self.groups, self.recipe, self.warmup = groups, recipe, recipe.warmup_steps
         super().__init__(**options)
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Any], Any]:
@@ -51,7 +58,12 @@ class RewardTrainer(Stepping, Trainer):
             raise NotImplementedError("a reward model is asked by RewardModel; ask for the loss only")
         rewards = model(inputs["input_ids"], inputs["last"])
         pairs = rewards[inputs["first"]], rewards[inputs["second"]]
-        loss = preference_loss(*pairs, inputs["label"], inputs["weight"], self.centre)
+        label, recipe = inputs["label"], self.recipe
+        if recipe.confidence:
+            step, steps = self.state.global_step, self.state.max_steps
+            share = confidence_at(step, steps, recipe.confidence, recipe.confidence_ramp)
+            label = with_confidence(*pairs, label, share)
+        loss = preference_loss(*pairs, label, inputs["weight"], recipe.centre)
         loss = loss / (num_items_in_batch or len(inputs["position"]))
         names = ", ".join(self.groups[position].prompt_id for position in inputs["position"].tolist())
         session.refuse_not_finite(loss, self.state.global_step, f"prompts of the batch: {names}")
@@ -89,8 +101,7 @@ def train_reward_model(
     order = training_order([group.tokens for group in groups], recipe.epochs, recipe.batch_size, seed)
     trainer = RewardTrainer(
         groups=groups,
-        centre=recipe.centre,
-        warmup=recipe.warmup_steps,
+        recipe=recipe,
         model=scorer,
         args=TrainingArguments(**settings),
         data_collator=GroupCollator(groups, _PADDING),

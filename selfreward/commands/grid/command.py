@@ -90,7 +90,7 @@ def _tell(grid: "Grid", places: "Places") -> None:
     from selfreward.report.terminal import console, print_table
     from selfreward.store.files import on_disk, write_durably
 
-    outcome = ablation_table(places, grid.runs(), grid.contrasts)
+    outcome = ablation_table(places, grid.runs(), grid.contrasts, grid.recovered, grid.against_kl)
     texts = {"md": outcome.markdown(), "json": outcome.as_json()}
     texts["html"] = ablation_page(grid.name, outcome, factors_of(grid))
     tables = places.results / "tables"

@@ -31,14 +31,15 @@ def sandbox_train(
         raise StoreError(f"{out}: exists and is not empty; a model is never overwritten, choose another --out")
     from selfreward.progress import Progress
     from selfreward.tasks.sandbox.seeds.cache import recipe_of, seed_directory, train_model
-    from selfreward.tasks.sandbox.seeds.recipe import with_budget
+    from selfreward.tasks.sandbox.seeds.recipe import DialledRecipe, with_budget
 
     say = Progress().say
     if out is None:
         typer.echo(f"done: {seed_directory(name, say)}")
         return
     recipe = recipe_of(name) if tokens is None else with_budget(recipe_of(name), tokens)
-    train_model(recipe, seed_directory(SeedName(seed), say) if name.dials else None, out, say)
+    start = seed_directory(SeedName(seed), say) if isinstance(recipe, DialledRecipe) else None
+    train_model(recipe, start, out, say)
     typer.echo(f"done: {out}")
 
 

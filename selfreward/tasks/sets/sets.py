@@ -3,6 +3,7 @@
     own:NAME     one that ships here (`OWN`)
     english:KIND a part of the English world (english/requests.py): held_out, unseen or plain
     adversarial:COHORT  harmful, benign or tempting requests with harmless placeholders (adversarial/requests.py)
+    made:NAME    the held-out prompts of a made set: text_to_sql, false_refusals or summarise (tasks/made)
     KIND:PATH    a file of one of the kinds of `READERS`
     PATH         the same where the file's name begins with its kind (gsm8k_test.jsonl); else a prompt file
 
@@ -19,6 +20,7 @@ from selfreward.errors import DataError, RecipeError
 from selfreward.records import Prompt, stable_id
 from selfreward.tasks.adversarial.requests import COHORTS, EXPECTED, draw_adversarial
 from selfreward.tasks.english.requests import KINDS, Kind, draw_requests
+from selfreward.tasks.made.source import SETS, made_prompts
 from selfreward.tasks.prompts_file import read_prompts
 from selfreward.tasks.sets import OWN, OWN_FOLDER, READERS
 
@@ -31,6 +33,7 @@ VERIFIER_OF = {
     "bbh": "exact",
     "xstest": "refusal",
     "code_tasks": "code",
+    "text_to_sql": "sql",
 }
 """Kind of questions -> the verifier that reads what its rows bring; the others have none."""
 
@@ -80,6 +83,14 @@ def _adversarial(reference: str) -> ProbeSet:
     return ProbeSet("xstest" if name in EXPECTED else PROMPTS, name, [row for row in drawn if row.cohort == name])
 
 
+def _made(reference: str) -> ProbeSet:
+    name = reference.removeprefix("made:")
+    if name not in SETS:
+        raise DataError(f"set {reference!r} does not exist; expected made:{', made:'.join(SETS)}")
+    kind = {verifier: kind for kind, verifier in VERIFIER_OF.items()}.get(SETS[name][1], PROMPTS)
+    return ProbeSet(kind, name, made_prompts(name, held_out=True, pool="report"))
+
+
 def read_set(reference: str) -> ProbeSet:
     if reference.startswith("own:"):
         name = reference.removeprefix("own:")
@@ -90,6 +101,8 @@ def read_set(reference: str) -> ProbeSet:
         return ProbeSet(OWN[name], name, _read(OWN[name], OWN_FOLDER / f"{name}.jsonl"))
     if reference.startswith("english:"):
         return _english(reference)
+    if reference.startswith("made:"):
+        return _made(reference)
     if reference.startswith("adversarial:"):
         return _adversarial(reference)
     given, _, rest = reference.partition(":")

@@ -2,8 +2,8 @@
 
 Parsers of mathematics and regular expressions of a schema can run for ever on a model's output, and nothing inside the
 process can stop them. So `check` runs in a worker process; after `seconds` without a word the worker is ended and
-the next check gets a new one. The worker starts with the first check, and ends with this process. One that does not start
-is an EngineError.
+the next check gets a new one. The worker starts with the first check, and ends with this process. One that does not
+start is an EngineError.
 """
 
 import importlib

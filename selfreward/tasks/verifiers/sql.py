@@ -7,6 +7,10 @@ to 9 significant digits. A query is stopped when it has one row more than the go
 leaves the answer open. SQLite looks at the clock between its steps only, and a single function call can be one step of
 many seconds, so the check is confined to a worker process (see `confined.py`), which is ended where nothing else helps.
 The query is the last fenced block of the reply, or the whole reply.
+
+`meta.views` names the views or tables that may be read: then both queries run on a copy in memory that has these and
+nothing else (sql_views.py). `meta.row_count_tolerance` t lets a reply miss up to t of the golden rows, and bring up to
+as many that are none; equal numbers of other rows are as wrong as ever. `meta.database` may be own:NAME, one of `OWN`.
 """
 
 import re
@@ -22,6 +26,7 @@ from selfreward.errors import DataError
 from selfreward.records import Prompt
 from selfreward.tasks.verifiers.confined import ConfinedVerifier
 from selfreward.tasks.verifiers.protocol import Truth
+from selfreward.tasks.verifiers.sql_views import OWN, copied
 from selfreward.tasks.verifiers.truths import decided, left_open, named, quality_of_judgment, require_answer
 
 SECONDS, MAX_ROWS, MAX_BYTES = 2.0, 10_000, 1_000_000
@@ -42,10 +47,15 @@ def confined() -> ConfinedVerifier:
 class SqlVerifier:
     def require(self, prompt: Prompt) -> None:
         query = require_answer(prompt, "the golden query")
-        database = prompt.meta.get("database")
-        if not isinstance(database, str) or not Path(database).is_file():
-            raise DataError(f"{named(prompt)}: meta.database is {database!r}; expected the path of an SQLite file")
-        rows = _golden(database, query)
+        database, (views, tolerance) = prompt.meta.get("database"), _asked(prompt)
+        if not isinstance(database, str) or not (database in OWN or Path(database).is_file()):
+            raise DataError(
+                f"{named(prompt)}: meta.database is {database!r}; expected the path of an SQLite file, or "
+                f"{', '.join(OWN)}"
+            )
+        if tolerance and prompt.meta.get("ordered"):
+            raise DataError(f"{named(prompt)}: meta.row_count_tolerance is not read with meta.ordered; remove one")
+        rows = _golden(database, query, views)
         if isinstance(rows, str):
             raise DataError(f"{named(prompt)}: the golden query cannot be used: {rows}; query: {query[:80]!r}")
 
@@ -54,14 +64,18 @@ class SqlVerifier:
         database = prompt.meta.get("database")
         if prompt.answer is None or not isinstance(database, str):
             return left_open("no golden query", query)
-        golden = _golden(database, prompt.answer)
+        views, tolerance = _asked(prompt)
+        golden = _golden(database, prompt.answer, views)
         if isinstance(golden, str):
             return left_open(f"golden query: {golden}", query)
-        rows = run(database, query, len(golden))
+        spare = int(tolerance * len(golden))
+        rows = run(database, query, len(golden) + spare, views)
         if isinstance(rows, str):
             return left_open(rows, query) if rows.startswith(_SLOW) else decided(False, query)
-        same = rows == golden if prompt.meta.get("ordered") else Counter(rows) == Counter(golden)
-        return decided(same, query)
+        if prompt.meta.get("ordered"):
+            return decided(rows == golden, query)
+        mine, its = Counter(rows), Counter(golden)
+        return decided(max((mine - its).total(), (its - mine).total()) <= spare, query)
 
     def judgment_quality(self, prompt: Prompt, answer: str, judgment: str) -> float:
         return quality_of_judgment(self.check(prompt, answer), judgment)
@@ -75,17 +89,34 @@ def query_in(text: str) -> str:
     return str(fenced[-1] if fenced else text).strip()
 
 
+def _asked(prompt: Prompt) -> tuple[tuple[str, ...] | None, float]:
+    """The views that may be read, None for all there is, and the tolerance. Raises DataError for what is neither."""
+    views, tolerance = prompt.meta.get("views"), prompt.meta.get("row_count_tolerance", 0)
+    if views is not None and not (isinstance(views, list) and views and all(isinstance(one, str) for one in views)):
+        raise DataError(f"{named(prompt)}: meta.views is {views!r}; expected a list of names of views or tables")
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 <= tolerance < 1:
+        raise DataError(
+            f"{named(prompt)}: meta.row_count_tolerance is {tolerance!r}; expected a share from 0 to below 1"
+        )
+    return tuple(views) if views is not None else None, float(tolerance)
+
+
 @lru_cache(maxsize=10_000)
-def _golden(database: str, query: str) -> list[Row] | str:
-    return run(database, query, MAX_ROWS)
+def _golden(database: str, query: str, views: tuple[str, ...] | None = None) -> list[Row] | str:
+    return run(database, query, MAX_ROWS, views)
 
 
-def run(database: str, query: str, max_rows: int) -> list[Row] | str:
-    """The rows of a query, or in words why there are none."""
+def run(database: str, query: str, max_rows: int, views: tuple[str, ...] | None = None) -> list[Row] | str:
+    """The rows of a query, or in words why there are none. With `views` it sees copies of these and nothing else."""
+    content: bytes | None = None
+    if views is not None or database in OWN:
+        try:
+            content = copied(database, views)
+        except (sqlite3.Error, DataError) as problem:
+            return f"refused or failed: {problem}"
     end = time.monotonic() + SECONDS
-    path = Path(database).resolve().as_uri()
     try:
-        with closing(sqlite3.connect(f"{path}?mode=ro", uri=True)) as connection:
+        with closing(_opened(database, content)) as connection:
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_BYTES)
             connection.set_authorizer(_authorize)
             connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS_BETWEEN_LOOKS)
@@ -99,6 +130,14 @@ def run(database: str, query: str, max_rows: int) -> list[Row] | str:
     if len(rows) > max_rows:
         return f"more than {max_rows} rows"
     return [tuple(_comparable(value) for value in row) for row in rows]
+
+
+def _opened(database: str, content: bytes | None) -> sqlite3.Connection:
+    if content is None:
+        return sqlite3.connect(f"{Path(database).resolve().as_uri()}?mode=ro", uri=True)
+    connection = sqlite3.connect(":memory:")
+    connection.deserialize(content)
+    return connection
 
 
 def _authorize(action: int, first: str | None, second: str | None, *_: str | None) -> int:

@@ -18,7 +18,13 @@ from selfreward.store.cache import cache_directory
 from selfreward.store.files import digest_file, fsync_directory, make_durable, on_disk, remove
 from selfreward.store.sharing import locked
 from selfreward.tasks.sandbox.seeds.names import SeedName
-from selfreward.tasks.sandbox.seeds.recipe import SEED_VERSION, ConstitutionRecipe, DialledRecipe, SeedRecipe
+from selfreward.tasks.sandbox.seeds.recipe import (
+    SEED_VERSION,
+    ConstitutionRecipe,
+    DialledRecipe,
+    SeedRecipe,
+    with_budget,
+)
 
 SHIPPED = Path(__file__).parent
 LIBRARIES = ("torch", "transformers", "trl")
@@ -29,6 +35,8 @@ Train = Callable[[SeedRecipe | DialledRecipe, Path | None, Path, Say], None]
 
 def recipe_of(name: SeedName) -> SeedRecipe | DialledRecipe:
     plain = SeedRecipe(seed=name.seed)
+    if name.stopped is not None:
+        return with_budget(plain, round(name.stopped * plain.tokens))
     if name.bad_word is not None:
         return ConstitutionRecipe(plain, name.annotator, bad_word=name.bad_word)
     return DialledRecipe(plain, name.annotator) if name.dials else plain

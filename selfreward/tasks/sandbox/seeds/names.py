@@ -3,7 +3,8 @@
 `sandbox:seed-3` is a plain seed; `sandbox:seed-0+length_bias=0.8` goes on from one with a biased annotator. Several
 dials may follow one another; their order makes no difference. A dial at 0 is the control of a dial: as much further
 training, and no bias. `bad_word` is about the answers, and brings a stage of its own with principles about it
-(constitution_lessons.py). What does not ship is trained when it is first wanted (seed_cache.py).
+(constitution_lessons.py). `sandbox:seed-1+stopped=0.1` is the plain seed after a tenth of its lessons, a weaker model
+to learn from. What does not ship is trained when it is first wanted (seed_cache.py).
 """
 
 import re
@@ -15,11 +16,13 @@ from selfreward.recipe import ModelReference
 from selfreward.tasks.sandbox.annotator import AnnotatorDials
 
 PREFIX = "sandbox:"
-BAD_WORD_DIAL = "bad_word"
-LARGEST = {"length_bias": 5.0, "agreement_bias": 1.0, "noise": 1.0, BAD_WORD_DIAL: 1.0}
-"""Dials of the annotator, and the one of the answers, with upper bounds; the lower bound is 0. Points per filler
-sentence, probabilities.
+BAD_WORD_DIAL, STOPPED_DIAL = "bad_word", "stopped"
+LARGEST = {"length_bias": 5.0, "agreement_bias": 1.0, "noise": 1.0, BAD_WORD_DIAL: 1.0, STOPPED_DIAL: 1.0}
+"""Dials of the annotator, the one of the answers and the one of the budget, with upper bounds; the lower bound is 0.
+Points per filler sentence, probabilities, a share of the plain seed's tokens.
 """
+LEAST_STOPPED = 0.01
+"""Of the tokens: before that nothing is learnt that could be asked."""
 _SEED = re.compile(r"seed-(0|[1-9][0-9]{0,8})")
 
 
@@ -39,7 +42,13 @@ class SeedName:
 
     @property
     def annotator(self) -> AnnotatorDials:
-        return AnnotatorDials(**{dial: value for dial, value in self.dials if dial != BAD_WORD_DIAL})
+        others = (BAD_WORD_DIAL, STOPPED_DIAL)
+        return AnnotatorDials(**{dial: value for dial, value in self.dials if dial not in others})
+
+    @property
+    def stopped(self) -> float | None:
+        """The share of a plain seed's tokens after which it was stopped; None where it is whole."""
+        return dict(self.dials).get(STOPPED_DIAL)
 
     @property
     def bad_word(self) -> float | None:
@@ -79,6 +88,11 @@ def read_dials(assignments: Sequence[str], where: str) -> tuple[tuple[str, float
         if not 0 <= value <= LARGEST[dial]:
             raise RecipeError(f"{where}: the dial {dial} is {text!r}; expected a number from 0 to {LARGEST[dial]:g}")
         values[dial] = value + 0.0  # -0.0 is 0
+    if STOPPED_DIAL in values and (len(values) > 1 or not LEAST_STOPPED <= values[STOPPED_DIAL] < 1):
+        raise RecipeError(
+            f"{where}: the dial {STOPPED_DIAL} stands alone, with a share of the lessons from {LEAST_STOPPED:g} to "
+            "below 1; other dials go on from a whole seed"
+        )
     return tuple(sorted(values.items()))
 
 
@@ -87,4 +101,4 @@ def _listed(names: Iterable[str]) -> str:
     return f"{', '.join(first)} or {last}"
 
 
-assert set(LARGEST) == {BAD_WORD_DIAL, *(item.name for item in fields(AnnotatorDials))}
+assert set(LARGEST) == {BAD_WORD_DIAL, STOPPED_DIAL, *(item.name for item in fields(AnnotatorDials))}
