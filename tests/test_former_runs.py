@@ -9,7 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from selfreward.commands.cli import app
+from selfreward.commands.schema import row_type
+from selfreward.records import to_line
 from selfreward.store.seals import read_seal, write_seal
+from selfreward.store.view import RunView
 from selfreward.tasks.sandbox.seeds.cache import SHIPPED
 
 FORMER = Path(__file__).parent / "fixtures" / "run_of_2b57ac8.tar.xz"
@@ -48,6 +51,20 @@ def test_a_former_run_is_forked_where_its_weights_lie(results: Path) -> None:
     done = CliRunner().invoke(app, ["fork", "former@0", *keys, "--name", "on", "--results", str(results)])
     assert done.exit_code == 0, done.output
     assert (results / "on" / "round-01" / "measurements.done.json").is_file()
+
+
+def test_every_row_of_a_former_run_is_read_as_it_stands(results: Path) -> None:
+    view, kinds = RunView(results / "former"), set()
+    for number in view.rounds():
+        for seal in view.seals(number):
+            if seal.files is None and seal.rows:
+                kind = row_type(seal.artifact)
+                rows = view.read(number, seal.artifact, kind)
+                for row, stood in zip(rows, view.plain(number, seal.artifact), strict=True):
+                    written = json.loads(to_line(row))
+                    assert {name: written[name] for name in stood} == stood
+                kinds.add(kind)
+    assert len(kinds) >= 7
 
 
 def test_a_former_run_is_not_gone_on_with(results: Path) -> None:

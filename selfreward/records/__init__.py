@@ -6,7 +6,7 @@ uninterrupted one write the same ids. The nouns stand in the files of this folde
 
 from selfreward.records.asked import FinishReason, Labelled, Likelihood, Message, Pool, Prompt, Response, distinct
 from selfreward.records.ids import seed_for, stable_id
-from selfreward.records.lines import OMIT_WHEN_EMPTY, Rows, by_id, from_dict, from_line, to_line
+from selfreward.records.lines import OMIT_WHEN_EMPTY, Rows, by_id, from_line, to_line
 from selfreward.records.measured import Measurement
 from selfreward.records.trained import Checkpoint, Drop, Pair, PairKind, Reward, Sample, pair_drop
 from selfreward.records.verdicts import Comparison, Judgment, MetaJudgment, Ranking, StepVerdict
@@ -53,7 +53,6 @@ __all__ = [
     "StepVerdict",
     "by_id",
     "distinct",
-    "from_dict",
     "from_line",
     "pair_drop",
     "seed_for",

@@ -1,4 +1,4 @@
-"""What every trainer needs around its loss: the start model, TRL's arguments, the schedule, and how it goes on."""
+"""What every trainer needs around its loss: the start model, TRL's arguments, and how it goes on."""
 
 import logging
 import os

@@ -12,7 +12,7 @@ from typing import Literal
 
 from selfreward.commands.anchors.candidates import Candidate
 from selfreward.errors import DataError
-from selfreward.records import from_dict, to_line
+from selfreward.records import from_line, to_line
 from selfreward.store.files import digest_bytes, write_durably
 
 Kind = Literal["score", "pairs"]
@@ -82,7 +82,7 @@ def read_key(path: Path) -> Key:
         raise DataError(f"{path}: not whole JSON ({problem}); restore it, a sheet without its key is lost") from problem
     if not isinstance(found, dict) or set(found) != {"sealed", "key"}:
         raise DataError(f"{path}: not the key of a sheet; expected an object with sealed and key")
-    key: Key = from_dict(Key, found["key"], str(path))
+    key = from_line(Key, json.dumps(found["key"]), str(path))
     if digest_bytes(to_line(key).encode()) != found["sealed"]:
         raise DataError(f"{path}: other contents than were sealed; it was edited. Restore it")
     return key
