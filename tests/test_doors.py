@@ -3,9 +3,12 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from docs_reader import fences
+from evidence_factory import evidence, prompts, rows
 
 from selfreward.commands.preflight import check_doors, check_judge
 from selfreward.errors import RecipeError
@@ -188,3 +191,15 @@ def test_a_judge_prompt_of_ones_own_is_a_text_file(tmp_path: Path) -> None:
 def test_what_cannot_be_called_as_it_will_be_is_refused_before_a_run(keys: list[str], words: str) -> None:
     with pytest.raises(RecipeError, match=words):
         check_doors(build_recipe([], keys))
+
+
+def test_the_metric_that_the_docs_show_counts_what_it_says(tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "adding.md").read_text(encoding="utf-8")
+    (block,) = (block for block in fences(page) if "def measure(evidence)" in block)
+    (tmp_path / "mine.py").write_text(block, encoding="utf-8")
+    measure = load("metrics", f"{tmp_path / 'mine.py'}:measure", {})
+    asked = {prompt: (5, 5) for pool in ("report", "gate") for prompt in prompts(3, pool)}
+    given = rows(asked)
+    answers = [replace(row, text="12" if place == 0 else "no") for place, row in enumerate(given.responses)]
+    (found,) = measure(evidence(replace(given, responses=answers)))
+    assert (found.metric, found.pool, found.n, found.value) == ("digits", "report", 6, pytest.approx(1 / 6))

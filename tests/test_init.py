@@ -16,13 +16,13 @@ from random_models import save_random_model
 
 from selfreward.commands.check import check_recipe
 from selfreward.commands.init import SANDBOX
-from selfreward.commands.init_data import deal, deal_pairs, suited
+from selfreward.commands.init_data import columns_of, deal, deal_pairs, suited
 from selfreward.commands.init_machine import Machine, batch_tokens, fit, learning_rate
 from selfreward.commands.init_recipe import recipe_for
 from selfreward.commands.plan.shapes import NAMED
 from selfreward.commands.run import run
 from selfreward.commands.shipped import shipped
-from selfreward.errors import DataError
+from selfreward.errors import DataError, RecipeError
 from selfreward.progress import Progress
 from selfreward.recipe import Recipe, Steps
 from selfreward.recipe.read import build_recipe, load_recipe
@@ -230,3 +230,20 @@ def test_the_recipe_of_a_path_with_odd_characters_is_that_path(model: Path, tmp_
     odd.symlink_to(model)
     recipe: Recipe = build_recipe([yaml.safe_load(recipe_for(str(odd), odd, None))])
     assert recipe.model.path == str(odd)
+
+
+def test_columns_with_names_of_their_own_are_dealt_under_ours(tmp_path: Path) -> None:
+    rows = read_jsonl(rows_of(tmp_path / "data.jsonl", answer="9"))
+    theirs = pandas.DataFrame([{"prompt": "no", "question": row["prompt"], "solution": 9} for row in rows])
+    theirs.to_csv(tmp_path / "theirs.csv", index=False)
+    with pytest.raises(RecipeError, match=r"--column 'anwser=solution': expected NAME=COLUMN, where NAME is one of"):
+        columns_of(["anwser=solution"])
+    dealt = deal(tmp_path / "theirs.csv", tmp_path / "r.yaml", columns_of(["prompt=question", "answer=solution"]))
+    plain = deal(tmp_path / "data.jsonl", tmp_path / "plain.yaml")
+    for made in (dealt, plain):
+        made.write()
+    sides = [
+        [[(prompt.text, prompt.answer) for prompt in read_prompts(path, "train")] for path in made.texts]
+        for made in (dealt, plain)
+    ]
+    assert sides[0] == sides[1] and dealt.verifier == plain.verifier == "numeric"

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import selfreward
-
-ROOT = Path(selfreward.__file__).parent
+ROOT = Path(__file__).parent.parent / "selfreward"
 
 # From the bottom up. A folder may import from itself and from what stands before it.
 FLOORS = (

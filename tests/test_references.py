@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-import selfreward
 from selfreward.errors import RecipeError
 from selfreward.recipe import ModelReference, as_dict
 from selfreward.recipe.read import build_recipe
 from selfreward.recipe.reference import PREFIXES
 from selfreward.recipe.references import role_references
 
-ROOT = Path(selfreward.__file__).parent
+ROOT = Path(__file__).parent.parent / "selfreward"
 SERVED = {"served": {"big": {"url": "http://host/v1", "model": "m"}}, "meta": {"enabled": False}}
 
 

@@ -40,7 +40,7 @@ document.body.offsetHeight;
 const height = document.documentElement.scrollHeight;
 const headings = all("h1, h2, h3, h4").map((node) => Number(node.tagName[1]));
 const skipped = headings.filter((level, place) => place && level > headings[place - 1] + 1).length;
-const unnamed = all("a, button, select, input, summary, svg[role=img], [role=region]").filter((node) =>
+const unnamed = all("a, button, select, input, summary, svg[role=img], [role=group]").filter((node) =>
   !(node.textContent.trim() || node.getAttribute("aria-label") || node.closest("label"))).length;
 const ids = all("[id]").map((node) => node.id);
 const within = all('a[href^="#"]').filter((link) => !link.hash.startsWith("#prompt="));

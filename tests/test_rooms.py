@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import selfreward
-
-ROOT = Path(selfreward.__file__).parent
+ROOT = Path(__file__).parent.parent / "selfreward"
 ROOMS = sorted({path.parent for path in ROOT.rglob("*.py")} - {ROOT})
 TOP = [room for room in ROOMS if room.parent == ROOT]
 READMES = sorted(ROOT.rglob("README.md"))

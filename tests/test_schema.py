@@ -9,7 +9,6 @@ import pytest
 from run_factory import Story, write_run
 from typer.testing import CliRunner
 
-import selfreward
 from selfreward.commands.cli import app
 from selfreward.commands.schema import ROWS, VERSIONS, digest, document, row_type, schemas
 from selfreward.errors import DataError
@@ -17,7 +16,7 @@ from selfreward.records import Comparison, Judgment, Likelihood, Response
 from selfreward.store.results import Store
 
 jsonschema = pytest.importorskip("jsonschema")
-ROOT = Path(selfreward.__file__).parent
+ROOT = Path(__file__).parent.parent / "selfreward"
 
 
 def records_made() -> Iterator[str]:

@@ -255,6 +255,8 @@ def test_the_commands_say_it_and_a_directory_without_runs_is_refused(store: Stor
     write_run(store, "done", STORY)
     where = store.root.parent
     assert re.search(r"done +1/1 +finished", selfreward("ls", cwd=where).stdout)
+    named = selfreward("ls", "--results", where / "results", cwd=where.parent)
+    assert re.search(r"done +1/1 +finished", named.stdout), "as every other command takes it"
     told = selfreward("status", "done", cwd=where).stdout
     assert "finished: round 1 of 1" in told and "true accuracy" in told
     assert "finished: round 1 of 1" in selfreward("watch", "done", cwd=where).stdout

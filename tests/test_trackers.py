@@ -1,5 +1,6 @@
 """Trackers: nothing unless asked, each round once, and the real packages where they are installed."""
 
+import hashlib
 import json
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,6 +48,8 @@ def test_a_run_tells_its_recipe_every_round_and_the_loss_of_every_step(tmp_path:
     accuracy = next(m for m in measured if (m.metric, m.pool, m.cohort) == ("true_accuracy", "report", "all"))
     assert rounds[1]["report/true_accuracy/low"] == accuracy.low
     assert rounds[1]["train/last_loss"] == seal.facts["metrics"]["last_loss"]
+    page = (directory / "report.html").read_bytes()
+    assert told[-1] == {"report": "report.html", "sha256": hashlib.sha256(page).hexdigest()}
     # Going on tells what is new, and nothing twice.
     run(load_recipe(SMOKE, [*TINY, "rounds=2"]), Store(tmp_path), "told", QUIET, "jsonl")
     rounds = [line["round"] for line in lines(directory / "tracked.jsonl") if "report/true_accuracy" in line]
@@ -56,13 +59,13 @@ def test_a_run_tells_its_recipe_every_round_and_the_loss_of_every_step(tmp_path:
 def test_nothing_is_told_unless_asked_and_the_option_is_no_part_of_the_run(tmp_path: Path):
     recipe = load_recipe(SMOKE, TINY)
     plain = run(recipe, Store(tmp_path, share=False), "plain", QUIET)
-    assert not (plain / TOLD).exists() and not list(plain.glob("tracked*"))
+    assert not (plain / TOLD).exists() and not list(plain.glob("tracked*")) and not (plain / "report.html").exists()
     assert not any("track" in key for key in identity(recipe))
     told = run(recipe, Store(tmp_path, share=False), "told", QUIET, "jsonl")
     for name in ("responses.jsonl", "measurements.jsonl"):
         assert (plain / "round-01" / name).read_bytes() == (told / "round-01" / name).read_bytes()
     run(recipe, Store(tmp_path, share=False), "plain", QUIET, "jsonl")
-    assert [line["round"] for line in lines(plain / "tracked.jsonl")[1:]] == [0, 1]
+    assert [line["round"] for line in lines(plain / "tracked.jsonl")[1:-1]] == [0, 1]
 
 
 def test_missing_values_are_left_out_and_cohorts_have_a_name(tmp_path: Path):
@@ -108,14 +111,22 @@ def test_trackio_keeps_every_round(tmp_path: Path, monkeypatch):
         0,
         1,
     ]
+    digest = hashlib.sha256((directory / "report.html").read_bytes()).hexdigest()
+    kept_files = {
+        hashlib.sha256(path.read_bytes()).hexdigest() for path in (tmp_path / "trackio").rglob("*") if path.is_file()
+    }
+    assert digest in kept_files, "the report is an artifact"
 
 
 def test_wandb_keeps_every_round_offline(tmp_path: Path, monkeypatch):
     if find_spec("wandb") is None:
         pytest.skip("wandb is not installed")
     monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "staged"))
     directory = run(load_recipe(SMOKE, TINY), Store(tmp_path), "told", QUIET, "wandb")
     (kept,) = (directory / "wandb").glob("offline-run-*/run-*.wandb")
     assert b"report/true_accuracy" in kept.read_bytes()
     files = [path.name for path in kept.parent.rglob("*") if path.is_file()]
     assert "requirements.txt" not in files and "wandb-metadata.json" not in files
+    staged = [path.read_bytes() for path in (tmp_path / "staged").rglob("*") if path.is_file()]
+    assert (directory / "report.html").read_bytes() in staged, "the report is an artifact"

@@ -48,6 +48,10 @@ def init(
     pairs: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Preference pairs that alone are trained on, in TRL's forms.")
     ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=COLUMN", help="Of --data, where it is not prompt, answer, id: answer=solution."),
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The recipe to write.")] = Path("recipe.yaml"),
 ) -> None:
     """Write a commented recipe for this machine, a model and a file of prompts or of pairs."""
@@ -59,10 +63,12 @@ def init(
         raise RecipeError("--data is for a model that reads it; give --model too (the sandbox has prompts of its own)")
     if pairs is not None and (model is None or data is not None):
         raise RecipeError("--pairs brings its own prompts and is for a model: give --model, and leave --data out")
-    from selfreward.commands.init_data import deal, deal_pairs
+    if column and data is None:
+        raise RecipeError("--column names the columns of --data; give --data too")
+    from selfreward.commands.init_data import columns_of, deal, deal_pairs
     from selfreward.commands.init_recipe import recipe_for
 
-    dealt = deal(data, out) if data is not None else None
+    dealt = deal(data, out, columns_of(column or [])) if data is not None else None
     dealt = deal_pairs(pairs, out) if pairs is not None else dealt
     text = SANDBOX if model is None else recipe_for(*_directory(model), dealt)
     if dealt is not None:

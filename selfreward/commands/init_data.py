@@ -6,14 +6,16 @@ of tables (CSV, parquet, what `datasets` saved) become such lines.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from selfreward.errors import DataError
+from selfreward.errors import DataError, RecipeError
+from selfreward.recipe import ColumnsRecipe, FileSource
 from selfreward.records import Prompt, stable_id
 from selfreward.tasks.pairs_file import ExternalPair, read_pairs
 from selfreward.tasks.prompts_file import read_prompts
+from selfreward.tasks.row_forms import Form
 from selfreward.tasks.tables import open_table
 from selfreward.tasks.texts import lines_of
 from selfreward.tasks.verifiers.protocol import load_verifier
@@ -47,9 +49,12 @@ class Dealt:
             path.write_text(text, encoding="utf-8")
 
 
-def deal(data: Path, recipe: Path) -> Dealt:
-    """What goes into `<recipe>.train.jsonl` and `<recipe>.eval.jsonl`. Raises DataError for rows that no run takes."""
-    prompts = read_prompts(data, "train")
+def deal(data: Path, recipe: Path, columns: ColumnsRecipe | None = None) -> Dealt:
+    """What goes into `<recipe>.train.jsonl` and `<recipe>.eval.jsonl`. Raises DataError for rows that no run takes.
+
+    Rows whose `columns` have names of their own are dealt under ours, so that the recipe need not name them again.
+    """
+    prompts = read_prompts(data, "train", columns)
     if len(prompts) < LEAST:
         raise DataError(
             f"{data}: {len(prompts)} prompts; expected at least {LEAST} to train on some and measure others"
@@ -57,7 +62,7 @@ def deal(data: Path, recipe: Path) -> Dealt:
     order = sorted(range(len(prompts)), key=lambda index: stable_id("init", prompts[index].text))
     wanted = min(int(EVALUATED * len(prompts)), sum(LARGEST.values()) + 1)
     evaluated = set(order[:wanted])
-    lines = _lines(data)
+    lines = _lines(data, columns)
     files = _files(recipe)
     texts = {
         path: "".join(f"{lines[index]}\n" for index in sorted(kept))
@@ -115,8 +120,24 @@ def _pools(wanted: int) -> dict[str, int]:
     return {name: max(2, int(share * size)) for name, size in LARGEST.items()}
 
 
-def _lines(data: Path) -> list[str]:
+def columns_of(named: Sequence[str]) -> ColumnsRecipe | None:
+    """`answer=solution` and the like, as a recipe says it. Raises RecipeError for a name that no row has."""
+    known = [field.name for field in fields(ColumnsRecipe)]
+    found = {}
+    for text in named:
+        name, _, column = text.partition("=")
+        if name not in known or not column:
+            raise RecipeError(f"--column {text!r}: expected NAME=COLUMN, where NAME is one of {', '.join(known)}")
+        found[name] = column
+    return ColumnsRecipe(**found) if found else None
+
+
+def _lines(data: Path, columns: ColumnsRecipe | None) -> list[str]:
     table = open_table(data)
+    if columns is not None:
+        form = Form(FileSource(str(data), columns=columns))
+        renamed = (form.renamed(row, f"{data}, row {number}") for number, row in enumerate(table.rows(), 1))
+        return [json.dumps(row, default=str) for row in renamed]
     if table.word == "line":
         return [line for _, line in lines_of(data)]
     # A date or another value that JSON does not have is in a column that nothing reads.

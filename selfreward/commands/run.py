@@ -62,6 +62,7 @@ def run(
             end(course, number)
             if counted := cast.report():
                 artifacts.note("engine", None, report=counted)
+            told.report(artifacts)
         write_verdict(artifacts)
     return artifacts.path
 

@@ -89,7 +89,9 @@ def nearest_key(key: str) -> str | None:
     def alike(known: str) -> float:
         end = known.rpartition(".")[2]
         whole_name = difflib.SequenceMatcher(None, key, known).ratio()
-        last = difflib.SequenceMatcher(None, leaf, end).ratio() + (0.5 if end in leaf or leaf in end else 0.0)
+        # Three letters stand in many a word: `run` is not what is meant by `truncated`.
+        within = min(len(leaf), len(end)) > 3 and (end in leaf or leaf in end)
+        last = difflib.SequenceMatcher(None, leaf, end).ratio() + (0.5 if within else 0.0)
         return whole_name + 1.5 * last + (0.4 if section and known.startswith(f"{section}.") else 0.0)
 
     best = max((known for known in _known() if known != key), key=alike)

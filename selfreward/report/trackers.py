@@ -5,12 +5,14 @@
     wandb     as its environment says: WANDB_MODE=offline keeps it in the run's directory, WANDB_PROJECT is read, too
 
 Told are the recipe, every sealed round's measurements (`report/true_accuracy`, with `.../low` and `.../high`; a cohort
-is `report/true_accuracy/sort`), the figures of its training, and the loss of every logged step. What these packages
+is `report/true_accuracy/sort`), the figures of its training, and the loss of every logged step; at the run's end its
+report, one offline page, becomes an artifact of trackio or wandb, and a line of jsonl names it. What these packages
 gather by themselves (git, code, machine) is switched off where they can be told. Which tracker was told which rounds
 stands in <run>/tracked.json, so that going on with a run tells no round twice; a process that dies between the two
 tells one again.
 """
 
+import hashlib
 import importlib
 import importlib.util
 import json
@@ -26,6 +28,7 @@ from selfreward.errors import RecipeError
 from selfreward.recipe import Recipe, as_dict
 from selfreward.records import Measurement, stable_id
 from selfreward.store.files import on_disk, write_durably
+from selfreward.store.view import RunView
 
 TRACKERS: dict[str, str] = {
     "jsonl": "selfreward.report.trackers:jsonl",
@@ -36,10 +39,13 @@ TRACKERS: dict[str, str] = {
 PACKAGES = ("trackio", "wandb")
 PROJECT = "selfreward"
 TOLD = "tracked.json"
+REPORT = "report.html"
 
 
 class Tracker(Protocol):
     def log(self, values: Mapping[str, float]) -> None: ...
+
+    def keep(self, page: Path) -> None: ...
 
     def close(self) -> None: ...
 
@@ -86,6 +92,16 @@ class Tracking:
         with on_disk(self.directory / TOLD):
             write_durably(self.directory / TOLD, json.dumps(state).encode() + b"\n")
 
+    def report(self, view: RunView) -> None:
+        """The run is at its end: its report is written, as `selfreward report` writes it, and kept by the tracker."""
+        if self.tracker is None:
+            return
+        from selfreward.report.html import write_report
+
+        page = view.path / REPORT
+        write_report([view], page)
+        self.tracker.keep(page)
+
 
 @contextmanager
 def tracking(name: str | None, directory: Path, recipe: Recipe) -> Iterator[Tracking]:
@@ -113,13 +129,17 @@ def _told(directory: Path) -> dict[str, list[int]]:
 
 @dataclass(frozen=True)
 class _Adapter:
-    """Two functions of a package."""
+    """Three functions of a package."""
 
     send: Callable[[dict[str, float]], object]
+    artifact: Callable[[Path], object]
     end: Callable[[], object]
 
     def log(self, values: Mapping[str, float]) -> None:
         self.send(dict(values))
+
+    def keep(self, page: Path) -> None:
+        self.artifact(page)
 
     def close(self) -> None:
         self.end()
@@ -134,7 +154,11 @@ def jsonl(directory: Path, recipe: Recipe) -> Tracker:
             stream.write(json.dumps(values, allow_nan=False) + "\n")
 
     write({"recipe": as_dict(recipe)})
-    return _Adapter(write, lambda: None)
+
+    def named(page: Path) -> None:
+        write({"report": page.name, "sha256": hashlib.sha256(page.read_bytes()).hexdigest()})
+
+    return _Adapter(write, named, lambda: None)
 
 
 def trackio(directory: Path, recipe: Recipe) -> Tracker:
@@ -151,11 +175,15 @@ def trackio(directory: Path, recipe: Recipe) -> Tracker:
             auto_log_cpu=False,
         )
 
+    def keep(page: Path) -> None:
+        with redirect_stdout(sys.stderr):
+            package.log_artifact(page, name=f"{directory.name}-report", type="report")
+
     def end() -> None:
         with redirect_stdout(sys.stderr):
             package.finish()
 
-    return _Adapter(package.log, end)
+    return _Adapter(package.log, keep, end)
 
 
 def wandb(directory: Path, recipe: Recipe) -> Tracker:
@@ -181,4 +209,8 @@ def wandb(directory: Path, recipe: Recipe) -> Tracker:
         ) from problem
     run.define_metric("train/loss", step_metric="train/step")
     run.define_metric("*", step_metric="round")
-    return _Adapter(run.log, run.finish)
+
+    def keep(page: Path) -> None:
+        run.log_artifact(str(page), name=f"{directory.name}-report", type="report")
+
+    return _Adapter(run.log, keep, run.finish)

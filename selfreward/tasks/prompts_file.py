@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from selfreward.errors import DataError
-from selfreward.recipe import FileSource
+from selfreward.recipe import ColumnsRecipe, FileSource
 from selfreward.records import Message, Pool, Prompt, stable_id
 from selfreward.tasks.row_forms import FORM, Form
 from selfreward.tasks.tables import open_table, parse_line
 from selfreward.tasks.texts import quoted
 
 
-def read_prompts(path: str | Path, pool: Pool) -> list[Prompt]:
+def read_prompts(path: str | Path, pool: Pool, columns: ColumnsRecipe | None = None) -> list[Prompt]:
     """All prompts of a file, in its order. Raises DataError for a file or row that cannot be used, or no row at all."""
-    file = PromptFile(FileSource(str(path)), pool)
+    file = PromptFile(FileSource(str(path), columns=columns or ColumnsRecipe()), pool)
     keys = file.numbers(lambda _: "0")
     return file.prompts(keys.kept())
 

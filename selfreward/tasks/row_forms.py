@@ -56,13 +56,13 @@ class Form:
         """The row under our names, the messages up to the last user turn, and the reply after it that is to be kept."""
         if not isinstance(row, dict):
             raise DataError(f"{where}: found {kind_of(row)}; {FORM}")
-        row = self._renamed(row, where)
+        row = self.renamed(row, where)
         names = [name for name in QUESTIONS if name in row]
         if "instruction" in names and ("completions" not in row or len(names) > 1):
             names.remove("instruction")  # a column of that name may be anything; only UltraFeedback's is the question
         if len(names) != 1:
             found = f"both {names[0]} and {names[1]}" if names else f"keys {', '.join(map(str, row)) or 'none'}"
-            columns = ", or say with `columns` which column holds it"
+            columns = ", or say which column holds it (`columns` of the source, or `init --column prompt=NAME`)"
             raise DataError(f"{where}: found {found}; {FORM}{columns}")
         value = row[names[0]]
         if names[0] in ("prompt", "instruction") and not isinstance(value, list | dict):
@@ -75,7 +75,8 @@ class Form:
         check_turns(turns, where)
         return row, turns, reply
 
-    def _renamed(self, row: dict[str, Any], where: str) -> dict[str, Any]:
+    def renamed(self, row: dict[str, Any], where: str) -> dict[str, Any]:
+        """The row with the columns that `columns` names under our names, and without what stood there before."""
         columns = {name: column for name, column in vars(self.source.columns).items() if column is not None}
         if not columns:
             return row

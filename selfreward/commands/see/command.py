@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 
 EVERY = 2.0
 
-Directory = Annotated[Path, typer.Argument(metavar="[DIR]", help="The directory that holds the runs, or one run.")]
+Directory = Annotated[
+    Path | None, typer.Argument(metavar="[DIR]", help="The directory that holds the runs, or one run; else --results.")
+]
 
 
-def ls(directory: Directory = RESULTS) -> None:
+def ls(directory: Directory = None, results: Results = RESULTS) -> None:
     """The runs: round, state, verdict, last change."""
     from selfreward.commands.see.listing import print_listing
     from selfreward.report.terminal import console
 
-    print_listing(existing_runs(directory), console())
+    print_listing(existing_runs(directory or results), console())
 
 
 def status(run_name: RunName, results: Results = RESULTS) -> None:
@@ -50,14 +52,16 @@ def watch(
 
 
 def view(
-    directory: Directory = RESULTS,
+    directory: Directory = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8765,
+    results: Results = RESULTS,
 ) -> None:
     """A local page with all of it, refreshed while runs go: runs, reports, every prompt. For this machine only."""
-    existing_runs(directory)
+    place = directory or results
+    existing_runs(place)
     from selfreward.commands.see.server import serve
 
-    serve(directory, port, lambda line: typer.echo(visible(line)))
+    serve(place, port, lambda line: typer.echo(visible(line)))
 
 
 def existing_runs(directory: Path) -> "list[RunView]":

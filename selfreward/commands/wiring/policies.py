@@ -79,6 +79,9 @@ def export(
     round_wanted: Annotated[str, typer.Option("--round", metavar="best|last|K", help="Which policy.")] = "best",
     out: Annotated[Path | None, typer.Option(help="An empty or new directory; exports/RUN-round-K otherwise.")] = None,
     pairs: Annotated[Path | None, typer.Option(help="Instead: the run's preference pairs, in this directory.")] = None,
+    tasks: Annotated[
+        Path | None, typer.Option(help="Instead: the policy and the run's pools, for inspect_ai and lm_eval, in here.")
+    ] = None,
     lessons: Annotated[
         Path | None,
         typer.Option(help="Instead: answers with the verifier's verdict as lessons for a judge, this file."),
@@ -98,18 +101,28 @@ def export(
 
     view = store_in(results).existing(run_name)
     if lessons is not None:
-        if out is not None or pairs is not None or to_hub is not None or round_wanted != "best":
-            raise RecipeError("--lessons writes one file about all rounds; remove --round, --out, --pairs and --to-hub")
+        others = (out, pairs, tasks, to_hub)
+        if any(other is not None for other in others) or round_wanted != "best":
+            raise RecipeError(
+                "--lessons writes one file about all rounds; remove --round, --out, --pairs, --tasks and --to-hub"
+            )
         typer.echo(f"{lessons}: {export_lessons(view, lessons)}")
         typer.echo(
             f"use:  train.method=sft train.examples={lessons} judge.source=none; see recipe english_taught_judge"
         )
         return
     if pairs is not None:
-        if out is not None or round_wanted != "best":
-            raise RecipeError("--pairs exports the pairs of all rounds; remove --round and --out")
+        if out is not None or tasks is not None or round_wanted != "best":
+            raise RecipeError("--pairs exports the pairs of all rounds; remove --round, --out and --tasks")
         publish(partial(export_pairs, view), pairs, "dataset", to_hub, really=yes, say=typer.echo)
         return
     number = resolve_round(view, round_wanted)
+    if tasks is not None:
+        from selfreward.commands.harness.bundle import export_tasks
+
+        if out is not None or to_hub is not None:
+            raise RecipeError("--tasks writes a directory for this machine; remove --out and --to-hub")
+        typer.echo(f"{export_tasks(view, number, tasks)}: {tasks}")
+        return
     directory = out or Path("exports") / f"{view.name}-round-{number}"
     publish(partial(export_round, view, number), directory, "model", to_hub, really=yes, say=typer.echo)
