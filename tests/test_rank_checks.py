@@ -1,5 +1,6 @@
 """What several processes cannot do is refused before a run; what they hold is part of what determines weights."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,11 @@ from training_factory import random_pairs, random_samples, tiny_policy
 
 from selfreward.commands.accelerate_checks import check_accelerate
 from selfreward.commands.device_checks import check_devices
+from selfreward.commands.preflight import preflight
 from selfreward.errors import RecipeError
-from selfreward.recipe import Recipe
+from selfreward.recipe import Recipe, identity
 from selfreward.recipe.read import build_recipe
+from selfreward.roles.player import engine_facts
 from selfreward.training import ranks
 from selfreward.training.jobs import carry_out, launcher, of_processes
 from selfreward.training.launched import _command, shown_gpus, train_launched
@@ -62,6 +65,45 @@ def test_every_process_needs_a_gpu(keys: tuple[str, ...], gpus: int, message: st
         return
     with pytest.raises(RecipeError, match=message):
         check_devices(recipe, gpus)
+
+
+@pytest.mark.parametrize(
+    ("keys", "gpus", "message"),
+    [
+        (("engine.replicas=3",), 2, r"'engine\.replicas' is 3, each on 1 GPUs of its own.*are 2"),
+        (("engine.kind=vllm", "engine.replicas=2", "engine.tensor_parallel_size=2"), 3, r"is 2, each on 2 GPUs.*are 3"),
+        (("engine.replicas=2",), 2, None),
+        (("engine.replicas=2",), 0, None),
+    ],
+)
+def test_every_replica_needs_one_too(
+    keys: tuple[str, ...], gpus: int, message: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    recipe = build_recipe([], [*keys, "train.launch=accelerate"])
+    if message is not None:
+        with pytest.raises(RecipeError, match=message):
+            check_devices(recipe, gpus)
+        monkeypatch.setenv("RAY_ADDRESS", "elsewhere:6379")
+    check_devices(recipe, gpus)
+
+
+def test_replicas_change_no_row_but_of_vllm() -> None:
+    """And so an unfinished run may go on with others, or with none."""
+    facts = {key: engine_facts(build_recipe([], [key])) for key in ("engine.replicas=1", "engine.replicas=2")}
+    assert facts["engine.replicas=1"] == facts["engine.replicas=2"] == engine_facts(build_recipe([]))
+    assert "replicas" not in facts["engine.replicas=1"]
+    many, one = (engine_facts(build_recipe([], ["engine.kind=vllm", f"engine.replicas={n}"])) for n in (2, 1))
+    assert many["replicas"] == 2 and "replicas" not in one
+    assert "engine.replicas" not in identity(build_recipe([])) and "train.processes" in identity(build_recipe([]))
+
+
+@pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed")
+def test_replicas_without_ray_are_refused_before_the_run() -> None:
+    with pytest.raises(RecipeError, match=r"Ray is not installed; pip install 'selfreward-loop\[ray\]'"):
+        preflight(build_recipe([], ["engine.replicas=2"]))
+    with pytest.raises(RecipeError, match=r"engine\.replicas"):
+        build_recipe([], ["engine.kind=scripted", "engine.script=a.yaml", "train.method=none", "engine.replicas=2"])
 
 
 def configured(tmp_path: Path, told: object, *keys: str) -> Recipe:

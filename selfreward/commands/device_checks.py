@@ -6,8 +6,11 @@ a process that is shown one GPU, whatever vLLM was split over, or in train.proce
 trained where the policy is.
 """
 
+import os
+
+from selfreward.engines.fleet.runtime import ADDRESS
 from selfreward.errors import RecipeError
-from selfreward.recipe import Recipe, Steps, VllmRecipe
+from selfreward.recipe import Recipe, Steps, VllmRecipe, replicas_of
 
 
 def check_devices(recipe: Recipe, gpus: int) -> None:
@@ -19,6 +22,12 @@ def check_devices(recipe: Recipe, gpus: int) -> None:
         raise RecipeError(
             f"key 'engine.tensor_parallel_size' is {split}, but GPUs visible to this process are {gpus}; expected at "
             f"most {gpus}; lower it, or show more by CUDA_VISIBLE_DEVICES"
+        )
+    replicas = replicas_of(recipe.engine)
+    if replicas * split > gpus and replicas > 1 and not os.environ.get(ADDRESS):
+        raise RecipeError(
+            f"key 'engine.replicas' is {replicas}, each on {split} GPUs of its own, but GPUs visible to this process "
+            f"are {gpus}; lower it, show more by CUDA_VISIBLE_DEVICES, or join several machines by RAY_ADDRESS"
         )
     number = recipe.model.device.partition(":")[2]
     if number and int(number) >= gpus:

@@ -10,6 +10,7 @@ from selfreward.commands.device_checks import check_devices
 from selfreward.commands.magnitudes import refuse_absurd, refuse_equal_answers, refuse_unknown_metrics
 from selfreward.commands.preflight_models import Say, check_models, model_directory, start_policy
 from selfreward.commands.prompt_checks import check_pools, check_questions, check_side, check_truth
+from selfreward.engines.fleet.runtime import require_ray
 from selfreward.engines.hugging_face.weights import visible_gpus
 from selfreward.engines.served.engine import key_of
 from selfreward.engines.vllm.settings import require_vllm
@@ -28,6 +29,7 @@ from selfreward.recipe import (
     asked_per_round,
     constitution_of,
     held_out_judge,
+    replicas_of,
 )
 from selfreward.recipe.doors import load, require_call
 from selfreward.recipe.references import role_references
@@ -70,6 +72,8 @@ def preflight(
         key_of(known, server)
     if recipe.engine.kind == "vllm":
         require_vllm()
+    if replicas_of(recipe.engine) > 1:
+        require_ray()
     if recipe.engine.kind != "scripted":
         check_devices(recipe, gpus := visible_gpus(recipe.model.device))
         check_accelerate(recipe, gpus)

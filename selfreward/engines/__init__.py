@@ -4,7 +4,7 @@ from datetime import date
 from importlib import import_module
 
 from selfreward.engines.protocol import Engine
-from selfreward.recipe import EngineRecipe, ModelRecipe
+from selfreward.recipe import EngineRecipe, ModelRecipe, replicas_of
 
 ENGINES: dict[str, str] = {
     "transformers": "selfreward.engines.hugging_face.engine:HuggingFaceEngine",
@@ -27,6 +27,10 @@ def build_engine(model: ModelRecipe, engine: EngineRecipe, day: date | None = No
 
     `day` is the date that a chat template writes into its prompts, where it writes one; without it, today's.
     """
+    if replicas_of(engine) > 1:
+        from selfreward.engines.fleet.build import build_fleet
+
+        return build_fleet(model, engine, day)
     module, attribute = ENGINES[engine.kind].split(":")
     built: Engine = getattr(import_module(module), attribute)(model, engine, day)
     return built

@@ -4,7 +4,7 @@ A new variant is one class and its place in one union. `shape.keys(Recipe)` list
 """
 
 from selfreward.recipe.aggregates import AdaptiveRecipe, EnsembleAggregate, MeanAggregate, MedianAggregate
-from selfreward.recipe.engine import EngineRecipe, ScriptedRecipe, TransformersRecipe, VllmRecipe
+from selfreward.recipe.engine import EngineRecipe, ScriptedRecipe, TransformersRecipe, VllmRecipe, replicas_of
 from selfreward.recipe.gates import GateRule, GatesRecipe, SelectBy
 from selfreward.recipe.judge import JudgeRecipe
 from selfreward.recipe.limits import LimitsRecipe
@@ -211,6 +211,7 @@ __all__ = [
     "identity",
     "keys",
     "measured_rounds",
+    "replicas_of",
     "to_yaml",
     "walk",
 ]

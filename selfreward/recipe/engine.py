@@ -26,9 +26,10 @@ class EngineBase(Section):
 
 @section
 class TransformersRecipe(EngineBase):
-    """The library transformers, in this process."""
+    """The library transformers, in this process, or in `replicas` others, whose rows are the same."""
 
     kind: Literal["transformers"] = "transformers"
+    replicas: int = setting(1, "engines like this one, by Ray, each on a device of its own", minimum=1, horizon=True)
 
 
 @section
@@ -48,6 +49,7 @@ class VllmRecipe(EngineBase):
     enforce_eager: bool | None = setting(None, "do without CUDA graphs and compilation")
     block_size: int | None = setting(None, "tokens of a block of the key-value cache", minimum=1)
     sleep: bool = setting(True, "free the GPU while the policy is trained")
+    replicas: int = setting(1, "engines like this one, by Ray, each on GPUs of its own", minimum=1)
 
 
 @keyed
@@ -59,3 +61,8 @@ class ScriptedRecipe(EngineBase):
 
 
 EngineRecipe = Annotated[TransformersRecipe | VllmRecipe | ScriptedRecipe, Field(discriminator="kind")]
+
+
+def replicas_of(engine: EngineRecipe) -> int:
+    """How many engines there are."""
+    return 1 if isinstance(engine, ScriptedRecipe) else engine.replicas

@@ -21,7 +21,7 @@ from selfreward.engines.served.engine import ServedEngine, served_digest
 from selfreward.engines.tensors import weights_digest
 from selfreward.errors import EngineError, RecipeError
 from selfreward.progress import Progress
-from selfreward.recipe import REWARD_MODEL, EngineRecipe, ModelReference, Recipe, VllmRecipe
+from selfreward.recipe import REWARD_MODEL, EngineRecipe, ModelReference, Recipe, VllmRecipe, replicas_of
 from selfreward.roles.player import Player, Policy, chunk_tokens, engine_facts
 from selfreward.store.ahead import ALONE, Ahead
 from selfreward.store.standing_path import standing_path
@@ -36,7 +36,12 @@ def _says_nothing() -> Asker:
 
 
 def _calls(engine: EngineRecipe) -> int:
-    """Chunks that the engine is given at the same time: a module is asked one by one, and so is what is in process."""
+    """Chunks that the engine is given at the same time: a module is asked one by one, and so is what is in process.
+
+    Replicas have one each, and one waits, so that none is idle while rows are written.
+    """
+    if replicas_of(engine) > 1:
+        return replicas_of(engine) + 1
     return 2 if isinstance(engine, VllmRecipe) and not engine.in_process else 1
 
 

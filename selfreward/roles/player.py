@@ -10,7 +10,7 @@ from selfreward.engines import VERSIONS
 from selfreward.engines.protocol import Asker, Engine
 from selfreward.engines.vllm.settings import vllm_version
 from selfreward.errors import EngineError
-from selfreward.recipe import EngineRecipe, ModelRecipe, Recipe, as_dict
+from selfreward.recipe import EngineRecipe, ModelRecipe, Recipe, as_dict, replicas_of
 from selfreward.store.ahead import ALONE, Ahead
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "trl", "accelerate", "peft", "numpy")
@@ -68,8 +68,11 @@ def engine_facts(recipe: Recipe) -> dict[str, Any]:
     libraries = {name: version(name) for name in LIBRARIES}
     if recipe.engine.kind == "vllm":
         libraries["vllm"] = vllm_version() or "not installed"
+    engine = as_dict(recipe.engine)
+    if recipe.engine.kind != "vllm" or replicas_of(recipe.engine) == 1:
+        engine.pop("replicas", None)  # a call is answered by one of them whole; vLLM does not promise equal bytes
     return {
-        **as_dict(recipe.engine),
+        **engine,
         "version": VERSIONS[recipe.engine.kind],
         "dtype": recipe.model.dtype,
         "device": recipe.model.device,

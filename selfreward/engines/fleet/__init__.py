@@ -1,0 +1,1 @@
+"""Several engines like one another, in processes of their own (engine.replicas)."""
