@@ -9,44 +9,17 @@ import json
 from pathlib import Path
 
 import pytest
+from fault_adapters import expected, k2_unreadable, read
 
-from selfreward.engines.protocol import Completion
-from selfreward.judging.prompts import meta as meta_judge
-from selfreward.judging.prompts import pairwise as judge_pairwise
-from selfreward.judging.prompts import pointwise as judge
-from selfreward.judging.prompts import rubric
-from selfreward.judging.prompts.rubric import load_rubric
 from selfreward.roles.unreadable import Unreadable
 
 FAULTS = Path(__file__).parent / "faults"
-RUBRIC = "helpfulness"
 VERDICT_FIRST = "verdict first"
 """The one form that people read and the parsers do not: the last line is the verdict, so that no quotation is one."""
 
 
 def rows(name: str) -> list[dict]:
     return [json.loads(line) for line in (FAULTS / name).read_text(encoding="utf-8").splitlines()]
-
-
-def read(kind: str, text: str) -> object:
-    completion = Completion(text, "", (5, 6), "stop")
-    match kind:
-        case "score":
-            return judge.read("additive", completion)
-        case "pairwise":
-            return judge_pairwise.read(completion)
-        case "meta":
-            return meta_judge.read("pairwise", completion)
-        case _:
-            return rubric.read(load_rubric(RUBRIC), completion)
-
-
-def expected(row: dict) -> object:
-    if row["kind"] != "rubric":
-        return row["value"]
-    weights = {criterion.name: criterion.weight for criterion in load_rubric(RUBRIC).criteria}
-    mean = sum(weights[name] * score for name, score in row["value"].items()) / sum(weights.values())
-    return pytest.approx(mean)
 
 
 READABLE, UNREADABLE = rows("k2_readable.jsonl"), rows("k2_unreadable.jsonl")
@@ -61,7 +34,11 @@ def test_the_lists_are_large_and_hold_no_reply_twice() -> None:
 
 def test_what_people_read_is_read_as_they_read_it() -> None:
     found = [(row, read(row["kind"], row["reply"])) for row in READABLE]
-    misread = [(row, value) for row, value in found if not isinstance(value, Unreadable) and value != expected(row)]
+    misread = [
+        (row, value)
+        for row, value in found
+        if not isinstance(value, Unreadable) and value != pytest.approx(expected(row))
+    ]
     assert misread == []
     unread = [row for row, value in found if isinstance(value, Unreadable)]
     assert [row for row in unread if row["form"] != VERDICT_FIRST] == []
@@ -69,5 +46,4 @@ def test_what_people_read_is_read_as_they_read_it() -> None:
 
 
 def test_what_nobody_can_read_has_no_value() -> None:
-    found = [(row, read(row["kind"], row["reply"])) for row in UNREADABLE]
-    assert [(row, value) for row, value in found if not isinstance(value, Unreadable)] == []
+    assert [(row, wrong) for row in UNREADABLE if (wrong := k2_unreadable(row))] == []

@@ -153,6 +153,20 @@ def _parts(directory: Path) -> None:
     )
 
 
+def _printed(expression: str) -> Callable[[Path], None]:
+    """The template prints the content by this."""
+
+    def change(directory: Path) -> None:
+        file = directory / "chat_template.jinja"
+        file.write_text(file.read_text().replace("message['content']", f"({expression})"))
+
+    return change
+
+
+def _list_for_settings(directory: Path) -> None:
+    (directory / "config.json").write_text("[]")
+
+
 def _quantised(directory: Path) -> None:
     edit(directory / "config.json", quantization_config={"quant_method": "gptq", "bits": 4})
 
@@ -179,7 +193,13 @@ def _head_of_another(directory: Path) -> None:
     save_file(tensors, directory / "model.safetensors", {"format": "pt"})
 
 
+CHANGED = r"changes the text of the (user|system) turn"
 REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
+    "content in lower case": (_printed("message['content'] | lower"), CHANGED),
+    "content cut": (_printed("message['content'][:200]"), CHANGED),
+    "content escaped": (_printed("message['content'] | e"), CHANGED),
+    "content in one line": (_printed("message['content'].split() | join(' ')"), CHANGED),
+    "settings that are a list": (_list_for_settings, "found list; expected an object"),
     "content in parts": (_parts, r"(leaves out|cannot render)"),
     "quantised": (_quantised, r"quantised \(gptq"),
     "code of its own": (_own_code, r"model\.trust_remote_code=true"),

@@ -1,9 +1,6 @@
-"""Numbers that no run could carry out, and names that no gate could find: refused before anything is sampled."""
-
-import difflib
+"""Numbers that no run could carry out: refused before anything is sampled."""
 
 from selfreward.errors import RecipeError
-from selfreward.measuring.metrics import numbers
 from selfreward.recipe import (
     DpoRecipe,
     OwnRule,
@@ -78,15 +75,3 @@ def refuse_equal_answers(recipe: Recipe) -> None:
             "key 'generate.sampling.temperature' is 0, so all answers to a prompt are the same and no pair could be "
             "made; raise it, for example to 0.9"
         )
-
-
-def refuse_unknown_metrics(recipe: Recipe) -> None:
-    """Raise RecipeError for a gate about a metric that nothing here measures: it would never fire."""
-    for number, rule in enumerate(recipe.gates.rules):
-        if rule.metric not in numbers():
-            near = difflib.get_close_matches(rule.metric, numbers(), n=3, cutoff=0.5)
-            hint = f"did you mean {', '.join(near)}?" if near else "`selfreward show` prints the names of a run's own"
-            raise RecipeError(
-                f"key 'gates.rules[{number}].metric' is {rule.metric!r}, which nothing measures, so the rule would "
-                f"never fire; {hint}"
-            )

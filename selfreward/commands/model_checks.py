@@ -27,8 +27,6 @@ def require_usable(directory: Path, recipe: Recipe) -> None:
     require_headers(directory)
     where = f"model directory {directory}"
     settings = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    if not isinstance(settings, dict):
-        raise DataError(f"{directory / 'config.json'}: found {type(settings).__name__}; expected an object")
     if settings.get("quantization_config") is not None:
         described = settings["quantization_config"]
         method = described.get("quant_method", "unknown") if isinstance(described, dict) else "unknown"

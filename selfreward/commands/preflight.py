@@ -7,7 +7,8 @@ from threading import Timer
 
 from selfreward.commands.accelerate_checks import check_accelerate
 from selfreward.commands.device_checks import check_devices
-from selfreward.commands.magnitudes import refuse_absurd, refuse_equal_answers, refuse_unknown_metrics
+from selfreward.commands.gate_checks import check_gates
+from selfreward.commands.magnitudes import refuse_absurd, refuse_equal_answers
 from selfreward.commands.preflight_models import Say, check_models, model_directory, start_policy
 from selfreward.commands.prompt_checks import check_pools, check_questions, check_side, check_truth
 from selfreward.engines.fleet.runtime import require_ray
@@ -79,7 +80,7 @@ def preflight(
         check_accelerate(recipe, gpus)
     refuse_absurd(recipe)
     refuse_equal_answers(recipe)
-    refuse_unknown_metrics(recipe)
+    check_gates(recipe)
     check_doors(recipe)
     source = open_source(recipe)
     training = source.training(1, recipe.rounds * asked_per_round(recipe))

@@ -77,9 +77,11 @@ def validate_model_directory(directory: Path) -> None:
     if not config.is_file():
         raise DataError(f"model directory {directory}: no config.json; save the model with model.save_pretrained()")
     try:
-        json.loads(config.read_text(encoding="utf-8"))
+        settings = json.loads(config.read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
         raise DataError(f"{config}: cannot be read as JSON ({problem}); copy the model again") from problem
+    if not isinstance(settings, dict):
+        raise DataError(f"{config}: found {type(settings).__name__}; expected an object; copy the model again")
     weight_files(directory)
     if not any((directory / name).is_file() for name in TOKENIZER_FILES):
         raise DataError(

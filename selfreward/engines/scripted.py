@@ -162,8 +162,10 @@ def read_script(path: Path) -> tuple[Rule, ...]:
         script = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as problem:
         raise DataError(f"script {path}: cannot be read ({problem.strerror}); correct engine.script") from problem
-    except yaml.YAMLError as problem:
-        raise DataError(f"script {path}: neither YAML nor JSON: {problem}") from problem
+    except UnicodeDecodeError as problem:
+        raise DataError(f"script {path}: not UTF-8 text (byte {problem.start}); save the file as UTF-8") from problem
+    except (yaml.YAMLError, RecursionError) as problem:
+        raise DataError(f"script {path}: neither YAML nor JSON: {' '.join(str(problem).split())}") from problem
     rules = script.get("rules") if isinstance(script, dict) else None
     if not isinstance(rules, list) or not rules:
         raise DataError(f"script {path}: expected a mapping with a list `rules` that is not empty")

@@ -16,6 +16,8 @@ from selfreward.errors import DataError, RecipeError
 from selfreward.recipe import ModelRecipe
 
 _MARKER = "marker{}of{}"
+_TEXT = " ".join(["Is 3 < 4 & 5 > 2?\n\n\tSay \"Yes\", 'NO' or 50 %; été, 二."] * 12)
+"""Upper case, what HTML escapes, line ends, other scripts, and some length: what a template may change on the way."""
 
 
 def require_whole(renderer: ChatRenderer, conversations: Iterable[Sequence[str]]) -> None:
@@ -36,7 +38,20 @@ def require_whole(renderer: ChatRenderer, conversations: Iterable[Sequence[str]]
                 f"{', '.join(roles)}, so the model would never read it; correct the template, or put that text into "
                 "the user's turn"
             )
+        _require_unchanged(renderer, turns)
         _require_generation_prompt(renderer, turns)
+
+
+def _require_unchanged(renderer: ChatRenderer, turns: Sequence[tuple[str, str]]) -> None:
+    written = [(role, f"{marker} {_TEXT} {marker}") for role, marker in turns]
+    text = renderer.render(written)
+    changed = [role for role, content in written if content not in text]
+    if changed:
+        raise DataError(
+            f"{renderer.where}: the chat template changes the text of the {changed[0]} turn (its case, special "
+            "characters, line ends, or it cuts what is long), so the model would read another one; print "
+            "message['content'] as it is"
+        )
 
 
 def require_arguments(renderer: ChatRenderer, model: ModelRecipe) -> None:

@@ -83,6 +83,8 @@ def measured_that_cannot_work(recipe: Recipe) -> Found:
     yield from _left_out(recipe)
     yield from _cohorts(recipe)
     yield from _probes(recipe.measure)
+    empty = [word for word in recipe.measure.words if not any(map(str.isalnum, word))]
+    yield bool(empty), f"key 'measure.words' lists {empty[:1]}, which has no letter or digit and stands in every answer"
     yield from _gates(recipe)
 
 

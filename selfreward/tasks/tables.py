@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from selfreward.engines.hub import HUB, hub_error, hub_problems
 from selfreward.errors import DataError
-from selfreward.tasks.texts import quoted, stream_lines
+from selfreward.tasks.texts import quoted, require_regular, stream_lines
 
 BATCH = 1000
 """Rows of a columnar file that are in memory at once."""
@@ -49,6 +49,7 @@ def open_table(reference: str | Path) -> Table:
     path = Path(name)
     if path.is_dir():
         return _saved(name, _from_disk(path))
+    require_regular(path)
     ending = path.suffix.lower()
     if ending == ".parquet":
         return Table(name, lambda: _parquet(path))

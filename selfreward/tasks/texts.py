@@ -14,6 +14,7 @@ def lines_of(path: Path) -> list[tuple[int, str]]:
 
 def stream_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The same, one at a time: a file may be larger than memory."""
+    require_regular(path)
     number = 0
     try:
         # Not splitlines(): a prompt may hold U+2028 and other characters that it takes for line ends.
@@ -24,6 +25,12 @@ def stream_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise DataError(f"{path}: cannot be read ({problem.strerror}); expected a JSON Lines file") from problem
     except UnicodeDecodeError as problem:
         raise DataError(f"{path}: not UTF-8 (after line {number}); save the file as UTF-8") from problem
+
+
+def require_regular(path: Path) -> None:
+    """Refuse a pipe or a device: a file of rows is read more than once, and its rows have to be the same then."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise DataError(f"{path}: no regular file, and its rows are read more than once; save them as a file")
 
 
 def text_of(value: Any, name: str, where: str) -> str:

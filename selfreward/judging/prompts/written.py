@@ -27,10 +27,14 @@ def read_written(name: str, folder: str, listed: str) -> tuple[str, list[dict[st
     except OSError as problem:
         known = ", ".join(sorted(Path(item.name).stem for item in shipped.iterdir()))
         raise RecipeError(f"{folder} {name!r}: not found; expected one of {known}, or a .yaml file") from problem
+    except UnicodeDecodeError as problem:
+        raise RecipeError(
+            f"{folder} {name!r}: not UTF-8 text (byte {problem.start}); save the file as UTF-8"
+        ) from problem
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError as problem:
-        raise RecipeError(f"{folder} {name!r}: not valid YAML: {problem}") from problem
+    except (yaml.YAMLError, RecursionError) as problem:
+        raise RecipeError(f"{folder} {name!r}: not valid YAML: {' '.join(str(problem).split())}") from problem
     where = f"{folder} {name!r}"
     if not isinstance(content, dict):
         raise RecipeError(f"{where}: expected a mapping with id, version and {listed}")

@@ -6,6 +6,7 @@ people call its numbers, what they are where nothing happens, and when one is wo
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -54,7 +55,9 @@ def numbers() -> Mapping[str, Metric]:
     for about in sorted(abouts().values(), key=lambda about: bool(about.after)):
         names = [metric.name for metric in ordered]
         behind = names.index(about.after) + 1 if about.after else len(names)
-        ordered[behind:behind] = about.metrics
+        ordered[behind:behind] = [
+            replace(one, needs=one.needs or about.needs, pools=one.pools or about.pools) for one in about.metrics
+        ]
     return {metric.name: metric for metric in ordered}
 
 

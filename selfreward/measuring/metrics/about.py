@@ -6,6 +6,7 @@ collect from there, so that a new metric is one file and its test.
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
+from typing import Literal
 
 from selfreward.measuring.metrics.worries import Worry
 
@@ -42,12 +43,19 @@ def down(dial: str, where: str = "") -> Planted:
     return Planted(dial, -1, where)
 
 
+Truth = Literal["", "oracle", "labels", "verifier"]
+"""An oracle's, so that no gate may read it; that of the labels, which is an oracle's unless people gave them and the
+row is about the frozen pool; that of a verifier which a user has; or nobody's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One number of a round. Without a family it is shown among the others, under its own name.
 
     `still` is its value where policy and judge are what they were (a change's is 0), `guessed` where scores, verdicts
     and pairs are drawn by lot; None where it has none. A p-value says so. No interval leaves its `scale`.
+    `truth` says whose knowledge its rows are, `needs` which key of the recipe has to be set for there to be any, and
+    `pools` which of those that a gate may name they are about (`report` is none of these).
     """
 
     name: str
@@ -57,6 +65,9 @@ class Metric:
     still: float | None = None
     guessed: float | None = None
     p_value: bool = False
+    truth: Truth = ""
+    needs: str = ""
+    pools: tuple[str, ...] = ()
     scale: tuple[float, float] | None = None
     planted: tuple[Planted, ...] = ()
     worries: tuple[Worry, ...] = ()
@@ -74,10 +85,12 @@ class About:
 
     Raise `version` when numbers change for equal rows: measurements are known by the names and versions of their
     metrics, and not by where the files lie. `after` is the metric of another file that they stand behind in their
-    family, whose end it is otherwise.
+    family, whose end it is otherwise. `needs` and `pools` are those of all its numbers which name none.
     """
 
     name: str
     metrics: tuple[Metric, ...]
     version: int = 1
     after: str = ""
+    needs: str = ""
+    pools: tuple[str, ...] = ("gate",)

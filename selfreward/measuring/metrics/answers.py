@@ -7,6 +7,7 @@ from typing import Literal
 
 from selfreward.errors import DataError
 from selfreward.measuring.evidence import Evidence, PoolRows
+from selfreward.measuring.metrics import numbers
 from selfreward.measuring.stats.clustered import Estimate
 from selfreward.records import Judgment, Measurement, Prompt, Response
 
@@ -103,7 +104,9 @@ def row(
     better: Literal["higher", "lower", ""] = "",
     oracle: bool = False,
 ) -> Measurement:
-    """One measurement of the round's policy."""
+    """One measurement of the policy. Whether it is oracle knowledge is the metric's own `truth`, or `oracle`."""
+    truth = numbers()[metric].truth if metric in numbers() else ""
+    labelled = pool == "frozen" and evidence.frozen_by_people
     return Measurement(
         round=evidence.round,
         policy=evidence.policy,
@@ -116,5 +119,5 @@ def row(
         n=estimate.n,
         excluded=excluded,
         better=better,
-        oracle=oracle,
+        oracle=oracle or truth == "oracle" or (truth == "labels" and not labelled),
     )

@@ -5,17 +5,21 @@ What is *stated* counts, in this order: the last closed \\boxed{...}; what follo
 name ("Paris", "COVID-19"). A statement ends with its sentence, or before a reason ("because", "since", ", not"). Talk
 about the answer states none ("let me know if this answer is clear", "I hope the answer is correct").
 
-Where nothing is stated, the last number of the last sentence that has one is the answer, talk about the answer apart; a
-range ("between 3 and 5") is none. Without any of these there is none (""): a whole reply is no final answer, since two
+A statement of somebody else's or a wrong answer is none, nor is one that is taken back ("No: it is 6").
+
+Where nothing is stated, the last number of the last sentence that has one is the answer, talk about the answer and
+questions apart; a range ("between 3 and 5") is none, nor is a number that is denied or only a bound ("not 5", "> 5",
+"at most 5"). Without any of these there is none (""): a whole reply is no final answer, since two
 of them never agree. Forms are those of `normal_form.normal`.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from selfreward.tasks.verifiers.boxed import last_boxed
-from selfreward.tasks.verifiers.normal_form import normal, plain
+from selfreward.tasks.verifiers.normal_form import ascii_digits, normal, plain
 from selfreward.tasks.verifiers.quantity import quantity
 
 _MARK = re.compile(
@@ -23,9 +27,26 @@ _MARK = re.compile(
     r"(?:(?:is|are|was|equals|(?:should|would|must|will) be)\b|:|=)[*_]*\s*:?[*_]*\s*",
     re.IGNORECASE,
 )
+_ELSE = r"wrong|incorrect|false|previous|earlier|his|her|their|[a-z]+['’]s"
 _ABOUT = re.compile(
-    r"\b(?:this|that|your|whether (?:the|my|this)|if (?:the|my|this|your))(?: final)?\s*$", re.IGNORECASE
+    rf"\b(?:this|that|your|whether (?:the|my|this)|if (?:the|my|this|your)|{_ELSE})(?: final)?\s*$", re.IGNORECASE
 )
+_OTHER = re.compile(
+    rf"(?:is|could|might|would|can) (?:the|it|this|that)\b|.*\b(?:{_ELSE}) (?:final )?answers?\b", re.IGNORECASE
+)
+"""A question, or a sentence about another answer than one's own."""
+
+_TAKEN_BACK = re.compile(
+    r"[.!?…\n]\s*(?:no|wait|actually|correction|sorry|oops|hmm)[,:.!]|\bbut (?:it )?(?:is|are) now\b", re.IGNORECASE
+)
+_DENIED = re.compile(
+    r"(?:[<>≤≥≠]=?|\b(?:not|never|neither|(?:is|are|was|ca|could|wo|would|does)n['’]t(?: be)?|cannot(?: be)?|not be|"
+    r"at (?:least|most)|up to|over|under|above|below|(?:more|less|greater|smaller|fewer|larger|higher|lower) than))"
+    r"[\s$*(]*$",
+    re.IGNORECASE,
+)
+"""What stands before a number that is no answer."""
+
 _HOLLOW = re.compile(
     r"(?:now |very |quite |indeed |all )*(?:clear|helpful|useful|correct|right|wrong|incorrect|satisfactory|satisfying|"
     r"understandable|good|ok|okay|fine|what you (?:were|are) (?:looking|asking) for)\b[^.!?\n]{0,40}[.!?]?",
@@ -36,15 +57,19 @@ _TALK = re.compile(
     re.IGNORECASE,
 )
 _REASON = re.compile(
-    r"\s*[,;]?\s+(?:because|since|so that|as (?:we|it|the|there)|due to|where|given that)\b"
+    r"(?<!\s)(?:(?:\s*[,;])?\s+(?:because|since|so that|as (?:we|it|the|there)|due to|where|given that)\b"
     r"|\s*,\s+(?:not|so|as|which|where|and|but)\b"
-    r"|\s+[-–—]\s+(?=[A-Za-z])|\s+\((?=[^()]*\)[.!]?\s*$)",
+    r"|\s+[-–—]\s+(?=[A-Za-z])|\s+\((?=[^()]*\)[.!]?\s*$))",
     re.IGNORECASE,
 )
+"""Begins where white space begins, so that a run of it is looked at once."""
+
 _SENTENCE = re.compile(
     r"(?<!\b[A-Za-z])(?<!\b(?:Mr|Ms|Dr|St|vs|No))(?<!\b(?:Mrs|etc|Rev))(?<!\b(?:Prof))[.!?]['\"”’)*]*\s+(?=\S)"
     r"|(?<=[A-Za-z])[.]\s+(?=(?:The|This|That|It|I|So|We|Because|Since|Let|Please|Hope|If)\b)|\n"
 )
+_DOLLARS = (re.compile(r"(?<!\\)\$"), re.compile(r"(?<!\\)\$(?=[0-9])"))
+_WORD = re.compile(r"[\w:/.-]+")
 _SUM = re.compile(r"(?=[^-+*/×÷]*[-+*/×÷])[-+*/×÷().,0-9\s$%=]*")
 _RANGE = re.compile(
     r"(?:\bbetween\b[^=]{0,60}\band|\bfrom\b[^=]{0,60}\bto|[0-9$%](?:\s*(?:or|to|–|—)|\s+-))[\s$*]*$", re.IGNORECASE
@@ -80,8 +105,9 @@ def stated(text: str) -> Statement:
     boxed = last_boxed(text)
     if boxed is not None:
         return Statement("boxed", _with_result((boxed,)))
+    text = ascii_digits(text)
     marked = _marked(text)
-    if marked:
+    if marked and not _TAKEN_BACK.search(text, text.rindex(marked)):
         return Statement("marked", _with_result(_readings(marked)))
     whole = text.strip()
     if "\n" not in whole and (quantity(plain(whole)) is not None or _is_name(whole)):
@@ -112,8 +138,7 @@ def _readings(line: str) -> tuple[str, ...]:
     readings = [line]
     for end in (_SENTENCE, _REASON):
         text = readings[-1]
-        cuts = (cut for cut in end.finditer(text) if cut.start() and not _inside_formula(text, cut.start()))
-        found = next(cuts, None)
+        found = _first_outside_formulas(text, end.finditer(text))
         if found is not None:
             # "5!" may be a factorial: the mark stays with a number.
             factorial = text[found.start()] == "!" and text[found.start() - 1].isdigit()
@@ -131,21 +156,32 @@ def _with_result(readings: tuple[str, ...]) -> tuple[str, ...]:
     return readings if sentence is None else (*readings, sentence.group(1).strip())
 
 
-def _inside_formula(text: str, position: int) -> bool:
-    before, after = text[:position].replace(r"\$", ""), text[position:].replace(r"\$", "")
-    if before.count("$") % 2 and "$" in after:
-        # "$18. I hope $20 is wrong": a formula does not end with a digit's dollar sign before a digit.
-        return not re.search(r"\$(?=[0-9])", after)
-    return before.count(r"\(") > before.count(r"\)") or before.count("{") > before.count("}")
+def _first_outside_formulas(text: str, cuts: Iterator[re.Match[str]]) -> re.Match[str] | None:
+    """The first of the cuts that lies in no formula, and not where the text begins."""
+    last, last_before_digit = (max((one.start() for one in sign.finditer(text)), default=-1) for sign in _DOLLARS)
+    dollars = rounds = curlies = seen = 0
+    for cut in cuts:
+        part, seen = text[seen : cut.start()], cut.start()
+        dollars += part.count("$") - part.count(r"\$")
+        rounds += part.count(r"\(") - part.count(r"\)")
+        curlies += part.count("{") - part.count("}")
+        inside = rounds > 0 or curlies > 0
+        if dollars % 2 and last >= seen:
+            # "$18. I hope $20 is wrong": a formula does not end with a digit's dollar sign before a digit.
+            inside = last_before_digit < seen
+        if seen and not inside:
+            return cut
+    return None
 
 
 def _is_name(text: str) -> bool:
     """One word with a digit inside that is no number: COVID-19, H2O, 2024-05-01, 10:30."""
-    return bool(re.fullmatch(r"[*`_\"']*[\w:/.-]*[0-9][\w:/.-]*[*`_\"']*", text)) and quantity(plain(text)) is None
+    bare = text.strip("*`_\"'")
+    return bool(_WORD.fullmatch(bare) and re.search("[0-9]", bare)) and quantity(plain(text)) is None
 
 
 def _last_number(text: str) -> str:
-    """The last number of the last sentence that has one; "" where that is a range."""
+    """The last number of the last sentence that has one; "" where that is a range, or no answer."""
     for part in reversed(_sentences(text)):
         if numbers := _numbers(part):
             return "" if _is_range(part, numbers[-1]) else numbers[-1]
@@ -153,7 +189,7 @@ def _last_number(text: str) -> str:
 
 
 def ends_in_range(text: str) -> bool:
-    """Whether the last sentence with a number gives a range: "between 3 and 5"."""
+    """Whether the last sentence with a number gives a range or a bound: "between 3 and 5", "at most 5"."""
     last = next((part for part in reversed(_sentences(text)) if _numbers(part)), "")
     return bool(last) and _is_range(last, _numbers(last)[-1])
 
@@ -161,7 +197,7 @@ def ends_in_range(text: str) -> bool:
 def _is_range(sentence: str, last: str) -> bool:
     before = sentence[: sentence.rindex(last)]
     # "30 - 5 = 25" has a minus sign in it, no dash.
-    return "=" not in before and _RANGE.search(before[-90:]) is not None
+    return "=" not in before and (_RANGE.search(before[-90:]) or _DENIED.search(before[-90:])) is not None
 
 
 def other_numbers(text: str) -> list[str]:
@@ -177,5 +213,6 @@ def _numbers(text: str) -> list[str]:
 
 
 def _sentences(text: str) -> list[str]:
-    """The sentences of a text, talk about the answer left out."""
-    return [part for part in _SENTENCE.split(text) if part and not _TALK.match(part.strip())]
+    """The sentences of a text, talk about the answer, questions and other answers than one's own left out."""
+    parts = (part.strip() for part in _SENTENCE.split(text))
+    return [part for part in parts if part and not _TALK.match(part) and not _OTHER.match(part)]

@@ -10,6 +10,7 @@ text that holds digits or symbols of mathematics and cannot be read as one numbe
 """
 
 import re
+from unicodedata import decimal
 
 from selfreward.tasks.verifiers.quantity import LONGEST, Quantity, quantity, same_quantity, shortest
 
@@ -31,12 +32,25 @@ _WRAPPERS = (
 )
 _DOLLAR = re.compile(r"(?<!\\)\$")
 _FORMULA = re.compile(r"(?<!\\)\$([^$]*[^$\s\\])\$(?![0-9])")
+_RUN = re.compile(r"[\w-]+")
+_LETTER = re.compile(r"[^\W\d_]")
+_DIGIT = re.compile(r"\d")
+DEEPEST = 16
+"""Marks around marks that are taken off; nobody writes more, and each costs a look at the whole text."""
+
 _UNREAD = re.compile(r"[0-9\\π∞√]")
+
+
+def ascii_digits(text: str) -> str:
+    """Decimal digits of every script (１８, ١٨) as 0 to 9; superscripts are no such digits."""
+    if text.isascii():
+        return text
+    return "".join(str(decimal(one)) if one.isdecimal() else one for one in text)
 
 
 def plain(answer: str) -> str:
     """`answer` without decoration, its spaces folded and its case kept."""
-    text = _GROUPED.sub(",", re.sub(r",\\!\s*(?=[0-9])", ",", answer))
+    text = _GROUPED.sub(",", re.sub(r",\\!\s*(?=[0-9])", ",", ascii_digits(answer)))
     text = re.sub(r"\\left(?![a-z])|\\right(?![a-z])", "", text)
     text = re.sub(r"\\[dt]frac(?![a-z])", r"\\frac", text).replace(r"\%", "%")
     text = re.sub(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-z]))|\\degree(?![a-z])", "°", text)
@@ -55,8 +69,7 @@ def plain(answer: str) -> str:
 
 def _unwrapped(text: str) -> str:
     """`text` without the marks around all of it, and without its final full stop."""
-    before = None
-    while text != before:
+    for _ in range(DEEPEST):
         before = text
         text = text.strip().strip("*`_ ")
         if (
@@ -74,6 +87,8 @@ def _unwrapped(text: str) -> str:
         text = text.removesuffix("$") if text.count("$") - text.count(r"\$") == 1 and not text.endswith(r"\$") else text
         if text.startswith("{") and text.endswith("}") and text.count("{") == 1:
             text = text[1:-1]
+        if text == before:
+            break
     return text
 
 
@@ -110,5 +125,11 @@ def may_be_number(reply: str) -> bool:
     text = plain(reply)
     if len(text) > LONGEST:
         return bool(_UNREAD.search(text))
-    # A word with a digit in it (COVID-19, H2O) is a name.
-    return bool(_UNREAD.search(re.sub(r"[^\W\d_][\w-]*\d[\w-]*", "", text)))
+    return bool(_UNREAD.search(_RUN.sub(_without_name, text)))
+
+
+def _without_name(word: re.Match[str]) -> str:
+    """A word with a digit behind a letter (COVID-19, H2O) is a name, from that letter on."""
+    letter = _LETTER.search(word.group())
+    named = letter is not None and _DIGIT.search(word.group(), letter.end()) is not None
+    return word.group()[: letter.start()] if letter is not None and named else word.group()

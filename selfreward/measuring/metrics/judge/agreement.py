@@ -36,29 +36,44 @@ from selfreward.records import Measurement
 
 ABOUT = About(
     "judge_agreement",
-    (
+    pools=("frozen",),
+    metrics=(
         Metric(
             "judge_kappa",
             "judge κ",
             JUDGE_AGREEMENT,
             guessed=0.0,
             planted=(down("saturated judge", "frozen"), down("stale judge", "frozen")),
+            truth="labels",
         ),
-        Metric("judge_kappa_linear", "judge κ, linear weights", JUDGE_AGREEMENT, guessed=0.0),
+        Metric("judge_kappa_linear", "judge κ, linear weights", JUDGE_AGREEMENT, guessed=0.0, truth="labels"),
         Metric(
             "judge_kappa_quadratic",
             "judge κ, quadratic weights",
             JUDGE_AGREEMENT,
             guessed=0.0,
             planted=(down("stale judge", "frozen"),),
+            truth="labels",
         ),
-        Metric("judge_ac1", "judge AC1 (Gwet)", JUDGE_AGREEMENT),
-        Metric("judge_raw_agreement", "judge, raw agreement", JUDGE_AGREEMENT),
-        Metric("judge_prevalence", "labels: share of good answers", JUDGE_AGREEMENT),
+        Metric("judge_ac1", "judge AC1 (Gwet)", JUDGE_AGREEMENT, truth="labels"),
+        Metric("judge_raw_agreement", "judge, raw agreement", JUDGE_AGREEMENT, truth="labels"),
+        Metric("judge_prevalence", "labels: share of good answers", JUDGE_AGREEMENT, truth="labels"),
         Metric(
-            "judge_youden", "judge TPR − FPR", JUDGE_AGREEMENT, guessed=0.0, planted=(down("stale judge", "frozen"),)
+            "judge_youden",
+            "judge TPR − FPR",
+            JUDGE_AGREEMENT,
+            guessed=0.0,
+            planted=(down("stale judge", "frozen"),),
+            truth="labels",
         ),
-        Metric("judge_auc", "judge AUC", JUDGE_AGREEMENT, guessed=0.5, planted=(down("saturated judge", "frozen"),)),
+        Metric(
+            "judge_auc",
+            "judge AUC",
+            JUDGE_AGREEMENT,
+            guessed=0.5,
+            planted=(down("saturated judge", "frozen"),),
+            truth="labels",
+        ),
     ),
 )
 
@@ -92,7 +107,6 @@ def measure(evidence: Evidence) -> list[Measurement]:
             pool="frozen",
             excluded=excluded,
             better=BETTER.get(name, "higher"),
-            oracle=not evidence.frozen_by_people,
         )
         for name, estimate in estimates.items()
     ]

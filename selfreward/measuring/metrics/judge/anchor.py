@@ -35,9 +35,11 @@ from selfreward.tasks.verifiers.protocol import Verifier
 ABOUT = About(
     "judge_anchor",
     (
-        Metric("judge_held_out_spearman", "judge with held-out judge, ρ", JUDGE),
-        Metric("judge_minus_truth_trend", "judge minus truth, per round", JUDGE_DRIFT),
-        Metric("judge_minus_label", "judge minus label, frozen answers", JUDGE_DRIFT),
+        Metric("judge_held_out_spearman", "judge with held-out judge, ρ", JUDGE, needs="measure.held_out"),
+        Metric("judge_minus_truth_trend", "judge minus truth, per round", JUDGE_DRIFT, truth="oracle"),
+        Metric(
+            "judge_minus_label", "judge minus label, frozen answers", JUDGE_DRIFT, truth="labels", pools=("frozen",)
+        ),
         Metric(
             "judge_generosity_change",
             "same answers, this judge minus first",
@@ -46,6 +48,7 @@ ABOUT = About(
             worries=(
                 Beyond("report", 0.25, True, "the very same answers get more than by round 0's judge", (OTHER_JUDGE,)),
             ),
+            pools=("frozen",),
         ),
         Metric(
             "judge_minus_held_out",
@@ -53,9 +56,10 @@ ABOUT = About(
             JUDGE_DRIFT,
             still=0.0,
             planted=(up("saturated judge"), up("generous judge")),
+            needs="measure.held_out",
         ),
-        Metric("judge_minus_held_out_change", "judge minus held-out, change", JUDGE_DRIFT),
-        Metric("judge_minus_held_out_trend", "judge minus held-out, per round", JUDGE_DRIFT),
+        Metric("judge_minus_held_out_change", "judge minus held-out, change", JUDGE_DRIFT, needs="measure.held_out"),
+        Metric("judge_minus_held_out_trend", "judge minus held-out, per round", JUDGE_DRIFT, needs="measure.held_out"),
     ),
 )
 
@@ -82,18 +86,16 @@ def _truth_trend(evidence: Evidence, verifier: Verifier) -> list[Measurement]:
     found = []
     for pool, answers in evaluated(evidence):
         rounds = [cluster_means(*scores(one, verifier)) for one in [*(e.get(pool, []) for e in earlier), answers]]
-        found += _slope(evidence, "judge_minus_truth_trend", pool, rounds, oracle=True)
+        found += _slope(evidence, "judge_minus_truth_trend", pool, rounds)
     return found
 
 
-def _slope(
-    evidence: Evidence, metric: str, pool: str, rounds: Sequence[ByPrompt], *, oracle: bool = False
-) -> list[Measurement]:
+def _slope(evidence: Evidence, metric: str, pool: str, rounds: Sequence[ByPrompt]) -> list[Measurement]:
     if len(rounds) < FEWEST_ROUNDS:
         return []
     slope = trend(dict(enumerate(rounds)))
     excluded = len(set().union(*rounds)) - slope.n
-    return [row(evidence, metric, slope, pool=pool, excluded=excluded, better="lower", oracle=oracle)]
+    return [row(evidence, metric, slope, pool=pool, excluded=excluded, better="lower")]
 
 
 def _held_out(evidence: Evidence, pool: str, sides: Sequence[Sequence[Asked]]) -> list[Measurement]:
@@ -143,8 +145,7 @@ def _labels(evidence: Evidence) -> list[Measurement]:
     frozen = sorted(evidence.frozen, key=lambda item: (item.prompt.id, item.response.sample, item.id))
     known = [(score - one.label, one.prompt.id) for one in frozen if (score := said.get(one.id)) is not None]
     gap = clustered_mean([value for value, _ in known], [prompt for _, prompt in known])
-    oracle, excluded = not evidence.frozen_by_people, len(frozen) - len(known)
-    return [row(evidence, "judge_minus_label", gap, pool="frozen", excluded=excluded, oracle=oracle)]
+    return [row(evidence, "judge_minus_label", gap, pool="frozen", excluded=len(frozen) - len(known))]
 
 
 def _generosity(evidence: Evidence) -> list[Measurement]:

@@ -44,6 +44,7 @@ ABOUT = About(
                     ),
                 ),
             ),
+            truth="oracle",
         ),
         Metric(
             "judge_mean_change",
@@ -56,6 +57,7 @@ ABOUT = About(
             "judge minus truth, change",
             BELIEF,
             planted=(up("worse answers"), up("saturated judge"), up("generous judge")),
+            truth="oracle",
         ),
     ),
 )
@@ -78,10 +80,9 @@ def _belief(
     evidence: Evidence, pool: str, metric: str, now: list[Answer], before: list[Answer], verifier: Verifier | None
 ) -> list[Measurement]:
     """The metric and, where round 0 is given, its change. With a verifier the truth is subtracted from the scores."""
-    oracle = verifier is not None
     values, prompts = scores(now, verifier)
     level = clustered_mean(values, prompts)
-    rows = [row(evidence, metric, level, pool=pool, excluded=len(now) - len(values), oracle=oracle)]
+    rows = [row(evidence, metric, level, pool=pool, excluded=len(now) - len(values))]
     if before:
         after, start = cluster_means(values, prompts), cluster_means(*scores(before, verifier))
         asked = {answer.prompt.id for answer in (*now, *before)}
@@ -93,8 +94,7 @@ def _belief(
                 change,
                 pool=pool,
                 excluded=len(asked) - change.n,
-                better="lower" if oracle else "",
-                oracle=oracle,
+                better="" if verifier is None else "lower",
             )
         )
     return rows

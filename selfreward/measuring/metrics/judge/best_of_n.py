@@ -39,14 +39,29 @@ from selfreward.records import Measurement
 ABOUT = About(
     "best_of_n",
     (
-        Metric("judge_best_of_n_gain", "quality, judge's pick minus random", BEST_OF_N, planted=(down("stale judge"),)),
-        Metric("judge_best_of_n_reach", "judge's gain / oracle's gain", BEST_OF_N, planted=(down("stale judge"),)),
+        Metric(
+            "judge_best_of_n_gain",
+            "quality, judge's pick minus random",
+            BEST_OF_N,
+            truth="oracle",
+            planted=(down("stale judge"),),
+        ),
+        Metric(
+            "judge_best_of_n_reach",
+            "judge's gain / oracle's gain",
+            BEST_OF_N,
+            truth="oracle",
+            planted=(down("stale judge"),),
+        ),
         *(
-            Metric(f"judge_best_of_{n}_{what}", f"{what}, judge's pick of {n}", BEST_OF_N)
+            Metric(f"judge_best_of_{n}_{what}", f"{what}, judge's pick of {n}", BEST_OF_N, truth="oracle")
             for what in ("accuracy", "quality")
             for n in (1, 2, 3, 4, 6, 8)
         ),
-        *(Metric(f"oracle_best_of_{n}_quality", f"quality, oracle's pick of {n}", BEST_OF_N) for n in (2, 3, 4, 6, 8)),
+        *(
+            Metric(f"oracle_best_of_{n}_quality", f"quality, oracle's pick of {n}", BEST_OF_N, truth="oracle")
+            for n in (2, 3, 4, 6, 8)
+        ),
     ),
 )
 
@@ -77,7 +92,7 @@ def measure(evidence: Evidence) -> list[Measurement]:
             continue
         excluded = len(answers) - sum(map(len, samples.values()))
         rows += [
-            row(evidence, name, estimate, pool=pool, excluded=excluded, better="higher", oracle=True)
+            row(evidence, name, estimate, pool=pool, excluded=excluded, better="higher")
             for name, estimate in estimates(samples).items()
         ]
     return rows

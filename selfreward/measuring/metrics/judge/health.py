@@ -26,7 +26,11 @@ from selfreward.records import Measurement
 
 ABOUT = About(
     "judge_health",
-    (
+    pools=(
+        "gate",
+        "train",
+    ),
+    metrics=(
         Metric("score_entropy", "score entropy (bits)", JUDGE_HEALTH, planted=(down("saturated judge"),)),
         Metric("score_band", "scores, 5 % to 95 %, points", JUDGE_HEALTH),
         Metric(

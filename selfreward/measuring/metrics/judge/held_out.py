@@ -40,7 +40,8 @@ from selfreward.records import Comparison, Measurement
 RATE = "held_out_win_rate"
 ABOUT = About(
     "held_out",
-    (
+    needs="measure.held_out",
+    metrics=(
         Metric(f"{RATE}_previous", "win rate against previous, held-out judge", HELD_OUT, still=0.5),
         Metric(
             f"{RATE}_initial", "win rate against initial, held-out judge", HELD_OUT, still=0.5, planted=(up("drift"),)

@@ -29,7 +29,11 @@ from selfreward.records import Judgment, Measurement
 
 ABOUT = About(
     "judge",
-    (
+    pools=(
+        "frozen",
+        "gate",
+    ),
+    metrics=(
         Metric(
             "judge_spearman",
             "judge ρ (Spearman)",
@@ -37,10 +41,20 @@ ABOUT = About(
             scale=CORRELATION,
             guessed=0.0,
             planted=(down("saturated judge", "frozen"), down("stale judge", "frozen"), down("stale judge")),
+            truth="labels",
         ),
-        Metric("judge_kendall", "judge τ within a prompt", JUDGE, guessed=0.0, planted=(down("stale judge"),)),
-        Metric("judge_pairwise_accuracy", "judge pairwise accuracy", JUDGE, planted=(down("stale judge"),)),
-        Metric("judge_exact", "judge exactness", JUDGE, scale=SHARE),
+        Metric(
+            "judge_kendall",
+            "judge τ within a prompt",
+            JUDGE,
+            guessed=0.0,
+            planted=(down("stale judge"),),
+            truth="labels",
+        ),
+        Metric(
+            "judge_pairwise_accuracy", "judge pairwise accuracy", JUDGE, planted=(down("stale judge"),), truth="labels"
+        ),
+        Metric("judge_exact", "judge exactness", JUDGE, scale=SHARE, truth="labels"),
     ),
 )
 
@@ -73,7 +87,7 @@ def frozen_pool(evidence: Evidence) -> list[Measurement]:
     """The rows about the frozen pool, where there is one."""
     if not (evidence.frozen and evidence.frozen_judgments):
         return []
-    return _against_truth(evidence, "frozen", frozen_cases(evidence), oracle=not evidence.frozen_by_people)
+    return _against_truth(evidence, "frozen", frozen_cases(evidence))
 
 
 def frozen_cases(evidence: Evidence) -> list[Case]:
@@ -88,7 +102,7 @@ def frozen_cases(evidence: Evidence) -> list[Case]:
     ]
 
 
-def _against_truth(evidence: Evidence, pool: str, cases: Sequence[Case], *, oracle: bool = True) -> list[Measurement]:
+def _against_truth(evidence: Evidence, pool: str, cases: Sequence[Case]) -> list[Measurement]:
     scored = [(case.prompt_id, case.score, case.quality) for case in cases if case.score is not None]
     unscored = len(cases) - len(scored)
     groups: dict[str, list[tuple[float, float]]] = defaultdict(list)
@@ -115,6 +129,6 @@ def _against_truth(evidence: Evidence, pool: str, cases: Sequence[Case], *, orac
         "judge_exact": (exact, len(verdicts) - len(readable)),
     }
     return [
-        row(evidence, metric, estimate, pool=pool, excluded=excluded, better="higher", oracle=oracle)
+        row(evidence, metric, estimate, pool=pool, excluded=excluded, better="higher")
         for metric, (estimate, excluded) in results.items()
     ]

@@ -22,10 +22,11 @@ from selfreward.tasks.verifiers.protocol import Verifier
 
 ABOUT = About(
     "label_calibration",
-    (
-        Metric("label_brier", "soft labels, Brier score", PAIRS),
-        Metric("label_ece", "soft labels, calibration error", PAIRS),
-        Metric("label_ece_noise", "calibration error by noise alone, 95 %", PAIRS),
+    pools=("train",),
+    metrics=(
+        Metric("label_brier", "soft labels, Brier score", PAIRS, truth="oracle"),
+        Metric("label_ece", "soft labels, calibration error", PAIRS, truth="oracle"),
+        Metric("label_ece_noise", "calibration error by noise alone, 95 %", PAIRS, truth="oracle"),
     ),
     after="pair_correct",
 )
@@ -53,7 +54,6 @@ def measure(evidence: Evidence) -> list[Measurement]:
             pool=OWN,
             excluded=excluded,
             better="" if name.endswith("noise") else "lower",
-            oracle=True,
         )
         for name, value in values.items()
     ]

@@ -31,8 +31,10 @@ from selfreward.tasks.verifiers.protocol import Verifier
 ABOUT = About(
     "judge_length",
     (
-        Metric("judge_prefers_longer", "judge prefers the longer answer", JUDGE_AND_LENGTH, guessed=0.5),
-        Metric("judge_length_slope", "score per unit of length", JUDGE_AND_LENGTH, guessed=0.0),
+        Metric(
+            "judge_prefers_longer", "judge prefers the longer answer", JUDGE_AND_LENGTH, guessed=0.5, truth="oracle"
+        ),
+        Metric("judge_length_slope", "score per unit of length", JUDGE_AND_LENGTH, guessed=0.0, truth="oracle"),
         Metric("score_length_spearman", "score with length, ρ", JUDGE_AND_LENGTH, guessed=0.0),
     ),
 )
@@ -62,8 +64,8 @@ def measure(evidence: Evidence) -> list[Measurement]:
                 [float(score > 0) + 0.5 * float(score == 0) for score, _, _ in pairs], [p for _, _, p in pairs]
             )
             rows += [
-                row(evidence, "judge_prefers_longer", longer, pool=pool, excluded=empty, oracle=True),
-                row(evidence, "judge_length_slope", slope(pairs), pool=pool, excluded=empty, oracle=True),
+                row(evidence, "judge_prefers_longer", longer, pool=pool, excluded=empty),
+                row(evidence, "judge_length_slope", slope(pairs), pool=pool, excluded=empty),
             ]
     return rows
 

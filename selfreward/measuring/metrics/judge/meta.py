@@ -29,7 +29,9 @@ from selfreward.tasks.verifiers.protocol import Verifier
 
 ABOUT = About(
     "meta",
-    (
+    pools=("train",),
+    needs="meta.enabled",
+    metrics=(
         Metric(
             "meta_agreement",
             "meta-judge, both orders agree",
@@ -79,8 +81,8 @@ ABOUT = About(
         ),
         Metric("meta_tie_rate", "meta-judge, ties", META),
         Metric("meta_unreadable_rate", "meta-judge, unreadable", META),
-        Metric("meta_accuracy", "meta-judge accuracy", META),
-        Metric("judgment_pair_correct", "judgment pairs right by truth", META, guessed=0.5),
+        Metric("meta_accuracy", "meta-judge accuracy", META, truth="oracle"),
+        Metric("judgment_pair_correct", "judgment pairs right by truth", META, guessed=0.5, truth="oracle"),
     ),
 )
 
@@ -173,7 +175,7 @@ def _accuracy(
         if meta.winner is not None and difference:
             right.append((meta.winner == ("first" if difference > 0 else "second"), meta.prompt_id))
     excluded = len(metas) - len(right)
-    return row(evidence, "meta_accuracy", _share(right), pool=OWN, excluded=excluded, better="higher", oracle=True)
+    return row(evidence, "meta_accuracy", _share(right), pool=OWN, excluded=excluded, better="higher")
 
 
 def _pairs(evidence: Evidence, judgments: dict[str, Judgment], quality: _Quality) -> Measurement:
@@ -185,4 +187,4 @@ def _pairs(evidence: Evidence, judgments: dict[str, Judgment], quality: _Quality
     ]
     estimate = clustered_share(credited, [pair.prompt_id for pair in known])
     excluded = len(pairs) - len(known)
-    return row(evidence, "judgment_pair_correct", estimate, pool=OWN, excluded=excluded, better="higher", oracle=True)
+    return row(evidence, "judgment_pair_correct", estimate, pool=OWN, excluded=excluded, better="higher")

@@ -20,7 +20,9 @@ from selfreward.records import Judgment, Measurement
 
 ABOUT = About(
     "judge_padding",
-    (
+    pools=("frozen",),
+    needs="measure.judge_probes.padded",
+    metrics=(
         Metric(
             "padded_win_rate",
             "padded copy wins",

@@ -34,9 +34,11 @@ REWARD_MODEL = Family(
 
 ABOUT = About(
     "reward_model",
-    (
+    pools=("train",),
+    needs="reward_model",
+    metrics=(
         Metric("reward_model_accuracy", "reward model, held-out pairs as labelled", REWARD_MODEL, scale=SHARE),
-        Metric("reward_model_truth", "reward model, held-out pairs as true", REWARD_MODEL, scale=SHARE),
+        Metric("reward_model_truth", "reward model, held-out pairs as true", REWARD_MODEL, scale=SHARE, truth="oracle"),
         Metric("reward_model_brier", "reward model, Brier score of P(first is better)", REWARD_MODEL),
         Metric("reward_model_ece", "reward model, calibration error", REWARD_MODEL),
         Metric("reward_model_ece_noise", "the same of a calibrated one, 95 %", REWARD_MODEL),
@@ -97,7 +99,6 @@ def _truth(evidence: Evidence, verifier: Verifier, met: Sequence[Met], pairs: in
         pool=OWN,
         excluded=excluded,
         better="higher",
-        oracle=True,
     )
 
 

@@ -25,13 +25,15 @@ from selfreward.tasks.verifiers.protocol import Verifier
 
 ABOUT = About(
     "self_preference",
-    (
-        Metric("self_preference_frozen", "own answers against others', points", JUDGE_TASTES),
+    pools=("report",),
+    metrics=(
+        Metric("self_preference_frozen", "own answers against others', points", JUDGE_TASTES, truth="oracle"),
         Metric(
             "self_preference_initial",
             "own answers against round 0's, points",
             JUDGE_TASTES,
             still=0.0,
+            truth="oracle",
             planted=(up("generous judge"),),
         ),
     ),
@@ -94,4 +96,4 @@ def _preference(evidence: Evidence, metric: str, own: Sequence[Graded], others: 
         [prompt for _, _, _, prompt in known],
     )
     excluded = len(everything) - len(known)
-    return row(evidence, metric, estimate, pool="report", excluded=excluded, better="lower", oracle=True)
+    return row(evidence, metric, estimate, pool="report", excluded=excluded, better="lower")

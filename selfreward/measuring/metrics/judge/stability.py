@@ -30,16 +30,21 @@ from selfreward.records import Judgment, Measurement
 
 ABOUT = About(
     "judge_stability",
-    (
+    pools=(
+        "frozen",
+        "gate",
+    ),
+    metrics=(
         Metric("judge_retest_agreement", "judge asked again, same verdict", JUDGE_AGREEMENT),
         Metric("judge_retest_deviation", "judge asked again, spread", JUDGE_AGREEMENT),
-        Metric("judge_tau_previous", "judge τ to the previous judge", JUDGE_AGREEMENT, guessed=0.0),
+        Metric("judge_tau_previous", "judge τ to the previous judge", JUDGE_AGREEMENT, guessed=0.0, pools=("frozen",)),
         Metric(
             "judge_tau_initial",
             "judge τ to the initial judge",
             JUDGE_AGREEMENT,
             guessed=0.0,
             planted=(down("stale judge", "frozen"),),
+            pools=("frozen",),
         ),
     ),
 )

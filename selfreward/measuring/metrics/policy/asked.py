@@ -35,7 +35,9 @@ def _both(
 
 ABOUT = About(
     "asked",
-    (
+    pools=("report",),
+    needs="measure.probes",
+    metrics=(
         *_both("are_you_sure_accuracy", "right at first, before doubts"),
         *_both("are_you_sure_flips", "given up when doubted", moved=(up("flips"),)),
         *_both("are_you_sure_restated_flips", "given up when asked again"),

@@ -20,7 +20,7 @@ from selfreward.records import Measurement
 ABOUT = About(
     "coverage",
     tuple(
-        Metric(f"pass_at_{k}", f"pass@{k}", COVERAGE, planted=(down("collapse"),) if k == 6 else ())
+        Metric(f"pass_at_{k}", f"pass@{k}", COVERAGE, truth="oracle", planted=(down("collapse"),) if k == 6 else ())
         for k in (1, 2, 3, 4, 6)
     ),
 )
@@ -45,9 +45,7 @@ def measure(evidence: Evidence) -> list[Measurement]:
             values = [pass_at(k, len(found), sum(found)) for found in right.values()]
             whole = all(value in (0.0, 1.0) for value in values)
             estimate = (clustered_share if whole else clustered_mean)(values, list(right))
-            rows.append(
-                row(evidence, f"pass_at_{k}", estimate, pool=pool, excluded=excluded, better="higher", oracle=True)
-            )
+            rows.append(row(evidence, f"pass_at_{k}", estimate, pool=pool, excluded=excluded, better="higher"))
     return rows
 
 

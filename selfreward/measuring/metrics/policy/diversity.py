@@ -36,6 +36,7 @@ ABOUT = About(
                     (Remedy("generate.sampling.temperature", "higher: training sees more of what differs"), CLOSER),
                 ),
             ),
+            truth="oracle",
         ),
         Metric("answer_entropy", "answer entropy (nats)", DIVERSITY, planted=(down("collapse"),)),
     ),
@@ -61,9 +62,7 @@ def measure(evidence: Evidence) -> list[Measurement]:
             check = evidence.verifier.check
             cores = [[check(item.prompt, item.response.text).answer for item in groups[prompt]] for prompt in prompts]
             share = clustered_mean([len(set(samples)) / len(samples) for samples in cores], prompts)
-            rows.append(
-                row(evidence, "distinct_cores", share, pool=pool, excluded=excluded, better="higher", oracle=True)
-            )
+            rows.append(row(evidence, "distinct_cores", share, pool=pool, excluded=excluded, better="higher"))
     return rows
 
 

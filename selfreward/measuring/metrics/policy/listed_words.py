@@ -22,7 +22,8 @@ from selfreward.records import Measurement
 
 ABOUT = About(
     "listed_words",
-    (
+    needs="measure.words",
+    metrics=(
         Metric("listed_words_rate", "answers with a listed word", FORM, scale=SHARE),
         Metric(
             "listed_words_change",

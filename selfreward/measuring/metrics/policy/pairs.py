@@ -29,11 +29,12 @@ from selfreward.tasks.verifiers.protocol import Verifier
 
 ABOUT = About(
     "pairs",
-    (
+    pools=("train",),
+    metrics=(
         Metric("pairs_kept", "answer pairs kept", PAIRS),
         Metric("judgment_pairs_kept", "judgment pairs kept", PAIRS),
-        Metric("pair_correct", "pairs right by truth", PAIRS, guessed=0.5),
-        Metric("chosen_passes", "chosen answers that the verifier accepts", PAIRS),
+        Metric("pair_correct", "pairs right by truth", PAIRS, guessed=0.5, truth="oracle"),
+        Metric("chosen_passes", "chosen answers that the verifier accepts", PAIRS, truth="oracle"),
         Metric("chosen_logprob_shift", "shift of log p(chosen)", PAIRS),
         Metric("rejected_logprob_shift", "shift of log p(rejected)", PAIRS),
         Metric("chosen_minus_rejected_tokens", "chosen minus rejected, tokens", PAIRS, guessed=0.0),
@@ -98,7 +99,7 @@ def _correct(evidence: Evidence, pairs: Sequence[Pair], verifier: Verifier) -> M
             decided.append(pair.prompt_id)
     estimate = clustered_share(credited, decided)
     excluded = len(pairs) - len(decided)
-    return row(evidence, "pair_correct", estimate, pool=OWN, excluded=excluded, better="higher", oracle=True)
+    return row(evidence, "pair_correct", estimate, pool=OWN, excluded=excluded, better="higher")
 
 
 def _passes(evidence: Evidence, pairs: Sequence[Pair], verifier: Verifier) -> Measurement:
@@ -109,7 +110,7 @@ def _passes(evidence: Evidence, pairs: Sequence[Pair], verifier: Verifier) -> Me
     decided = [(float(truth.correct), prompt) for truth, prompt in truths if not truth.open]
     estimate = clustered_share([passes for passes, _ in decided], [prompt for _, prompt in decided])
     excluded = len(pairs) - len(decided)
-    return row(evidence, "chosen_passes", estimate, pool=OWN, excluded=excluded, better="higher", oracle=True)
+    return row(evidence, "chosen_passes", estimate, pool=OWN, excluded=excluded, better="higher")
 
 
 def label_credit(label: float, difference: float) -> float:

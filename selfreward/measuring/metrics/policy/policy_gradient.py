@@ -41,10 +41,11 @@ from selfreward.tasks.verifiers.protocol import Verifier
 
 ABOUT = About(
     "policy_gradient",
-    (
+    pools=("train",),
+    metrics=(
         Metric("reward_mean", "mean reward", REWARDS),
         Metric("uniform_groups", "prompts whose rewards are all equal", REWARDS),
-        Metric("advantage_right", "advantage right by truth", REWARDS, guessed=0.5),
+        Metric("advantage_right", "advantage right by truth", REWARDS, guessed=0.5, truth="oracle"),
         Metric("samples_kept", "samples kept", REWARDS),
         Metric("clip_fraction", "clipped ratios", REWARDS),
         Metric("ratio_max", "largest ratio", REWARDS),
@@ -117,9 +118,7 @@ def _right(evidence: Evidence, verifier: Verifier) -> Measurement:
             right.append(math.fsum(credits))
             whole.append(weight)
     excluded = len(evidence.round_samples) - sum(map(len, groups.values()))
-    return row(
-        evidence, "advantage_right", _share(right, whole), pool=OWN, excluded=excluded, better="higher", oracle=True
-    )
+    return row(evidence, "advantage_right", _share(right, whole), pool=OWN, excluded=excluded, better="higher")
 
 
 def _credit(advantage: float, better: float) -> float:

@@ -30,7 +30,9 @@ _MODEL = Remedy("pairs.revise.model", "a larger model, or another one, criticise
 
 ABOUT = About(
     "revising",
-    (
+    pools=("train",),
+    needs="pairs.revise",
+    metrics=(
         Metric("critiques_finding", "critiques that found something", PAIRS, scale=SHARE),
         Metric("critiques_unusable", "critiques that are none", PAIRS, scale=SHARE),
         Metric(
@@ -42,7 +44,7 @@ ABOUT = About(
         ),
         Metric("revised_answers", "answers that were revised", PAIRS, scale=SHARE),
         Metric("revision_similarity", "likeness of answer and revision", PAIRS, scale=SHARE),
-        Metric("revision_truth", "truth of revision minus answer", PAIRS, still=0.0),
+        Metric("revision_truth", "truth of revision minus answer", PAIRS, still=0.0, truth="oracle"),
     ),
     after="pair_correct",
 )
@@ -101,4 +103,4 @@ def _truth(evidence: Evidence, pairs: Sequence[tuple[Response, Response]], verif
             decided.append(answer.prompt_id)
     estimate = clustered_mean(gains, decided)
     excluded = len(pairs) - len(gains)
-    return row(evidence, "revision_truth", estimate, pool=OWN, excluded=excluded, better="higher", oracle=True)
+    return row(evidence, "revision_truth", estimate, pool=OWN, excluded=excluded, better="higher")

@@ -23,7 +23,8 @@ from selfreward.records import Likelihood, Measurement
 
 ABOUT = About(
     "text_drift",
-    (
+    pools=("report",),
+    metrics=(
         Metric("logprob_drift_token", "first answers' log p, change per token", POLICY_DRIFT, still=0.0),
         Metric("logprob_drift_sequence", "first answers' log p, change per answer", POLICY_DRIFT, still=0.0),
         Metric("logprob_drift_large", "first answers' tokens moved by > 1 nat", POLICY_DRIFT),

@@ -30,9 +30,17 @@ ABOUT = About(
                 Changed(-1, "answers became worse", (CLOSER, Remedy("train.learning_rate", "lower"))),
                 CohortFell((CLOSER, Remedy("measure.cohorts", "the cohort by name: then gates may read it"))),
             ),
+            truth="oracle",
         ),
-        Metric("true_quality", "true quality", TRUTH, scale=POINTS, planted=(up("drift"), down("worse answers"))),
-        Metric("best_of_k_accuracy", "best-of-K accuracy", TRUTH),
+        Metric(
+            "true_quality",
+            "true quality",
+            TRUTH,
+            scale=POINTS,
+            planted=(up("drift"), down("worse answers")),
+            truth="oracle",
+        ),
+        Metric("best_of_k_accuracy", "best-of-K accuracy", TRUTH, truth="oracle"),
         Metric(
             "claim_echo",
             "wrong claims echoed",
@@ -46,6 +54,7 @@ ABOUT = About(
                     (OTHER_JUDGE, Remedy("pairs.filters.verifier_conflict", "true, where there is a verifier", "True")),
                 ),
             ),
+            truth="oracle",
         ),
     ),
 )
@@ -75,7 +84,7 @@ def _quality(
     accuracy = clustered_share([float(truth.correct) for truth in truths], prompts)
     quality = clustered_mean([truth.quality for truth in truths], prompts)
     return [
-        row(evidence, name, estimate, pool=pool, cohort=cohort, excluded=excluded, better="higher", oracle=True)
+        row(evidence, name, estimate, pool=pool, cohort=cohort, excluded=excluded, better="higher")
         for name, estimate in (("true_accuracy", accuracy), ("true_quality", quality))
     ]
 
@@ -91,8 +100,8 @@ def _best_and_echo(
         for truth, prompt in zip(truths, prompts, strict=True)
         if truth.wrong_claim and truth.echoes_claim is not None
     ]
-    rows = [row(evidence, "best_of_k_accuracy", best, pool=pool, excluded=excluded, better="higher", oracle=True)]
+    rows = [row(evidence, "best_of_k_accuracy", best, pool=pool, excluded=excluded, better="higher")]
     if claimed:
         echo = clustered_share([value for value, _ in claimed], [prompt for _, prompt in claimed])
-        rows.append(row(evidence, "claim_echo", echo, pool=pool, better="lower", oracle=True))
+        rows.append(row(evidence, "claim_echo", echo, pool=pool, better="lower"))
     return rows

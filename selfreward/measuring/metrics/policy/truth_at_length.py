@@ -32,6 +32,7 @@ ABOUT = About(
             TRUTH,
             scale=(-1.0, 1.0),
             planted=(up("drift"),),
+            truth="oracle",
         ),
     ),
 )
@@ -61,7 +62,6 @@ def measure(evidence: Evidence) -> list[Measurement]:
                 pool=pool,
                 excluded=len(both) - len(kept),
                 better="higher",
-                oracle=True,
             )
         )
     return found

@@ -20,7 +20,7 @@ from selfreward.tasks.verifiers.sandbox import SandboxVerifier
 
 ABOUT = About(
     "verified",
-    (Metric("verified_accuracy_change", "verified accuracy, change", TRUTH, scale=(-1.0, 1.0)),),
+    (Metric("verified_accuracy_change", "verified accuracy, change", TRUTH, scale=(-1.0, 1.0), truth="verifier"),),
 )
 
 

@@ -1,0 +1,72 @@
+"""Files that cannot be read as what they should be are one sentence that names them, whichever key they stand under."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from selfreward.engines.scripted import read_script
+from selfreward.errors import SelfRewardError
+from selfreward.judging.prompts.pairwise import load_constitution
+from selfreward.judging.prompts.rubric import load_rubric
+from selfreward.recipe.read import load_recipe
+from selfreward.roles.catalogue import version
+from selfreward.tasks.anchors_file import read_anchors
+from selfreward.tasks.pairs_file import read_pairs
+from selfreward.tasks.tables import open_table
+from selfreward.tasks.texts import lines_of
+
+YAML: dict[str, Callable[[Path], object]] = {
+    "script": read_script,
+    "rubric": lambda path: load_rubric(str(path)),
+    "constitution": lambda path: load_constitution(str(path)),
+    "recipe": load_recipe,
+}
+ROWS: dict[str, Callable[[Path], object]] = {"lines": lines_of, "anchors": read_anchors, "pairs": read_pairs}
+BAD = {
+    "not UTF-8": b"id: caf\xe9\n",
+    "UTF-16": "id: x\n".encode("utf-16"),
+    "nested too deeply": b"[" * 100_000,
+    "a tag of Python's": b"id: !!python/object/apply:os.system [id]\n",
+    "nothing": b"",
+    "a list": b"- 1\n",
+    "a control character": b"id: \x00\n",
+}
+
+
+@pytest.mark.parametrize("content", BAD.values(), ids=BAD)
+@pytest.mark.parametrize("read", YAML.values(), ids=YAML)
+def test_a_file_that_is_no_mapping_is_one_sentence(
+    read: Callable[[Path], object], content: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_bytes(content)
+    if read is load_recipe and not content:
+        return  # a recipe of defaults
+    with pytest.raises(SelfRewardError, match=r"own\.yaml") as raised:
+        read(path)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("read", ROWS.values(), ids=ROWS)
+def test_rows_in_a_pipe_or_a_device_are_refused_and_not_waited_for(
+    read: Callable[[Path], object], tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    for path in (tmp_path / "pipe.jsonl", Path("/dev/zero")):
+        with pytest.raises(SelfRewardError, match=r"no regular file"):
+            read(path)
+
+
+@pytest.mark.parametrize("name", ["pipe.csv", "pipe.json", "pipe.parquet", "pipe.jsonl"])
+def test_a_table_in_a_pipe_likewise(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(SelfRewardError, match=rf"{name}: no regular file"):
+        list(open_table(tmp_path / name).rows())
+
+
+def test_a_template_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "own.txt").write_bytes(b"caf\xe9 {prompt}")
+    with pytest.raises(SelfRewardError, match=r"own\.txt.*cannot be read"):
+        version("generator", str(tmp_path / "own.txt"))
