@@ -10,7 +10,7 @@ from selfreward.recipe.code import CodeRecipe
 from selfreward.recipe.doors import identity, load
 from selfreward.recipe.section import as_dict
 from selfreward.records import Prompt
-from selfreward.tasks.verifiers import VERIFIERS
+from selfreward.tasks.verifiers import VERIFIERS, VERSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,5 +80,5 @@ _EXPECTED = "expected a class or function without arguments that makes a verifie
 
 def verifier_identity(name: str, code: CodeRecipe) -> str:
     """What stands for a verifier in fingerprints; the limits of programs, too, where programs are run."""
-    named = identity("verifiers", name, VERIFIERS)
+    named = identity("verifiers", name, VERIFIERS) + (f" {VERSIONS[name]}" if name in VERSIONS else "")
     return f"{named} {json.dumps(as_dict(code))}" if name == CODE else named
