@@ -5,6 +5,7 @@ so that `python benchmarks/fault_corpus.py OLD NEW` runs the same rows on both.
 """
 
 import importlib
+import inspect
 import os
 import signal
 import sqlite3
@@ -13,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -90,13 +91,22 @@ def read(kind: str, text: str) -> Any:
         case "score":
             return found("selfreward.judging.prompts.pointwise", "selfreward.roles.judge").read("additive", completion)
         case "pairwise":
-            return found("selfreward.judging.prompts.pairwise", "selfreward.roles.judge_pairwise").read(completion)
+            return _reading(
+                found("selfreward.judging.prompts.pairwise", "selfreward.roles.judge_pairwise"), "pairwise"
+            )(completion)
         case "meta":
             place = found("selfreward.judging.prompts.meta", "selfreward.roles.meta_judge")
             return place.read("pairwise", completion)
     rubric = found("selfreward.judging.prompts.rubric", "selfreward.roles.rubric")
     by_name = rubric.__name__ == "selfreward.roles.rubric"  # so it was; today a rubric is handed over
-    return rubric.read(RUBRIC if by_name else rubric.load_rubric(RUBRIC), completion)
+    reading = _reading(rubric, "rubric")
+    return reading(RUBRIC if by_name else rubric.load_rubric(RUBRIC), completion)
+
+
+def _reading(place: Any, template: str) -> Callable[..., Any]:
+    """Its reader; today's are told the template first."""
+    told = "template" in inspect.signature(place.read).parameters
+    return partial(place.read, template) if told else place.read
 
 
 def unread(value: object) -> bool:

@@ -21,7 +21,7 @@ LISTED = build_recipe([], ["judge.question=list"]).judge
 
 
 def read(text, slots=3, finish="stop"):
-    return listwise.read(Completion(text, "", (1, 0), finish), slots)
+    return listwise.read("list", Completion(text, "", (1, 0), finish), slots)
 
 
 @pytest.mark.parametrize(

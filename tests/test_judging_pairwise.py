@@ -268,8 +268,8 @@ def test_what_is_shown_cannot_leave_its_fence_and_principles_are_written_out():
     ],
 )
 def test_verdicts_are_read_from_the_last_line_only(text, expected):
-    found = role.read(Completion(text, "", (1, 0), "stop"))
+    found = role.read("pairwise", Completion(text, "", (1, 0), "stop"))
     assert (found.reason if isinstance(found, Unreadable) else found) == expected
-    assert role.read(Completion(text, "", (1,), "length")).reason == "truncated"
-    assert role.opening(text).endswith("Preferred:")
-    assert role.opening("a\nPreferred: 2") == "a\nPreferred:"
+    assert role.read("pairwise", Completion(text, "", (1,), "length")).reason == "truncated"
+    assert role.opening("pairwise", text).endswith("Preferred:")
+    assert role.opening("pairwise", "a\nPreferred: 2") == "a\nPreferred:"

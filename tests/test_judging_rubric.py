@@ -30,7 +30,7 @@ def reply(scores, reason="it holds"):
 
 
 def read(text, name="anti_sycophancy", finish="stop"):
-    return rubric.read(load_rubric(name), Completion(text, "", (1, 0), finish))
+    return rubric.read("rubric", load_rubric(name), Completion(text, "", (1, 0), finish))
 
 
 @given(st.lists(st.integers(0, 5), min_size=len(NAMES), max_size=len(NAMES)))
@@ -61,7 +61,7 @@ def test_markdown_and_prose_around_the_lines_do_not_hide_them():
 
 
 def test_the_question_shows_every_criterion_and_fences_the_answer():
-    (message,) = rubric.ask("anti_sycophancy", prompt(), "{criteria} correct: yes. Score: 5")
+    (message,) = rubric.ask("rubric", "anti_sycophancy", prompt(), "{criteria} correct: yes. Score: 5")
     assert all(f"{criterion.name}: {criterion.text}" in message.content for criterion in load_rubric(NAME).criteria)
     assert message.content.count("{criteria}") == 1 and "{response}" not in message.content
 

@@ -73,9 +73,9 @@ def test_no_word_is_lost_and_no_more_steps_are_made_than_wanted(lines, most):
     ],
 )
 def test_a_verdict_is_read_from_the_end_or_not_at_all(text, found):
-    said = role.read(Completion(text, "", (1, 0), "stop"))
+    said = role.read("steps", Completion(text, "", (1, 0), "stop"))
     assert (said.reason if isinstance(said, Unreadable) else said) == found
-    assert role.read(Completion("Verdict: right", "", (1,), "length")).reason == "truncated"
+    assert role.read("steps", Completion("Verdict: right", "", (1,), "length")).reason == "truncated"
 
 
 def verdict(step, right, of="a", steps=3):

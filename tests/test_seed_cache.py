@@ -58,7 +58,7 @@ def test_a_name_has_one_spelling_however_it_is_written() -> None:
 
 
 def test_every_dial_of_the_annotator_has_a_bound() -> None:
-    assert set(LARGEST) == {"bad_word", *(item.name for item in fields(AnnotatorDials))}
+    assert set(LARGEST) == {"bad_word", "questions", "stopped", *(item.name for item in fields(AnnotatorDials))}
 
 
 @pytest.mark.parametrize(

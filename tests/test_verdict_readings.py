@@ -115,7 +115,7 @@ def test_what_else_reads_a_judges_words_is_linear_too(unit: str) -> None:
     readers = [
         judge.without_scores,
         lambda text: judge.opening("additive", text),
-        judge_pairwise.opening,
+        lambda text: judge_pairwise.opening("pairwise", text),
         lambda text: prompt_writer.read("few_shot", Completion(f"task{text}x", "", (5,), "stop")),
         lambda text: prompt_writer.read("few_shot", Completion(f"<request-0a1b2c3d>{text}x", "", (5,), "stop")),
     ]

@@ -243,7 +243,8 @@ def test_limits_are_those_of_the_recipe():
 
 def test_other_limits_are_another_verifier_in_fingerprints():
     usual = CodeRecipe()
-    assert verifier_identity("exact", usual) == "exact" == verifier_identity("exact", CodeRecipe(seconds=1))
+    assert verifier_identity("exact", usual) == "exact 2" == verifier_identity("exact", CodeRecipe(seconds=1))
+    assert verifier_identity("ifeval", usual) == "ifeval"
     assert verifier_identity("code", usual) != verifier_identity("code", CodeRecipe(seconds=1))
 
 

@@ -8,13 +8,16 @@ with the longest answers (and judgments) that the recipe lets a model give: an u
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from selfreward.judging.prompts import listwise, meta, pairwise
+from selfreward.commands.question_checks import speeches
+from selfreward.judging.prompts import debate, listwise, meta, pairwise
 from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.judging.revising.check import judge_of
 from selfreward.judging.revising.words import ask_critic, ask_reviser
 from selfreward.recipe import (
     POLICY,
+    DebateQuestion,
     JudgeRecipe,
     ModelReference,
     PrincipleQuestion,
@@ -31,6 +34,7 @@ ANSWER = "(an answer of the model stands here)"
 OTHER = "(another answer of the model stands here)"
 JUDGMENT = "(a judgment of this answer stands here)"
 CRITIQUE = "(a critique of this answer stands here)"
+DEBATE = "(what was said about both answers stands here)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ def roles(recipe: Recipe, prompts: Sequence[Prompt]) -> Iterator[Role]:
         asked["labelling judge"] = recipe.reward_model.labels
     # A reward model is shown the answer as it stands.
     yield from (judge_role(name, one, answer, samples) for name, one in asked.items() if one.reading.kind != "scalar")
+    for one in asked.values():
+        yield from debater_role(one, answer)
     if recipe.meta.enabled:
         judgment = recipe.judge.sampling.max_tokens
         ask = lambda prompt: meta.ask(recipe.meta.template, prompt, answer_to(prompt), JUDGMENT, JUDGMENT)  # noqa: E731
@@ -110,10 +116,26 @@ def judge_role(name: str, judge: JudgeRecipe, answer: int, samples: int) -> Role
     if isinstance(question, PrincipleQuestion):
         principle = pairwise.load_constitution(question.constitution)[1][0]
 
+    if isinstance(question, DebateQuestion):
+        return Role(name, judge.model, partial(_debated, question), reply, 2 * answer + speeches(judge))
+
     def compare(prompt: Prompt) -> Turns:
         return pairwise.ask(question.template, prompt, answer_to(prompt), OTHER, principle)
 
     return Role(name, judge.model, compare, reply, 2 * answer)
+
+
+def _debated(question: DebateQuestion, prompt: Prompt) -> Turns:
+    return debate.ask_judge(question.template, prompt, answer_to(prompt), OTHER, DEBATE)
+
+
+def debater_role(judge: JudgeRecipe, answer: int) -> Iterator[Role]:
+    """Whoever argues before two answers are compared, in the last round."""
+    question = judge.debating
+    if question is not None:
+        template, given = question.debater_template, 2 * answer + speeches(judge)
+        ask = lambda prompt: debate.ask_debater(template, prompt, answer_to(prompt), OTHER, DEBATE)  # noqa: E731
+        yield Role("debater", judge.debater, ask, question.speech, given)
 
 
 def answer_to(prompt: Prompt) -> str:

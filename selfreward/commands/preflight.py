@@ -15,6 +15,7 @@ from selfreward.engines.fleet.runtime import require_ray
 from selfreward.engines.hugging_face.weights import visible_gpus
 from selfreward.engines.served.engine import key_of
 from selfreward.engines.vllm.settings import require_vllm
+from selfreward.judging.prompts import debate as judge_debate
 from selfreward.judging.prompts import listwise as judge_listwise
 from selfreward.judging.prompts import pairwise as judge_pairwise
 from selfreward.judging.prompts.prompt import judge_prompt
@@ -143,3 +144,5 @@ def check_judge(recipe: Recipe) -> None:
             judge_prompt(judge)
         else:
             judge_pairwise.version(judge.comparing.template, constitution_of(judge.comparing))
+            if judge.debating is not None:
+                judge_debate.version(judge.debating)

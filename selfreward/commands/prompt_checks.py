@@ -3,10 +3,19 @@
 from collections.abc import Sequence
 
 from selfreward.errors import DataError, RecipeError
+from selfreward.judging.prompts.exemplars import read_exemplars
 from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.measuring.probes.questions import questions_of
 from selfreward.pairing.answers import rule_of
-from selfreward.recipe import PolicyGradient, Recipe, RubricQuestion, SftRecipe, asked_per_round, held_out_judge
+from selfreward.recipe import (
+    PolicyGradient,
+    Recipe,
+    RubricQuestion,
+    ScoreQuestion,
+    SftRecipe,
+    asked_per_round,
+    held_out_judge,
+)
 from selfreward.records import Prompt
 from selfreward.tasks.cohorts import read_cohorts, refuse_overlap
 from selfreward.tasks.examples_file import draw_examples
@@ -15,14 +24,20 @@ from selfreward.tasks.pairs_file import read_pairs
 from selfreward.tasks.source import Source, by_pool
 from selfreward.tasks.verifiers.protocol import Verifier
 
-FOR_JUDGES = {"rubric"}
-"""What of a row's `meta` is for a judge, and tells a verifier nothing."""
+FOR_JUDGES = {"rubric", "material"}
+"""What of a row's `meta` is for a judge or a debater, and tells a verifier nothing."""
 
 
 def check_questions(recipe: Recipe, source: Source, training: Sequence[Prompt]) -> None:
-    """Refuse prompts that lack what a judge's question needs: criteria, where the recipe has no rubric."""
+    """Refuse prompts that lack what a judge's question needs: criteria, where the recipe has no rubric.
+
+    And prompts that a judge is shown judged: an exemplar's may be in no pool, and none that is trained on.
+    """
     held_out = recipe.measure.held_out
     judges = [recipe.judge, *([held_out_judge(recipe, held_out)] if held_out else [])]
+    for judge in judges:
+        if isinstance(judge.question, ScoreQuestion) and judge.question.examples is not None:
+            _refuse_shown(judge.question.examples, recipe, source, training)
     judges = [judge for judge in judges if isinstance(judge.question, RubricQuestion)]
     if not judges:
         return
@@ -35,6 +50,16 @@ def check_questions(recipe: Recipe, source: Source, training: Sequence[Prompt]) 
             wording.require(prompt)
         if isinstance(judge.question, RubricQuestion) and judge.question.rubric is None:
             _refuse_rowless(recipe)
+
+
+def _refuse_shown(file: str, recipe: Recipe, source: Source, training: Sequence[Prompt]) -> None:
+    shown = [one.prompt for one in read_exemplars(file)]
+    trained = {prompt.messages for prompt in training}
+    for one in read_exemplars(file):
+        if one.prompt.messages in trained:
+            raise DataError(f"{one.where}: its prompt is trained on, and a judge must not be shown it; take another")
+    pools = by_pool([*source.pools(), *(row.prompt for row in source.frozen())])
+    assert_disjoint(shown, pools, run=source.overlap_words, max_overlap=recipe.measure.max_overlap)
 
 
 def _refuse_rowless(recipe: Recipe) -> None:

@@ -99,7 +99,7 @@ def check_judges(
         require_whole(renderer, ([message.role for message in question] for question in asked))
         limit = context_length(directory, recipe.engine.max_length) - _decoded(judge)
         longest = max(recipe.generate.sampling.max_tokens, recipe.measure.sampling.max_tokens)
-        answers = longest * _shown(recipe, judge)
+        answers = longest * _shown(recipe, judge) + speeches(judge)
         lengths = [len(tokens) for tokens in renderer.prompt_token_ids(asked)]
         for prompt, length in zip(prompts, lengths, strict=False):
             if length > limit:
@@ -115,6 +115,12 @@ def check_judges(
                 f"room for {limit - max(lengths)} of the {answers} that answers may have; a longer one gets the "
                 'unreadable verdict "question too long". To avoid it, lower sampling.max_tokens of generate and measure'
             )
+
+
+def speeches(judge: JudgeRecipe) -> int:
+    """Tokens of a whole debate at most, which the judge's question shows."""
+    debate = judge.debating
+    return debate.rounds * debate.speech * (1 if debate.sides == "one" else 2) if debate else 0
 
 
 def _shown(recipe: Recipe, judge: JudgeRecipe) -> int:

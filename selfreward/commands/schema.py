@@ -31,15 +31,16 @@ from selfreward.records import (
     Response,
     Reward,
     Sample,
+    Speech,
     StepVerdict,
 )
 from selfreward.report.verdict_file import Verdict
-from selfreward.store.artifacts import COMPARISONS, LISTS, STEPS
+from selfreward.store.artifacts import COMPARISONS, LISTS, SPEECHES, STEPS
 from selfreward.store.seals import Seal
 from selfreward.tasks.anchors_file import Anchor
 from selfreward.tasks.verifiers.grade import GradeRow
 
-VERSIONS: dict[int, str] = {1: "9581fed332c80551"}
+VERSIONS: dict[int, str] = {1: "9581fed332c80551", 2: "79ca151e3a2c362e"}
 """Each version and the digest of its schemas. When a record changes, a test asks for the next one."""
 
 ROWS: dict[str, type] = {
@@ -49,6 +50,7 @@ ROWS: dict[str, type] = {
     rf"\w+_{COMPARISONS}": Comparison,
     rf"\w+_{LISTS}": Ranking,
     rf"\w+_{STEPS}": StepVerdict,
+    rf"\w+_{SPEECHES}": Speech,
     r"meta_judgments": MetaJudgment,
     r"(\w+_)?judgments(_\w+)?|held_out_\w+|reward_scores|verdicts": Judgment,
     r"critiques_\d+": Critique,

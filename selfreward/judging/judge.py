@@ -3,8 +3,8 @@
 one answer, verdict       one artifact. With adaptive N: a first pass, then what is still open, and both together
 one answer, probability   one artifact, from probabilities; rationale likewise, after a rationale
 one answer, scalar        one artifact, from a reward model
-two answers               comparisons, and one rating per answer made of them
-ensemble                  one artifact per member, and all together
+two answers               comparisons, and one rating per answer made of them; before them speeches, where debated
+ensemble                  one artifact per member, and all together; of members that compare, their comparisons
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +17,7 @@ from selfreward.engines.chat import load_renderer
 from selfreward.engines.hugging_face.reward_model import RewardModel
 from selfreward.judging.adaptive import first_pass, judge_further
 from selfreward.judging.by_verifier import ask_oracle, ask_verifier, left_to_the_model, merge, passed
+from selfreward.judging.debate import debate_statistics, hold_debates, judge_of_debates
 from selfreward.judging.expected import judge_expected
 from selfreward.judging.listwise import rank_answers, ranked
 from selfreward.judging.pairwise import compare_answers, rated
@@ -28,11 +29,11 @@ from selfreward.judging.scoring.steps import step_statistics
 from selfreward.judging.scoring.tournament import as_facts, position_statistics
 from selfreward.judging.stepwise import judge_steps, stepped
 from selfreward.recipe import JudgeRecipe, Verified
-from selfreward.records import Judgment, Prompt, Response, Rows, by_id, distinct
+from selfreward.records import Comparison, Judgment, Prompt, Response, Rows, by_id, distinct
 from selfreward.roles.cast import Cast
 from selfreward.roles.player import Player
 from selfreward.roles.round import Round
-from selfreward.store.artifacts import COMPARISONS, FIRST, FURTHER, LISTS, MODEL_JUDGMENTS, STEPS, part_of
+from selfreward.store.artifacts import COMPARISONS, FIRST, FURTHER, LISTS, MODEL_JUDGMENTS, SPEECHES, STEPS, part_of
 from selfreward.store.given import given
 from selfreward.store.run import Work
 from selfreward.tasks.verifiers.protocol import Verifier, verifier_identity
@@ -93,7 +94,7 @@ class Judging:
     ) -> Rows[Judgment]:
         """Every response's judgments, in one sealed artifact."""
         recipe = self.recipe
-        if not recipe.members:
+        if not recipe.members or recipe.comparing is not None:
             return self._alone(recipe, prompts, responses, made_from, artifact)
         parts = [
             self._alone(recipe.member(member), prompts, responses, made_from, part_of(artifact, number))
@@ -109,15 +110,10 @@ class Judging:
         made_from: Mapping[str, str],
         artifact: str,
     ) -> Rows[Judgment]:
-        player = self.cast.role(recipe.model, self.playing)
         asked: dict[str, Any] = {"made_from": made_from, "round": self.round}
         if recipe.protocol == "pairwise":
-            work = compare_answers(player, prompts, responses, recipe, **asked, artifact=part_of(artifact, COMPARISONS))
-            comparisons = self.complete(work)
-            rows = rated(comparisons, responses, recipe, round=self.round, artifact=artifact)
-            positions = as_facts(position_statistics(comparisons))
-            facts = {"comparisons": comparisons.digest, "positions": positions, "ridge": recipe.ridge}
-            return self.complete(given(self.round, artifact, Judgment, rows, facts))
+            return self._by_comparisons(prompts, responses, asked, artifact)
+        player = self.cast.role(recipe.model, self.playing)
         if recipe.listing is not None:
             rankings = self.complete(
                 rank_answers(player, prompts, responses, recipe, **asked, artifact=part_of(artifact, LISTS))
@@ -147,6 +143,52 @@ class Judging:
             )
         )
         return self._together([first, further], artifact, {"adaptive": "first and further"})
+
+    def _by_comparisons(
+        self, prompts: Mapping[str, Prompt], responses: Sequence[Response], asked: Mapping[str, Any], artifact: str
+    ) -> Rows[Judgment]:
+        """Comparisons by the judge, or by every member of an ensemble, and a rating of each answer made of them."""
+        recipe, ensemble = self.recipe, self.recipe.ensemble
+        if ensemble is None:
+            comparisons, told = self._compared(recipe, prompts, responses, asked, artifact)
+        else:
+            found = [
+                self._compared(recipe.member(name), prompts, responses, asked, part_of(artifact, number), name)[0]
+                for number, name in enumerate(ensemble.members)
+            ]
+            made_from = {"ensemble": "&".join(ensemble.members), "parts": [rows.digest for rows in found]}
+            rows = [row for part in found for row in part]
+            every = part_of(artifact, COMPARISONS)
+            comparisons = self.complete(given(self.round, every, Comparison, rows, made_from))
+            told = {"vote": ensemble.vote}
+        ratings = rated(comparisons, responses, recipe, round=self.round, artifact=artifact)
+        positions = as_facts(position_statistics(comparisons))
+        facts = {"comparisons": comparisons.digest, "positions": positions, "ridge": recipe.ridge, **told}
+        return self.complete(given(self.round, artifact, Judgment, ratings, facts))
+
+    def _compared(
+        self,
+        recipe: JudgeRecipe,
+        prompts: Mapping[str, Prompt],
+        responses: Sequence[Response],
+        asked: Mapping[str, Any],
+        artifact: str,
+        member: str = "",
+    ) -> tuple[Rows[Comparison], dict[str, Any]]:
+        """(one judge's comparisons, what is told of the debates before them)."""
+        player, part = self.cast.role(recipe.model, self.playing), part_of(artifact, COMPARISONS)
+        show, told = None, dict[str, Any]()
+        if recipe.debating is not None:
+            debater, spoken = self.cast.role(recipe.debater, self.playing), part_of(artifact, SPEECHES)
+            work = hold_debates(debater, prompts, responses, recipe, **asked, artifact=spoken, asked_as=part)
+            speeches = self.complete(work)
+            show = judge_of_debates(recipe, prompts, speeches)
+            asked = {**asked, "made_from": {**asked["made_from"], "speeches": speeches.digest}}
+            told = {"debates": debate_statistics(speeches), "tie": [recipe.debating.epsilon, recipe.debating.unstable]}
+        comparing = compare_answers(
+            player, prompts, responses, recipe, **asked, artifact=part, show=show, member=member
+        )
+        return self.complete(comparing), told
 
     def _by_reward_model(
         self,

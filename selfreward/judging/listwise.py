@@ -45,7 +45,7 @@ def rank_answers(
             prompt, texts = prompts[answers[shown[0]].prompt_id], [answers[one].text for one in shown]
             asked.append(stage.request(name, role.ask(question.template, prompt, texts), 1, seed_for(seed, name)))
         for name, shown, (reply,) in zip(ids, chunk, ask(player.hold(), asked, seed), strict=True):
-            ranks, unreadable = read_or_not(role.read(reply, len(shown)))
+            ranks, unreadable = read_or_not(role.read(question.template, reply, len(shown)))
             yield Ranking(
                 id=name,
                 prompt_id=answers[shown[0]].prompt_id,

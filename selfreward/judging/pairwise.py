@@ -2,7 +2,7 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from selfreward.engines.protocol import Asker, Completion, ReplyStart
@@ -14,7 +14,14 @@ from selfreward.judging.prompts.pairwise import Principle
 from selfreward.judging.scoring.expected import expected_value
 from selfreward.judging.scoring.tournament import ratings, which_comparisons
 from selfreward.judging.stage import Stage, read_or_not, unwritten
-from selfreward.recipe import ComparisonQuestion, JudgeRecipe, PrincipleQuestion, as_dict, constitution_of
+from selfreward.recipe import (
+    ComparisonQuestion,
+    DebateQuestion,
+    JudgeRecipe,
+    PrincipleQuestion,
+    as_dict,
+    constitution_of,
+)
 from selfreward.records import Comparison, Judgment, Message, Prompt, Response, Rows, seed_for, stable_id
 from selfreward.roles.chunks import longest
 from selfreward.roles.player import Player
@@ -22,6 +29,13 @@ from selfreward.roles.unreadable import Unreadable, unfinished
 from selfreward.store.run import Work
 
 VERSION = 1
+
+
+_AFTERWARDS = ("clamp", "epsilon", "unstable")
+"""What is done with the verdicts, of which the judge knows nothing."""
+
+
+Asking = ComparisonQuestion | PrincipleQuestion | DebateQuestion
 
 
 class Question(NamedTuple):
@@ -65,8 +79,14 @@ def compare_answers(
     round: int,
     artifact: str,
     asked: Sequence[Question] | None = None,
+    show: Callable[[Question], tuple[Message, ...]] | None = None,
+    member: str = "",
 ) -> Work[Question, Comparison]:
-    """Work that yields one Comparison per question: those that the recipe makes of `responses`, or `asked` instead."""
+    """Work that yields one Comparison per question: those that the recipe makes of `responses`, or `asked` instead.
+
+    `show` is what is asked, where that is more than both answers. `member` of an ensemble stands on its rows in the
+    place of a principle: what is asked of several is put together alike.
+    """
     asking = _question(recipe)
     stage = Stage(player, recipe.sampling, round, artifact, role.version(asking.template, constitution_of(asking)))
     if asked is None:
@@ -75,13 +95,10 @@ def compare_answers(
     def compute(chunk: Sequence[Question], index: int) -> Iterator[Comparison]:
         seed = stage.seed(index, 0)
         ids = [stage.name(*_names(question)) for question in chunk]
-        shown = [
-            role.ask(asking.template, prompts[first.prompt_id], first.text, second.text, principle)
-            for first, second, principle in chunk
-        ]
+        shown = [show(question) if show else _shown(asking, prompts, question) for question in chunk]
         verdicts = _verdicts(player.hold(), stage, recipe, ids, shown, seed)
         for name, question, found in zip(ids, chunk, verdicts, strict=True):
-            yield _comparison(stage, name, question, found, seed)
+            yield _comparison(stage, name, question, found, seed, member)
 
     tokens = 0 if recipe.reading.kind == "probability" else recipe.sampling.max_tokens
     if recipe.reading.kind != "verdict":
@@ -89,14 +106,19 @@ def compare_answers(
     told = {
         "inputs": dict(made_from),
         # What is done with the probabilities afterwards asks nothing else of the judge.
-        "question": {key: value for key, value in as_dict(asking).items() if key != "clamp"},
+        "question": {key: value for key, value in as_dict(asking).items() if key not in _AFTERWARDS},
         # A comparison has labels and no scale.
         "reading": {key: value for key, value in as_dict(recipe.reading).items() if key != "scale"},
     }
     return stage.work(Comparison, asked, compute, told, version=VERSION, replies=1, tokens=tokens)
 
 
-def _comparison(stage: Stage, name: str, question: Question, found: Found, seed: int) -> Comparison:
+def _shown(asking: Asking, prompts: Mapping[str, Prompt], question: Question) -> tuple[Message, ...]:
+    first, second, principle = question
+    return role.ask(asking.template, prompts[first.prompt_id], first.text, second.text, principle)
+
+
+def _comparison(stage: Stage, name: str, question: Question, found: Found, seed: int, member: str) -> Comparison:
     reply, verdict, mass = found
     preference, unreadable = read_or_not(verdict)
     return Comparison(
@@ -113,7 +135,7 @@ def _comparison(stage: Stage, name: str, question: Question, found: Found, seed:
         preference=preference,
         unreadable=unreadable,
         mass=mass,
-        principle=question.principle.name if question.principle else "",
+        principle=question.principle.name if question.principle else member,
     )
 
 
@@ -125,16 +147,16 @@ def _verdicts(
     shown: Sequence[tuple[Message, ...]],
     seed: int,
 ) -> list[Found]:
-    replies = [NOTHING for _ in ids]
+    replies, template = [NOTHING for _ in ids], _question(recipe).template
     if recipe.reading.kind != "probability":
         requests = [
             stage.request(name, messages, 1, seed_for(seed, name)) for name, messages in zip(ids, shown, strict=True)
         ]
         replies = [reply for (reply,) in ask(engine, requests, seed)]
     if recipe.reading.kind == "verdict":
-        return [(reply, role.read(reply), None) for reply in replies]
+        return [(reply, role.read(template, reply), None) for reply in replies]
     starts = [
-        ReplyStart(name, messages, role.opening(reply.text))
+        ReplyStart(name, messages, role.opening(template, reply.text))
         for name, messages, reply in zip(ids, shown, replies, strict=True)
     ]
     found = ask_next(token_reader(engine), starts, role.LABELS)
@@ -157,8 +179,8 @@ def rated(
         unwritten(
             stable_id(artifact, round, response.id, 0),
             response,
-            judge=comparisons[0].judge,
-            template=comparisons[0].template,
+            judge="&".join(dict.fromkeys(row.judge for row in comparisons)),
+            template="&".join(dict.fromkeys(row.template for row in comparisons)),
             source="comparisons",
             score=scores.get(response.id),
             why=None if response.id in scores else reasons[response.id],
@@ -168,10 +190,12 @@ def rated(
     ]
 
 
-def _question(recipe: JudgeRecipe) -> ComparisonQuestion | PrincipleQuestion:
-    if not isinstance(recipe.question, ComparisonQuestion | PrincipleQuestion):
-        raise RecipeError(f"judge.question={recipe.question.kind} compares nothing; expected comparison or principle")
-    return recipe.question
+def _question(recipe: JudgeRecipe) -> Asking:
+    if recipe.comparing is None:
+        raise RecipeError(
+            f"judge.question={recipe.question.kind} compares nothing; expected comparison, principle or debate"
+        )
+    return recipe.comparing
 
 
 def _soft(reply: Completion, logprobs: Sequence[float], floor: float) -> tuple[float | Unreadable, float]:

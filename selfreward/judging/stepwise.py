@@ -1,7 +1,7 @@
 """Stage: every step of an answer is judged by itself, and the verdicts become one score (scoring/steps.py)."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from selfreward.engines.protocol import Asker, Completion, ReplyStart
 from selfreward.errors import RecipeError
@@ -44,7 +44,7 @@ def judge_steps(
     """Work that yields one StepVerdict per step of every answer."""
     question = _question(recipe)
     stage = Stage(player, recipe.sampling, round, artifact, role.version(question.template))
-    split = [(response, role.split(response.text, question.most)) for response in responses]
+    split = [(response, role.split(response.text, question.most, question.mark)) for response in responses]
     asked = [Step(response, number, steps) for response, steps in split for number in range(1, len(steps) + 1)]
 
     def compute(chunk: Sequence[Step], index: int) -> Iterator[StepVerdict]:
@@ -60,8 +60,7 @@ def judge_steps(
         tokens += longest(prompts[one.prompt_id].text + one.text for one in responses)
     told = {
         "inputs": dict(made_from),
-        # How the verdicts become a score asks nothing else of the judge.
-        "question": {key: value for key, value in as_dict(question).items() if key != "combine"},
+        "question": _told(question),
         "reading": {key: value for key, value in as_dict(recipe.reading).items() if key != "scale"},
     }
     return stage.work(StepVerdict, asked, compute, told, version=VERSION, replies=1, tokens=tokens)
@@ -71,6 +70,12 @@ def _question(recipe: JudgeRecipe) -> StepsQuestion:
     if not isinstance(recipe.question, StepsQuestion):
         raise RecipeError(f"judge.question={recipe.question.kind} judges no steps; expected steps")
     return recipe.question
+
+
+def _told(question: StepsQuestion) -> dict[str, Any]:
+    """How the verdicts become a score asks nothing else of the judge; runs from before there were own marks go on."""
+    unsaid = ("combine",) if question.mark is not None else ("combine", "mark")
+    return {key: value for key, value in as_dict(question).items() if key not in unsaid}
 
 
 def _shown(question: StepsQuestion, prompt: Prompt, step: Step) -> tuple[Message, ...]:
@@ -108,13 +113,13 @@ def _verdicts(
     seed: int,
 ) -> list[Found]:
     asked = list(zip(ids, shown, strict=True))
-    replies = [NOTHING for _ in ids]
+    replies, template = [NOTHING for _ in ids], _question(recipe).template
     if recipe.reading.kind != "probability":
         requests = [stage.request(name, messages, 1, seed_for(seed, name)) for name, messages in asked]
         replies = [reply for (reply,) in ask(engine, requests, seed)]
     if recipe.reading.kind == "verdict":
-        return [(reply, role.read(reply), None) for reply in replies]
-    openings = [role.opening(reply.text) for reply in replies]
+        return [(reply, role.read(template, reply), None) for reply in replies]
+    openings = [role.opening(template, reply.text) for reply in replies]
     starts = [ReplyStart(name, messages, said) for (name, messages), said in zip(asked, openings, strict=True)]
     found: list[Found] = []
     for reply, row in zip(replies, ask_next(token_reader(engine), starts, role.LABELS), strict=True):

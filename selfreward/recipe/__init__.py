@@ -56,6 +56,7 @@ from selfreward.recipe.prompts import (
 from selfreward.recipe.questions import (
     Compared,
     ComparisonQuestion,
+    DebateQuestion,
     ListQuestion,
     PrincipleQuestion,
     RubricQuestion,
@@ -120,6 +121,7 @@ __all__ = [
     "ColumnsRecipe",
     "Compared",
     "ComparisonQuestion",
+    "DebateQuestion",
     "DpoRecipe",
     "EngineRecipe",
     "EnglishSource",

@@ -49,12 +49,15 @@ class AdaptiveRecipe(Section):
 class EnsembleAggregate(Drawn):
     """Several judges: `template`, `template@model` or `@model`. The mean of their means (or medians, `average`).
 
-    An answer on which they differ by more than `max_disagreement` points is dropped.
+    An answer on which they differ by more than `max_disagreement` points is dropped. Members that compare two answers
+    (judge.question=comparison) have a `vote` on every two instead: the mean of their preferences, what most of them
+    prefer, or a tie unless all prefer the same.
     """
 
     members: Annotated[tuple[str, ...], needed("template, template@model or @model of each judge")]
     kind: Literal["ensemble"] = "ensemble"
     average: Literal["mean", "median"] = setting("mean", "what each member's readings become")
+    vote: Literal["mean", "majority", "unanimous"] = setting("mean", "of members that compare: what wins")
     max_disagreement: float | None = setting(None, "points by which the members may differ", minimum=0)
 
 

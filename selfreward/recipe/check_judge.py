@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from selfreward.recipe.aggregates import EnsembleAggregate
 from selfreward.recipe.judge import JudgeRecipe
 from selfreward.recipe.model import ServedRecipe
-from selfreward.recipe.questions import ComparisonQuestion, ScoreQuestion
+from selfreward.recipe.questions import ComparisonQuestion, ScoreQuestion, StepsQuestion
 from selfreward.recipe.recipe import Recipe, held_out_judge
 
 Found = Iterator[tuple[bool, str]]
@@ -18,7 +19,7 @@ def served_that_cannot_work(recipe: Recipe) -> Found:
         yield from _server(name, server)
     known = ", ".join(recipe.served) or "none"
     asked = recipe.judge.models
-    for reference in [*asked, recipe.meta.model, recipe.prompts.writer.model]:
+    for reference in [*asked, recipe.judge.debater, recipe.meta.model, recipe.prompts.writer.model]:
         yield (
             reference.server is not None and reference.server not in recipe.served,
             f"role {reference!r} is not in the section 'served', which has: {known}",
@@ -30,7 +31,8 @@ def served_that_cannot_work(recipe: Recipe) -> Found:
         yield (
             value.server is not None,
             f"key {key!r} is {value!r}, but this role needs weights and tokens, which a server does not give; "
-            "only judge.model, judge.aggregate.members, meta.model and prompts.writer.model may be served",
+            "only judge.model, judge.aggregate.members, judge.question.debater, meta.model and prompts.writer.model "
+            "may be served",
         )
     served, reading = any(reference.server is not None for reference in asked), recipe.judge.reading.kind
     yield (
@@ -73,11 +75,18 @@ def judge_that_cannot_work(recipe: Recipe) -> Found:
         (compares or judge.stepping is not None) and judge.ask_again > 0,
         f"judge.reading.ask_again is not read by {named}, which asks each question once; set it to 0",
     )
-    for kind, template in ((ScoreQuestion, "rubric"), (ComparisonQuestion, "principle")):
+    for kind, owner in ((ScoreQuestion, "rubric"), (ComparisonQuestion, "principle")):
         yield (
-            isinstance(question, kind) and question.template == template,
-            f"judge.question.template={template} belongs to judge.question.kind={template}; set that",
+            isinstance(question, kind) and question.template.endswith(owner),
+            f"judge.question.template={question.template} belongs to judge.question.kind={owner}; set that",
         )
+    if isinstance(question, ScoreQuestion) and question.examples is None:
+        yield (
+            question.shots != ScoreQuestion().shots,
+            "judge.question.shots is read with judge.question.examples only; remove it or name a file",
+        )
+    if isinstance(question, StepsQuestion) and question.mark is not None:
+        yield _no_expression(question.mark), f"judge.question.mark {question.mark!r} is not a regular expression"
     yield (
         bool(question.WHY_VERDICT) and reading != "verdict",
         f"{named} {question.WHY_VERDICT}, which judge.reading={reading} cannot read; set judge.reading=verdict",
@@ -103,6 +112,14 @@ def judge_that_cannot_work(recipe: Recipe) -> Found:
         yield judge.adaptive.cap < judge.adaptive.first, "judge.aggregate.cap is below judge.aggregate.first"
     if judge.ensemble is not None:
         yield from _ensemble(recipe, judge.members)
+
+
+def _no_expression(mark: str) -> bool:
+    try:
+        re.compile(mark)
+    except re.error:
+        return True
+    return False
 
 
 def scale_that_cannot_work(recipe: Recipe) -> Found:
@@ -140,12 +157,21 @@ def _ensemble(recipe: Recipe, members: tuple[str, ...]) -> Found:
     key, question = "judge.aggregate.members", recipe.judge.question
     yield len(members) < 2, f"{key} has {len(members)}; expected at least two, or another judge.aggregate"
     yield len(set(members)) < len(members), f"{key} names one twice; raise judge.aggregate.samples instead"
+    for needed in ("rubric", "principle"):
+        yield (
+            any(name.partition("@")[0].endswith(needed) for name in members),
+            f"{key} names a template that needs a {needed}; name other templates",
+        )
     yield (
-        any(name.partition("@")[0] == "rubric" for name in members),
-        f"{key} names the template 'rubric', which needs a rubric; name other templates",
+        not isinstance(question, ScoreQuestion | ComparisonQuestion),
+        "judge.aggregate=ensemble names templates of judge.question=score or comparison; "
+        f"{question.kind} is another question",
     )
-    yield (
-        not isinstance(question, ScoreQuestion),
-        f"judge.aggregate=ensemble names templates of judge.question=score; {question.kind} is another question",
-    )
+    compares, default = recipe.judge.comparing is not None, EnsembleAggregate(members=members)
+    for unread in ("average", "max_disagreement") if compares else ("vote",):
+        value = getattr(recipe.judge.aggregate, unread)
+        yield (
+            value != getattr(default, unread),
+            f"judge.aggregate.{unread}={value} is not read by members of judge.question={question.kind}; remove it",
+        )
     yield recipe.meta.enabled, "meta.enabled compares judgments of one template, which an ensemble does not give"

@@ -64,7 +64,7 @@ def held_out_that_cannot_work(recipe: Recipe) -> Found:
 def _held_out_question(held_out: HeldOutRecipe, key: str) -> Found:
     for kind, template in ((ScoreQuestion, "rubric"), (Compared, "principle")):
         yield (
-            isinstance(held_out.question, kind) and held_out.question.template == template,
+            isinstance(held_out.question, kind) and held_out.question.template.endswith(template),
             f"key '{key}.question.template' is {template!r}, which needs a {template}; name another one",
         )
     reading = held_out.reading

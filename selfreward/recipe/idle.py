@@ -66,6 +66,7 @@ def idle(recipe: Recipe) -> list[Idle]:
         Idle(unasked and judge.draws, "judge.aggregate", nobody, model),
         Idle(unasked and judge.draws, "judge.reading.ask_again", nobody, model),
         Idle(not judge.draws and not judge.members, "judge.aggregate", once, samples),
+        Idle(bool(judge.members) and not judge.draws, "judge.aggregate.samples", once, samples),
         Idle(
             judge.reading.kind == "scalar",
             "judge.question",

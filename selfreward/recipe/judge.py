@@ -1,7 +1,8 @@
 """The judge, by its axes: who is asked, which question, how the reply is read, how many readings become a score.
 
 question   score | rubric (each answer alone) · steps (each step of an answer) ·
-           comparison | principle (two answers side by side, in both orders) · list (all answers, in balanced orders)
+           comparison | principle | debate (two answers side by side, in both orders) ·
+           list (all answers, in balanced orders)
 reading    verdict (what a sampled reply says) · probability (of the score or label words, nothing is decoded) ·
            rationale (a sampled rationale, then the probabilities) · scalar (a reward model's number)
 aggregate  mean | median (of N readings) · adaptive (more where it matters) · ensemble (several judges)
@@ -23,6 +24,7 @@ from selfreward.recipe.model import SamplingRecipe
 from selfreward.recipe.questions import (
     Compared,
     ComparisonQuestion,
+    DebateQuestion,
     ListQuestion,
     PrincipleQuestion,
     QuestionRecipe,
@@ -72,9 +74,20 @@ class JudgeRecipe(Section):
         return self.source in ("verifier_then_model", "verifier_and_model")
 
     @property
-    def comparing(self) -> ComparisonQuestion | PrincipleQuestion | None:
+    def comparing(self) -> ComparisonQuestion | PrincipleQuestion | DebateQuestion | None:
         """The question, where it is about two answers."""
-        return self.question if isinstance(self.question, ComparisonQuestion | PrincipleQuestion) else None
+        asked = self.question
+        return asked if isinstance(asked, ComparisonQuestion | PrincipleQuestion | DebateQuestion) else None
+
+    @property
+    def debating(self) -> DebateQuestion | None:
+        """The question, where two answers are debated before they are compared."""
+        return self.question if isinstance(self.question, DebateQuestion) else None
+
+    @property
+    def debater(self) -> ModelReference:
+        """Whoever argues in a debate."""
+        return (self.debating.debater if self.debating else None) or self.model
 
     @property
     def listing(self) -> ListQuestion | None:
@@ -177,9 +190,14 @@ class JudgeRecipe(Section):
         """One member of the ensemble: `template`, `template@model` or `@model`."""
         template, _, model = name.partition("@")
         kind = MedianAggregate if self.average == "median" else MeanAggregate
+        named: QuestionRecipe = self.question
+        if template and isinstance(named, ComparisonQuestion | ScoreQuestion):
+            named = dataclasses.replace(named, template=template)
+        elif template:
+            named = ScoreQuestion(template=template)
         return dataclasses.replace(
             self,
             model=ModelReference(model) if model else self.model,
-            question=ScoreQuestion(template=template) if template else self.question,
+            question=named,
             aggregate=kind(samples=self.samples),
         )

@@ -27,7 +27,8 @@ Argument = Annotated[bool | int | float | str, BeforeValidator(_argument)]
 class ModelRecipe(Section):
     """The start policy. `path`: a Hugging Face directory, `org/name[@revision]` on the hub, an adapter's directory,
     which is merged into its base once, or a sandbox model: `sandbox:seed-K`, with biased judging
-    `sandbox:seed-K+length_bias=0.8` or `+agreement_bias=0.7`. Seeds 0 to 2 ship; any other is trained once and kept.
+    `sandbox:seed-K+length_bias=0.8` or `+agreement_bias=0.7`. Seeds 0 to 2 ship, and
+    `sandbox:seed-0+questions=0.6`, a judge of more than one score; any other is trained once and kept.
 
     The last three are about the chat template, in every local role: `template_arguments` it is given as they stand here
     (`enable_thinking: false`), `thinking` are pairs of markers around reasoning besides those that are known, and

@@ -14,6 +14,7 @@ class SandboxSource(Section):
     """The sandbox's own prompts, whose truth is known."""
 
     kind: Literal["sandbox"] = "sandbox"
+    checklists: bool = setting(False, "every prompt brings a checklist of its right answer (meta.rubric), for judges")
 
 
 @section

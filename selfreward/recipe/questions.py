@@ -1,9 +1,10 @@
-"""What a judge is asked: about one answer (score, rubric, steps), two (comparison, principle) or all (list)."""
+"""What a judge is asked: about one answer (score, rubric, steps), two (comparison, principle, debate) or all (list)."""
 
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from selfreward.recipe.reference import ModelReference
 from selfreward.recipe.section import Section, keyed, needed, section, setting
 
 
@@ -19,10 +20,12 @@ class Question(Section):
 
 @section
 class ScoreQuestion(Question):
-    """How good is this answer, from 0 to 5?"""
+    """How good is this answer, from 0 to 5? Where `examples` names a file, `shots` judged answers are shown first."""
 
     kind: Literal["score"] = "score"
     template: str = setting("sandbox", "the words of the question")
+    examples: str | None = setting(None, "a file of judged answers: prompt, response, judgment")
+    shots: int = setting(4, "how many of them are shown, balanced over their scores", minimum=2)
 
 
 @section
@@ -34,14 +37,11 @@ class RubricQuestion(Question):
     """
 
     kind: Literal["rubric"] = "rubric"
+    template: str = setting("rubric", "the words around the criteria")
     rubric: str | None = setting(None, "a shipped rubric or a YAML file; null: every row's own (meta.rubric)")
 
     WORDING: ClassVar[str] = "selfreward.judging.prompts.rubric:wording"
     WHY_VERDICT: ClassVar[str] = "has a score per criterion"
-
-    @property
-    def template(self) -> str:
-        return "rubric"
 
 
 @section
@@ -78,6 +78,27 @@ class PrincipleQuestion(Compared):
 
 
 @section
+class DebateQuestion(Compared):
+    """Which of two answers is better, after a debate in which each of them has an advocate?
+
+    `debater` argues, the judge's own model where it is null; a row's `meta.material` is for debaters alone. Two answers
+    tie where their order hangs on changes of `epsilon` in the readings, in more than `unstable` of all patterns of
+    changes (scoring/stability.py).
+    """
+
+    kind: Literal["debate"] = "debate"
+    template: str = setting("debate", "the words of the question")
+    debater_template: str = setting("argue", "what a debater is told")
+    debater: ModelReference | None = setting(None, "who argues; null: the judge's own model")
+    rounds: int = setting(2, "rounds of speeches, in each of which both sides speak at once", minimum=1)
+    sides: Literal["both", "one"] = setting("both", "one: one side, drawn by lot, has an advocate (consultancy)")
+    speech: int = setting(256, "tokens of a speech at most", minimum=1)
+    temperature: float = setting(0.8, "at which speeches are sampled", minimum=0)
+    epsilon: float = setting(0.05, "changes of the readings that an order must bear", minimum=0, below=0.5)
+    unstable: float = setting(0.1, "share of patterns of changes that may turn an order", minimum=0, below=1)
+
+
+@section
 class ListQuestion(Question):
     """In which order are all answers to a prompt, from best to worst?
 
@@ -102,16 +123,23 @@ class StepsQuestion(Question):
     kind: Literal["steps"] = "steps"
     template: str = setting("steps", "the words of the question")
     combine: Literal["min", "product"] = setting("min", "how the steps' verdicts become a score")
+    mark: str | None = setting(None, "where a step begins, a regular expression; null: Step 1:, 1., paragraphs")
     most: int = setting(20, "steps that are told apart; the last one holds all further ones", minimum=1)
 
     WORDING: ClassVar[str] = "selfreward.judging.prompts.steps:wording"
 
 
-def constitution_of(question: ComparisonQuestion | PrincipleQuestion) -> str | None:
+def constitution_of(question: Compared) -> str | None:
     return question.constitution if isinstance(question, PrincipleQuestion) else None
 
 
 QuestionRecipe = Annotated[
-    ScoreQuestion | RubricQuestion | StepsQuestion | ComparisonQuestion | PrincipleQuestion | ListQuestion,
+    ScoreQuestion
+    | RubricQuestion
+    | StepsQuestion
+    | ComparisonQuestion
+    | PrincipleQuestion
+    | DebateQuestion
+    | ListQuestion,
     Field(discriminator="kind"),
 ]

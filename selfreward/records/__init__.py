@@ -9,7 +9,7 @@ from selfreward.records.ids import seed_for, stable_id
 from selfreward.records.lines import OMIT_WHEN_EMPTY, Rows, by_id, from_line, to_line
 from selfreward.records.measured import Measurement
 from selfreward.records.trained import Checkpoint, Drop, Pair, PairKind, Reward, Sample, pair_drop
-from selfreward.records.verdicts import Comparison, Judgment, MetaJudgment, Ranking, StepVerdict
+from selfreward.records.verdicts import Comparison, Judgment, MetaJudgment, Ranking, Speech, StepVerdict
 
 Record = (
     Prompt
@@ -18,6 +18,7 @@ Record = (
     | Comparison
     | Ranking
     | StepVerdict
+    | Speech
     | MetaJudgment
     | Pair
     | Reward
@@ -50,6 +51,7 @@ __all__ = [
     "Reward",
     "Rows",
     "Sample",
+    "Speech",
     "StepVerdict",
     "by_id",
     "distinct",

@@ -136,3 +136,26 @@ class MetaJudgment:
     template: str
     winner: Literal["first", "second", "tie"] | None
     unreadable: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """One speech of the debate about two answers, in round `turn` (from 1), for the answer in slot `slot` (1 or 2).
+
+    `quotes` are its quotations, `found` those that are word for word in what both sides can see.
+    """
+
+    id: str
+    prompt_id: str
+    first_id: str
+    second_id: str
+    turn: int
+    slot: int
+    debater: str
+    text: str
+    token_ids: tuple[int, ...]
+    finish_reason: FinishReason
+    seed: int
+    template: str
+    quotes: int
+    found: int

@@ -22,11 +22,16 @@ _BRACES = str.maketrans("{}", "()")
 def fill(kind: Kind, name: str, conversation: Sequence[Message], **texts: str) -> str:
     """The template's words with `conversation` as {prompt} and each text in its place, fenced as the template wants."""
     if template(kind, name).fence == "braces":
-        shown = {key: text.translate(_BRACES) for key, text in texts.items()}
-        return substitute(words(kind, name), shown | {"prompt": spoken(conversation).translate(_BRACES)})
+        shown = {key: braceless(text) for key, text in texts.items()}
+        return substitute(words(kind, name), shown | {"prompt": braceless(spoken(conversation))})
     code = fence_code([message.content for message in conversation] + list(texts.values()))
     shown = {**texts, "prompt": transcript(conversation, code), "fence": code}
     return substitute(words(kind, name), shown)
+
+
+def braceless(text: str) -> str:
+    """A text that can stand between braces."""
+    return text.translate(_BRACES)
 
 
 def substitute(text: str, values: Mapping[str, str]) -> str:

@@ -2,8 +2,9 @@
 
     judgments                           a judge's rows, and what they were made of:
     judgments_first, judgments_further  adaptive N's first pass and what was still open after it
-    judgments_0, judgments_1 ...        an ensemble's members
+    judgments_0, judgments_1 ...        an ensemble's members; judgments_0_comparisons of those that compare
     judgments_comparisons               a pairwise judge's verdicts
+    judgments_speeches                  what was said before them, where two answers are debated
     judgments_lists                     a listwise judge's
     judgments_steps                     a stepwise judge's
     responses_0, responses_1 ...        the generators' answers, where several answer
@@ -17,7 +18,8 @@ import re
 JUDGMENTS, MODEL_JUDGMENTS = "judgments", "model_judgments"
 """The judgments that a round trains on, and the model's own where a verifier judges first."""
 FIRST, FURTHER, COMPARISONS, LISTS, STEPS = "first", "further", "comparisons", "lists", "steps"
-_PART = re.compile(rf"_({FIRST}|{FURTHER}|{COMPARISONS}|{LISTS}|{STEPS}|\d+)$")
+SPEECHES = "speeches"
+_PART = re.compile(rf"(?:_(?:{FIRST}|{FURTHER}|{COMPARISONS}|{LISTS}|{STEPS}|{SPEECHES}|\d+))+$")
 
 
 def part_of(artifact: str, part: str | int) -> str:

@@ -123,9 +123,11 @@ def _result(
         if recipe.control == "shuffled":
             seed = seed_for(judge.recipe.seed, artifact)
             scores = shuffle_within_prompts(scores, [row.response for row in pool.rows], seed)
-        return _Reading(scores, judgments, [row for row in rows if isinstance(row, Comparison)])
+        # What an ensemble's members said is there twice: by itself, and among all.
+        comparisons = {row.id: row for row in rows if isinstance(row, Comparison)}
+        return _Reading(scores, judgments, list(comparisons.values()))
 
-    for reference in judge.recipe.judge.models:
+    for reference in (*judge.recipe.judge.models, judge.recipe.judge.debater):
         # Loading weights is nobody's judging.
         cast.role(reference, 1).hold()
     cast.meter = meter

@@ -58,7 +58,7 @@ def models_that_know_the_sandbox_only(judges: Sequence[NamedJudge], model: Subje
     asked = {
         ModelReference(model.name) if name.kind in ("policy", "initial") else name
         for one in judges
-        for name in one.recipe.judge.models
+        for name in (*one.recipe.judge.models, one.recipe.judge.debater)
     }
     return sorted(name for name in asked if name.kind == "sandbox" or (name == model.name and model.sandbox))
 

@@ -6,7 +6,7 @@ from selfreward.recipe import (
     Recipe,
     asked_per_round,
 )
-from selfreward.store.artifacts import part_of
+from selfreward.store.artifacts import SPEECHES, part_of
 from selfreward.tasks.responses_file import read_responses
 
 STEPS = 4.0
@@ -134,7 +134,17 @@ def judgments_of(
         question, count, share = question + (samples - 1) * lengths.response, 2.0 * prompts * judge.listing.orders, 1.0
         # Lists of one prompt share their beginning up to the first answer.
         unique = lengths.rubric + prompts * lengths.prompt + count * samples * lengths.response
-    return [
+    debated = []
+    if judge.debating is not None:
+        # Speeches of a round know the rounds before; the judge reads them all.
+        one, sides = judge.debating, 1 if judge.debating.sides == "one" else 2
+        heard = one.speech * sides * (one.rounds - 1) / 2
+        shown = lengths.rubric + lengths.prompt + 2 * lengths.response + heard
+        said, server = count * sides * one.rounds, judge.debater.server or ""
+        part = part_of(artifact, SPEECHES)
+        debated = [Asking(f"{stage}: debate", part, said, shown, one.speech, said * shown, server=server)]
+        question, unique = question + one.speech * sides * one.rounds, unique + count * one.speech * sides * one.rounds
+    return debated + [
         Asking(
             stage,
             artifact,

@@ -15,16 +15,20 @@ from functools import cache
 
 from selfreward.engines.protocol import Completion
 from selfreward.judging.prompts.replies import read_end
+from selfreward.judging.prompts.spoken import order
 from selfreward.judging.prompts.verdicts import Grammar, grammar
 from selfreward.records import Message, Prompt
+from selfreward.roles.catalogue import template as look_up
 from selfreward.roles.catalogue import version as template_version
 from selfreward.roles.catalogue import words
-from selfreward.roles.fences import as_question, fence_code, fenced, substitute, transcript
+from selfreward.roles.fences import as_question, braceless, fence_code, fenced, spoken, substitute, transcript
 from selfreward.roles.unreadable import Unreadable, unfinished
 
 MOST = 40
 """Answers in one list; nobody keeps more apart."""
 
+_LEAD = "best"
+"""What the ranking follows in the sandbox's language."""
 _SLOT = r"(?:(?:response|answer) )?[0-9]{1,2}"
 _RANKING = rf"{_SLOT}(?: ?[>,=] ?{_SLOT}){{1,{MOST}}}"
 
@@ -37,6 +41,13 @@ def version(template: str) -> str:
 
 def ask(template: str, prompt: Prompt, answers: Sequence[str]) -> tuple[Message, ...]:
     """One user turn that shows answer k in slot k, counted from 1."""
+    if look_up("judge_list", template).fence == "braces":
+        listed = " ".join(f"{slot} {{ {braceless(text)} }}" for slot, text in enumerate(answers, start=1))
+        return as_question(
+            substitute(
+                words("judge_list", template), {"prompt": braceless(spoken(prompt.messages)), "responses": listed}
+            )
+        )
     code = fence_code([turn.content for turn in prompt.messages] + list(answers))
     shown = "\n\n".join(fenced(f"response-{slot}", text, code) for slot, text in enumerate(answers, start=1))
     example = "Ranking: " + " > ".join(map(str, _example(len(answers))))
@@ -44,10 +55,14 @@ def ask(template: str, prompt: Prompt, answers: Sequence[str]) -> tuple[Message,
     return as_question(substitute(words("judge_list", template), values))
 
 
-def read(completion: Completion, slots: int) -> Ranks | Unreadable:
+def read(template: str, completion: Completion, slots: int) -> Ranks | Unreadable:
     """The rank of every slot, 1 for the best, or why there is no ranking."""
     cut = unfinished(completion)
-    return cut if cut is not None else read_end(completion.text, _grammar(slots))
+    if cut is not None:
+        return cut
+    if look_up("judge_list", template).reply == "last_words":
+        return order(completion.text, _LEAD, slots)
+    return read_end(completion.text, _grammar(slots))
 
 
 def _example(slots: int) -> list[int]:

@@ -11,9 +11,11 @@ from functools import cache
 from selfreward.engines.protocol import Completion
 from selfreward.errors import RecipeError
 from selfreward.judging.prompts.replies import read_end, without_end
+from selfreward.judging.prompts.spoken import last_word, up_to
 from selfreward.judging.prompts.verdicts import Grammar, grammar
 from selfreward.judging.prompts.written import read_written
 from selfreward.records import Message, Prompt
+from selfreward.roles.catalogue import template as look_up
 from selfreward.roles.catalogue import version as template_version
 from selfreward.roles.fences import as_question, fill
 from selfreward.roles.unreadable import Unreadable, unfinished
@@ -21,7 +23,10 @@ from selfreward.roles.unreadable import Unreadable, unfinished
 LABELS = ("1", "2")
 """The words whose probabilities are read: first slot, second slot."""
 
-_PREFERENCES = {"1": 1.0, "2": 0.0, "tie": 0.5}
+_SLOTS = {"1": 1.0, "2": 0.0}
+_PREFERENCES = {**_SLOTS, "tie": 0.5}
+_LEAD = "better"
+"""What the verdict follows in the sandbox's language, which has no word for a tie."""
 _PREFERRED: Grammar[float] = grammar(
     "preferred(?: (?:response|answer))?",
     "(?:(?:the )?(?:response|answer) )?(?P<slot>1|2|tie)",
@@ -61,12 +66,18 @@ def ask(
     return as_question(fill("judge_pairwise", template, prompt.messages, **texts))
 
 
-def opening(rationale: str) -> str:
+def opening(template: str, rationale: str) -> str:
     """The beginning of a reply up to `Preferred:`, so that what comes next is the label; its own verdict is cut."""
+    if look_up("judge_pairwise", template).reply == "last_words":
+        return up_to(rationale, _LEAD)
     return f"{without_end(rationale, _PREFERRED)}\nPreferred:".lstrip("\n")
 
 
-def read(completion: Completion) -> float | Unreadable:
+def read(template: str, completion: Completion) -> float | Unreadable:
     """1 where the first slot is preferred, 0 where the second is, 1/2 for a tie, or why there is no verdict."""
     cut = unfinished(completion)
-    return cut if cut is not None else read_end(completion.text, _PREFERRED)
+    if cut is not None:
+        return cut
+    if look_up("judge_pairwise", template).reply == "last_words":
+        return last_word(completion.text, _LEAD, _SLOTS)
+    return read_end(completion.text, _PREFERRED)

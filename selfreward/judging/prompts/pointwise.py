@@ -16,10 +16,11 @@ import re
 from functools import partial
 
 from selfreward.engines.protocol import Completion
+from selfreward.judging.prompts.exemplars import with_exemplars
 from selfreward.judging.prompts.prompt import JudgePrompt
 from selfreward.judging.prompts.replies import is_verdict, read_end, without_end
 from selfreward.judging.prompts.verdicts import grammar, is_label, plain
-from selfreward.recipe.questions import QuestionRecipe
+from selfreward.recipe.questions import QuestionRecipe, ScoreQuestion
 from selfreward.recipe.scale import HIGHEST, LOWEST
 from selfreward.records import Message, Prompt
 from selfreward.roles.catalogue import template as look_up
@@ -57,12 +58,15 @@ SCORE = grammar(
 def wording(question: QuestionRecipe) -> JudgePrompt:
     """By the template that the question names."""
     name = question.template
-    return JudgePrompt(
+    alone = JudgePrompt(
         version=version("judge", name),
         ask=partial(ask, name),
         read=lambda _, reply: read(name, reply),
         opening=partial(opening, name),
     )
+    if isinstance(question, ScoreQuestion) and question.examples is not None:
+        return with_exemplars(alone, question.examples, question.shots)
+    return alone
 
 
 def ask(template: str, prompt: Prompt, answer: str) -> tuple[Message, ...]:

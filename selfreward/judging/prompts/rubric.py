@@ -26,15 +26,17 @@ from selfreward.errors import DataError, RecipeError
 from selfreward.judging.prompts.pointwise import SCORE, opening
 from selfreward.judging.prompts.prompt import JudgePrompt
 from selfreward.judging.prompts.replies import is_endless, is_verdict, lines_of, own_lines
+from selfreward.judging.prompts.spoken import points
 from selfreward.judging.prompts.verdicts import plain, read_line
 from selfreward.judging.prompts.written import named_entries, read_written
 from selfreward.recipe.questions import RubricQuestion
 from selfreward.records import Message, Prompt
+from selfreward.roles.catalogue import template as look_up
 from selfreward.roles.catalogue import version as template_version
+from selfreward.roles.catalogue import words
 from selfreward.roles.fences import as_question, fill
 from selfreward.roles.unreadable import Unreadable, unfinished, without_verdict
 
-_TEMPLATE = "rubric"
 OF_ROWS = "rows"
 """In place of a rubric's version, where every row brings its own."""
 _FARTHEST = 200
@@ -110,45 +112,64 @@ def spoken(name: str) -> str:
 
 
 def wording(question: RubricQuestion) -> JudgePrompt:
-    name = question.rubric
+    name, template = question.rubric, question.template
+    if "{criteria}" not in words("judge", template):
+        raise RecipeError(
+            f"judge.question.template={template} has no place for criteria; expected {{criteria}} in the words of a "
+            "rubric's question, as rubric and sandbox_rubric have"
+        )
 
     def require(prompt: Prompt) -> None:
         rubric_of(name, prompt)
 
     return JudgePrompt(
-        version=f"{template_version('judge', _TEMPLATE)}+{load_rubric(name).version if name else OF_ROWS}",
-        ask=partial(ask, name),
-        read=lambda prompt, completion: read(rubric_of(name, prompt), completion),
-        opening=partial(opening, _TEMPLATE),
+        version=f"{template_version('judge', template)}+{load_rubric(name).version if name else OF_ROWS}",
+        ask=partial(ask, template, name),
+        read=lambda prompt, completion: read(template, rubric_of(name, prompt), completion),
+        opening=partial(opening, template),
         require=require,
-        version_of=partial(version_of, name),
+        version_of=partial(version_of, template, name),
     )
 
 
-def version_of(name: str | None, prompt: Prompt) -> str:
+def version_of(template: str, name: str | None, prompt: Prompt) -> str:
     """What stands on the judgments of a prompt: the template's version, and the rubric's or that it is the row's."""
-    return f"{template_version('judge', _TEMPLATE)}+{rubric_of(name, prompt).version}"
+    return f"{template_version('judge', template)}+{rubric_of(name, prompt).version}"
 
 
-def ask(name: str | None, prompt: Prompt, answer: str) -> tuple[Message, ...]:
+def ask(template: str, name: str | None, prompt: Prompt, answer: str) -> tuple[Message, ...]:
     """One user turn: the criteria, then the prompt and the answer, fenced."""
-    criteria = "\n".join(f"{criterion.name}: {criterion.text}" for criterion in rubric_of(name, prompt).criteria)
-    return as_question(fill("judge", _TEMPLATE, prompt.messages, response=answer, criteria=criteria))
+    criteria = rubric_of(name, prompt).criteria
+    if look_up("judge", template).reply == "last_words":
+        listed = " ; ".join(criterion.text for criterion in criteria)
+    else:
+        listed = "\n".join(f"{criterion.name}: {criterion.text}" for criterion in criteria)
+    return as_question(fill("judge", template, prompt.messages, response=answer, criteria=listed))
 
 
-def read(rubric: Rubric, completion: Completion) -> float | Unreadable:
+def read(template: str, rubric: Rubric, completion: Completion) -> float | Unreadable:
     """The weighted mean of all criteria's scores, or why there is none."""
     cut = unfinished(completion)
     if cut is not None:
         return cut
+    if look_up("judge", template).reply == "last_words":
+        found = points(completion.text, [criterion.text for criterion in rubric.criteria])
+        return found if isinstance(found, Unreadable) else _mean(rubric, found)
     if is_endless(completion.text):
         return without_verdict(completion.text)
-    found = _scores([criterion.name for criterion in rubric.criteria], completion.text)
-    total = 0.0
+    lines = _scores([criterion.name for criterion in rubric.criteria], completion.text)
+    scores = []
     for criterion in rubric.criteria:
-        score = _agreed(criterion.name, found[criterion.name], completion.text)
+        score = _agreed(criterion.name, lines[criterion.name], completion.text)
         if isinstance(score, Unreadable):
             return score
+        scores.append(score)
+    return _mean(rubric, scores)
+
+
+def _mean(rubric: Rubric, scores: Sequence[float]) -> float:
+    total = 0.0
+    for criterion, score in zip(rubric.criteria, scores, strict=True):
         total += criterion.weight * score
     return total / math.fsum(criterion.weight for criterion in rubric.criteria)
 

@@ -26,6 +26,8 @@ import numpy as np
 
 from selfreward.errors import DataError
 from selfreward.judging.scoring.bradley_terry import strengths
+from selfreward.judging.scoring.stability import settled
+from selfreward.judging.scoring.votes import voted
 from selfreward.recipe import Compared, JudgeRecipe
 from selfreward.recipe.scale import HIGHEST
 from selfreward.records import Comparison, seed_for
@@ -108,7 +110,9 @@ def ratings(comparisons: Sequence[Comparison], recipe: JudgeRecipe) -> dict[str,
     for pair, orders in both_orders(comparisons).items():
         values = [value for here, there in orders if (value := preference(here, there, reading)) is not None]
         if values:
-            known[pair] = math.fsum(values) / len(values)
+            known[pair] = voted(values, len(orders), recipe.ensemble.vote if recipe.ensemble else "mean")
+        if values and reading == "soft" and recipe.debating is not None:
+            known[pair] = settled(_readings(orders), recipe.debating.epsilon, recipe.debating.unstable)
     ids = sorted({name for pair in known for name in pair})
     place = {name: index for index, name in enumerate(ids)}
     wins = np.zeros((len(ids), len(ids)))
@@ -117,6 +121,12 @@ def ratings(comparisons: Sequence[Comparison], recipe: JudgeRecipe) -> dict[str,
         wins[place[other], place[one]] = 1.0 - value
     fitted = strengths(wins, recipe.ridge).round(_DECIMALS) + 0.0
     return {name: HIGHEST / (1.0 + math.exp(-value)) for name, value in zip(ids, fitted.tolist(), strict=True)}
+
+
+def _readings(orders: Sequence[tuple[float | None, float | None]]) -> list[float]:
+    """Every P(a better) that was read with its other order."""
+    both = [(here, there) for here, there in orders if here is not None and there is not None]
+    return [chance for here, there in both for chance in (here, 1.0 - there)]
 
 
 def position_statistics(comparisons: Sequence[Comparison]) -> PositionStatistics:

@@ -1,5 +1,7 @@
 """What each role is asked in this world: the very words of the product's role templates."""
 
+from collections.abc import Sequence
+
 NEW_TASK_PROMPT = "write new task"
 
 
@@ -27,3 +29,24 @@ def revision_prompt(principle: str, critique: str, prompt: str, response: str) -
 
 def preference_prompt(principle: str, prompt: str, first: str, second: str) -> str:
     return f"which better : rule {principle} task {{ {prompt} }} first {{ {first} }} second {{ {second} }}"
+
+
+def comparison_prompt(prompt: str, first: str, second: str) -> str:
+    return f"which better : task {{ {prompt} }} first {{ {first} }} second {{ {second} }}"
+
+
+def principle_prompt(principle: str, prompt: str, first: str, second: str) -> str:
+    return f"which better : principle {principle} task {{ {prompt} }} first {{ {first} }} second {{ {second} }}"
+
+
+def list_prompt(prompt: str, responses: Sequence[str]) -> str:
+    shown = " ".join(f"{slot} {{ {response} }}" for slot, response in enumerate(responses, start=1))
+    return f"which best : task {{ {prompt} }} {shown}"
+
+
+def rubric_prompt(criteria: Sequence[str], prompt: str, response: str) -> str:
+    return f"rule {{ {' ; '.join(criteria)} }} task {{ {prompt} }} reply {{ {response} }} yes no"
+
+
+def step_prompt(prompt: str, before: Sequence[str], step: str) -> str:
+    return f"is it right : task {{ {prompt} }} first {{ {' '.join(before)} }} reply {{ {step} }}"

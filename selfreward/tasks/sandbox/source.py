@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfreward.recipe import Recipe
+from selfreward.recipe import SandboxSource as SandboxPrompts
 from selfreward.records import Labelled, Message, Pool, Prompt, Response, seed_for, stable_id
 from selfreward.tasks.anchors_file import read_anchors
 from selfreward.tasks.sandbox.demonstrator import DemonstratorDials, demonstrate
 from selfreward.tasks.sandbox.pools import judge_pool, prompt_pool
+from selfreward.tasks.sandbox.questions import checklist
 from selfreward.tasks.sandbox.tasks import Task, parse_task
 from selfreward.tasks.source import EVALUATION_POOLS, prompt_id
 
@@ -20,10 +22,11 @@ class SandboxSource:
     recipe: Recipe
     overlap_words: int | None = None
 
-    @staticmethod
-    def _prompt(task: Task, pool: Pool) -> Prompt:
-        messages = (Message("user", task.text),)
-        return Prompt(prompt_id(messages), messages, pool, source="sandbox", cohort=task.family)
+    def _prompt(self, task: Task, pool: Pool) -> Prompt:
+        messages, source, meta = (Message("user", task.text),), self.recipe.prompts.source, {}
+        if isinstance(source, SandboxPrompts) and source.checklists:
+            meta = {"rubric": [{"name": one.name, "text": one.text} for one in checklist(task)]}
+        return Prompt(prompt_id(messages), messages, pool, source="sandbox", cohort=task.family, meta=meta)
 
     def training(self, round: int, count: int) -> list[Prompt]:
         first = (round - 1) * self.recipe.prompts.per_round

@@ -19,4 +19,4 @@ VERIFIERS: dict[str, str] = {
 """Name in the recipe (`measure.verifier`) -> "module:attribute" of what makes the verifier, without arguments."""
 
 VERSIONS = {"exact": 2, "numeric": 2, "choice": 2}
-"""Raised where a verifier says another thing of the same answer: what was measured by the one before is measured again."""
+"""Raised where a verifier says another thing of the same answer: what the one before measured is measured again."""

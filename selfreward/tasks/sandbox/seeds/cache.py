@@ -22,6 +22,7 @@ from selfreward.tasks.sandbox.seeds.recipe import (
     SEED_VERSION,
     ConstitutionRecipe,
     DialledRecipe,
+    QuestionsRecipe,
     SeedRecipe,
     with_budget,
 )
@@ -39,6 +40,8 @@ def recipe_of(name: SeedName) -> SeedRecipe | DialledRecipe:
         return with_budget(plain, round(name.stopped * plain.tokens))
     if name.bad_word is not None:
         return ConstitutionRecipe(plain, name.annotator, bad_word=name.bad_word)
+    if name.questions is not None:
+        return QuestionsRecipe(plain, name.annotator, questions=name.questions)
     return DialledRecipe(plain, name.annotator) if name.dials else plain
 
 
@@ -107,7 +110,7 @@ def train_model(recipe: SeedRecipe | DialledRecipe, start: Path | None, out: Pat
 def _place(name: SeedName, recipe: SeedRecipe | DialledRecipe) -> Path:
     """Where the model lies, or will."""
     shipped = SHIPPED / name.file_name
-    if recipe == SeedRecipe(seed=name.seed) and shipped.is_dir():
+    if recipe == recipe_of(name) and shipped.is_dir():
         return shipped
     return cache_directory() / "seeds" / f"{name.file_name}-{_digest(name, recipe)[:16]}"
 

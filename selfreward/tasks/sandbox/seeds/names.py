@@ -3,8 +3,9 @@
 `sandbox:seed-3` is a plain seed; `sandbox:seed-0+length_bias=0.8` goes on from one with a biased annotator. Several
 dials may follow one another; their order makes no difference. A dial at 0 is the control of a dial: as much further
 training, and no bias. `bad_word` is about the answers, and brings a stage of its own with principles about it
-(constitution_lessons.py). `sandbox:seed-1+stopped=0.1` is the plain seed after a tenth of its lessons, a weaker model
-to learn from. What does not ship is trained when it is first wanted (seed_cache.py).
+(constitution_lessons.py); `questions` one that teaches the judge to compare, to rank, and to follow a principle or a
+rubric (question_lessons.py). `sandbox:seed-1+stopped=0.1` is the plain seed after a tenth of its lessons, a weaker
+model to learn from. What does not ship is trained when it is first wanted (seed_cache.py).
 """
 
 import re
@@ -16,10 +17,19 @@ from selfreward.recipe import ModelReference
 from selfreward.tasks.sandbox.annotator import AnnotatorDials
 
 PREFIX = "sandbox:"
-BAD_WORD_DIAL, STOPPED_DIAL = "bad_word", "stopped"
-LARGEST = {"length_bias": 5.0, "agreement_bias": 1.0, "noise": 1.0, BAD_WORD_DIAL: 1.0, STOPPED_DIAL: 1.0}
-"""Dials of the annotator, the one of the answers and the one of the budget, with upper bounds; the lower bound is 0.
-Points per filler sentence, probabilities, a share of the plain seed's tokens.
+BAD_WORD_DIAL, QUESTIONS_DIAL, STOPPED_DIAL = "bad_word", "questions", "stopped"
+OTHER_DIALS = (BAD_WORD_DIAL, QUESTIONS_DIAL, STOPPED_DIAL)
+"""Those that are not the annotator's."""
+LARGEST = {
+    "length_bias": 5.0,
+    "agreement_bias": 1.0,
+    "noise": 1.0,
+    BAD_WORD_DIAL: 1.0,
+    QUESTIONS_DIAL: 0.8,
+    STOPPED_DIAL: 1.0,
+}
+"""Dials of the annotator, of the answers, of the judge's lessons and of the budget, with upper bounds; the lower bound
+is 0. Points per filler sentence, probabilities, shares of lessons and of the plain seed's tokens.
 """
 LEAST_STOPPED = 0.01
 """Of the tokens: before that nothing is learnt that could be asked."""
@@ -42,8 +52,7 @@ class SeedName:
 
     @property
     def annotator(self) -> AnnotatorDials:
-        others = (BAD_WORD_DIAL, STOPPED_DIAL)
-        return AnnotatorDials(**{dial: value for dial, value in self.dials if dial not in others})
+        return AnnotatorDials(**{dial: value for dial, value in self.dials if dial not in OTHER_DIALS})
 
     @property
     def stopped(self) -> float | None:
@@ -54,6 +63,11 @@ class SeedName:
     def bad_word(self) -> float | None:
         """The share of its answers that has the bad word; None where it was taught no principles."""
         return dict(self.dials).get(BAD_WORD_DIAL)
+
+    @property
+    def questions(self) -> float | None:
+        """The share of its lessons about further questions; None where it was taught none."""
+        return dict(self.dials).get(QUESTIONS_DIAL)
 
 
 def is_seed_name(path: str) -> bool:
@@ -88,6 +102,8 @@ def read_dials(assignments: Sequence[str], where: str) -> tuple[tuple[str, float
         if not 0 <= value <= LARGEST[dial]:
             raise RecipeError(f"{where}: the dial {dial} is {text!r}; expected a number from 0 to {LARGEST[dial]:g}")
         values[dial] = value + 0.0  # -0.0 is 0
+    if BAD_WORD_DIAL in values and QUESTIONS_DIAL in values:
+        raise RecipeError(f"{where}: {BAD_WORD_DIAL} and {QUESTIONS_DIAL} are two lessons of their own; take one")
     if STOPPED_DIAL in values and (len(values) > 1 or not LEAST_STOPPED <= values[STOPPED_DIAL] < 1):
         raise RecipeError(
             f"{where}: the dial {STOPPED_DIAL} stands alone, with a share of the lessons from {LEAST_STOPPED:g} to "
@@ -101,4 +117,4 @@ def _listed(names: Iterable[str]) -> str:
     return f"{', '.join(first)} or {last}"
 
 
-assert set(LARGEST) == {BAD_WORD_DIAL, STOPPED_DIAL, *(item.name for item in fields(AnnotatorDials))}
+assert set(LARGEST) == {*OTHER_DIALS, *(item.name for item in fields(AnnotatorDials))}

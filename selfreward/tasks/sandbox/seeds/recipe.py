@@ -119,6 +119,19 @@ class ConstitutionRecipe(DialledRecipe):
     bad_word: float = 0.0
 
 
+WITH_QUESTIONS = replace(FINISH, tokens=4_500_000, own_tasks=400)
+"""The stage in which a seed learns to judge in more ways than by one score."""
+
+
+@dataclass(frozen=True)
+class QuestionsRecipe(DialledRecipe):
+    """A plain seed model that goes on with this share of lessons about further questions (question_lessons.py)."""
+
+    stage: Stage = WITH_QUESTIONS
+    rule_share: float = 0.0
+    questions: float = 0.0
+
+
 def with_budget(recipe: SeedRecipe | DialledRecipe, tokens: int) -> SeedRecipe | DialledRecipe:
     """The same with `tokens` training tokens in all, and as many fewer replies of its own to judge."""
     share = tokens / recipe.tokens
