@@ -58,6 +58,7 @@ def build_table(engine: Engine, prompts: int, samples: int, cap: int, seed: int)
             answers.append((request.id, name, Prompt(request.id, request.messages, "train", "sandbox"), text))
             truth[name] = float(oracle_score(task, text))
     wording, sampling = judge_prompt(recipe), recipe.sampling
+    prompts = {name: prompt for _, name, prompt, _ in answers}
     questions = [
         Request(name, wording.ask(prompt, text), cap, sampling.temperature, 1.0, sampling.max_tokens, 0)
         for _, name, prompt, text in answers
@@ -66,7 +67,7 @@ def build_table(engine: Engine, prompts: int, samples: int, cap: int, seed: int)
     for (prompt_id, name, _, _), replies in zip(
         answers, engine.generate(questions, seed_for(seed, "judgments")), strict=True
     ):
-        read = [wording.read(reply) for reply in replies]
+        read = [wording.read(prompts[name], reply) for reply in replies]
         verdicts[prompt_id][name] = [None if isinstance(verdict, Unreadable) else verdict for verdict in read]
     return Table(dict(verdicts), truth)
 

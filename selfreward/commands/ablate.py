@@ -28,9 +28,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from selfreward.commands.grid.asked import check_asked
 from selfreward.commands.grid.running import Running
 from selfreward.errors import RecipeError, SelfRewardError
-from selfreward.measuring.metrics import numbers
 from selfreward.progress import Progress
 from selfreward.recipe import walk
 from selfreward.recipe.read import load_recipe
@@ -123,15 +123,7 @@ def load_grid(path: Path) -> Grid:
 
 def check_grid(grid: Grid) -> None:
     """Its contrasts, and every cell's recipe. Raises RecipeError naming the key or the arm."""
-    for three in grid.recovered:
-        if len(three) != 3 or not set(three) <= set(grid.arms):
-            raise RecipeError(
-                f"grid {grid.name}: recovered {list(three)}; expected the arms of a student, of its weak teacher and "
-                f"of the ceiling, out of {', '.join(grid.arms)}"
-            )
-    for metric in grid.against_kl:
-        if metric not in numbers():
-            raise RecipeError(f"grid {grid.name}: against_kl names {metric!r}; expected metrics, such as true_accuracy")
+    check_asked(grid.name, grid.arms, grid.recovered, grid.against_kl)
     where = f"grid {grid.name}: contrast"
     for contrast in grid.contrasts:
         if len(contrast) < 2:

@@ -15,7 +15,7 @@ from typing import Any
 from selfreward.engines.checkpoints import cannot_load, validate_model_directory
 from selfreward.engines.tensors import require_headers
 from selfreward.errors import DataError, RecipeError
-from selfreward.recipe import ModelRecipe, Recipe, Steps
+from selfreward.recipe import LoraRecipe, ModelRecipe, Recipe, Steps
 from selfreward.training.adapters import ALL_LINEAR
 
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
@@ -73,15 +73,20 @@ def running_state(config: Any) -> list[str]:
 
 
 def require_targets(directory: Path, recipe: Recipe) -> None:
-    """Raise RecipeError where a name of train.lora.target_modules is no linear layer of the start policy."""
-    lora = recipe.train.lora if isinstance(recipe.train, Steps) else None
-    if lora is None or tuple(lora.target_modules) == (ALL_LINEAR,):
-        return
+    """Raise RecipeError where a name of an adapter's target_modules is no linear layer of the start policy."""
+    adapters = {"train": recipe.train.lora} if isinstance(recipe.train, Steps) else {}
+    adapters |= {"reward_model": recipe.reward_model.lora} if recipe.reward_model else {}
+    for section, lora in adapters.items():
+        if lora is not None and tuple(lora.target_modules) != (ALL_LINEAR,):
+            _require_targets(directory, recipe, section, lora)
+
+
+def _require_targets(directory: Path, recipe: Recipe, section: str, lora: LoraRecipe) -> None:
     there = linear_layers(directory, recipe.model)
     missing = [name for name in lora.target_modules if not _matches(name, there)]
     if missing:
         raise RecipeError(
-            f"key 'train.lora.target_modules': {', '.join(missing)} ({len(missing)} of {len(lora.target_modules)} "
+            f"key '{section}.lora.target_modules': {', '.join(missing)} ({len(missing)} of {len(lora.target_modules)} "
             f"names) is no linear layer of {directory}, so no adapter would train it; its linear layers are "
             f"{', '.join(sorted({name.rpartition('.')[2] for name in there}))}: name some of these, or [{ALL_LINEAR}]"
         )

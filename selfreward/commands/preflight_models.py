@@ -76,6 +76,7 @@ def check_models(
     own = recipe.prompts.source.kind == "sandbox" and recipe.generate.source is None
     shipped = short and recipe.model.path.kind == "sandbox" and own
     adapted = isinstance(recipe.train, Steps) and recipe.train.lora is not None
+    adapted = adapted or (recipe.reward_model is not None and recipe.reward_model.lora is not None)
     others = [Path(name) for name in dict.fromkeys(role_references(recipe)) if name.kind == "directory"]
     if shipped and not others and recipe.engine.max_length is None and not adapted and not speaks(recipe.model):
         return

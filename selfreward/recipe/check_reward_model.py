@@ -10,6 +10,7 @@ from selfreward.recipe.questions import ScoreQuestion
 from selfreward.recipe.recipe import Recipe, held_out_judge
 from selfreward.recipe.reference import REWARD_MODEL
 from selfreward.recipe.reward_model import RewardModelRecipe
+from selfreward.recipe.train import Steps
 
 Found = Iterator[tuple[bool, str]]
 
@@ -56,6 +57,15 @@ def reward_model_that_cannot_work(recipe: Recipe) -> Found:
             model.micro_batch_size is not None and model.batch_size % model.micro_batch_size > 0,
             f"key 'reward_model.micro_batch_size' is {model.micro_batch_size}; expected a divisor of "
             f"reward_model.batch_size ({model.batch_size})",
+        )
+        yield (
+            model.lora is not None and isinstance(recipe.train, Steps) and recipe.train.processes > 1,
+            "reward_model.lora trains in one process, and train.processes asks for several; set it to 1",
+        )
+        yield (
+            model.lora is not None and not model.lora.target_modules,
+            "key 'reward_model.lora.target_modules' is empty, so only the head would be trained; name modules, or take "
+            "all-linear",
         )
         yield from _labels(recipe, model)
 

@@ -4,6 +4,7 @@ from typing import Literal
 
 from selfreward.recipe.judge import JudgeRecipe
 from selfreward.recipe.section import Section, part, section, setting
+from selfreward.recipe.train import LoraRecipe
 
 
 @section
@@ -16,7 +17,8 @@ class RewardModelRecipe(Section):
     answers, and with `refresh: every` again after each round, on the new policy's.
 
     `confidence` is for labels by a weaker judge (2312.09390): that share of the loss asks it to be sure of what it
-    itself says, reached after `confidence_ramp` of the steps. 0 is the plain loss.
+    itself says, reached after `confidence_ramp` of the steps. 0 is the plain loss. `lora` trains an adapter and the
+    head, beside frozen weights in single precision, and merges them.
     """
 
     labels: JudgeRecipe = part(JudgeRecipe, "whose preferences it learns")
@@ -34,3 +36,4 @@ class RewardModelRecipe(Section):
     epochs: float = setting(4.0, "passes over the labelled prompts", above=0)
     warmup_steps: int = setting(5, "steps until the highest learning rate", minimum=0)
     save_steps: int = setting(20, "steps after which a stopped training goes on", minimum=1)
+    lora: LoraRecipe | None = setting(None, "train an adapter and the head; null trains all weights")

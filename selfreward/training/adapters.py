@@ -5,7 +5,7 @@ accumulates, and the reference is never silently the base model. Only weights th
 What a half-precision policy is merged in is `full_precision.py`'s question.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from selfreward.recipe import LoraRecipe
 
@@ -13,7 +13,7 @@ ALL_LINEAR = "all-linear"
 """As the only target: every linear layer but the output head, by PEFT's own rule."""
 
 
-def adapter_settings(recipe: LoraRecipe) -> Any:
+def adapter_settings(recipe: LoraRecipe, task: Literal["CAUSAL_LM", "SEQ_CLS"] = "CAUSAL_LM") -> Any:
     from peft import LoraConfig
 
     return LoraConfig(
@@ -21,7 +21,9 @@ def adapter_settings(recipe: LoraRecipe) -> Any:
         lora_alpha=recipe.alpha,
         lora_dropout=recipe.dropout,
         target_modules=ALL_LINEAR if tuple(recipe.target_modules) == (ALL_LINEAR,) else list(recipe.target_modules),
-        task_type="CAUSAL_LM",
+        task_type=task,
+        # A reward model's head is no adapter's business: it starts at zero and is trained whole.
+        modules_to_save=["score"] if task == "SEQ_CLS" else None,
     )
 
 

@@ -163,6 +163,7 @@ def _train(round: Round, recipe: RewardModelRecipe, start: Policy, pairs: Rows[P
     left_out = ["labels", "refresh", "prompts", "flip"]
     # Where its weight is 0 nothing depends on it: a run that was begun before there was one goes on.
     left_out += [] if recipe.confidence else ["confidence", "confidence_ramp"]
+    left_out += [] if recipe.lora else ["lora"]
     kept = {name: value for name, value in as_dict(recipe).items() if name not in left_out}
     settings: dict[str, Any] = of_processes(run) | kept
 

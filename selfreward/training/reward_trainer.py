@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from torch import Tensor
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer, TrainingArguments, set_seed
 
 from selfreward.engines.hugging_face.reward_model import build_scorer, rewards_at
 from selfreward.engines.tensors import weights_digest
@@ -22,6 +22,7 @@ from selfreward.errors import TrainingError
 from selfreward.recipe import ModelRecipe, RewardModelRecipe, Steps
 from selfreward.records import Pair
 from selfreward.training import ranks, saved_steps, session
+from selfreward.training.adapters import adapter_settings
 from selfreward.training.output import OF_THE_WEIGHTS, SETTINGS, TrainingReport
 from selfreward.training.reward_rows import (
     Group,
@@ -92,6 +93,11 @@ def train_reward_model(
         )
     scorer = build_scorer(start, model, head=False)
     session.without_dropout(scorer)
+    if recipe.lora:
+        from peft import get_peft_model
+
+        set_seed(seed)  # of the adapter's first weights
+        scorer = get_peft_model(scorer.float(), adapter_settings(recipe.lora, "SEQ_CLS"))
     scorer.to(session.device_name(model))
     scorer.forward = MethodType(_in_float32, scorer)
     steps = _steps(recipe)
@@ -119,7 +125,8 @@ def train_reward_model(
 def _in_float32(scorer: Any, ids: Tensor, last: Tensor) -> Tensor:
     """A forward, because what wraps a model for several ranks sees no other call; autocast would come with it."""
     with torch.autocast(ids.device.type, enabled=False):
-        rewards: Tensor = rewards_at(scorer, ids, last)
+        plain = getattr(scorer, "get_base_model", lambda: scorer)()
+        rewards: Tensor = rewards_at(plain, ids, last)
     return rewards
 
 
@@ -132,6 +139,7 @@ def _steps(recipe: RewardModelRecipe) -> Steps:
         epochs=recipe.epochs,
         warmup_steps=recipe.warmup_steps,
         save_steps=recipe.save_steps,
+        lora=recipe.lora,
         accumulate="checkpoint_precision",
     )
 

@@ -31,7 +31,10 @@ class Phase:
 
 
 def trained_parameters(recipe: Recipe, shape: ModelShape) -> int:
-    lora = adapter(recipe)
+    return _parameters(adapter(recipe), shape)
+
+
+def _parameters(lora: LoraRecipe | None, shape: ModelShape) -> int:
     if lora is None:
         return shape.parameters
     # Llama's block has seven linear layers, which is all of them (train.lora.target_modules: [all-linear]).
@@ -65,9 +68,10 @@ def phases(recipe: Recipe, line: Roofline, asked: Sequence[Asking], trained: Tra
     # Both engines let go of their weights while the policy is trained, unless vLLM is told not to.
     beside = {"engine's weights": line.weights} if engine.kind == "vllm" and not engine.sleep else {}
     if recipe.reward_model is not None:
-        # All of its weights, in single precision.
-        whole = float(shape.parameters)
-        taught = {"weights": 4 * whole, "gradients": 4 * whole, "optimizer": 8 * whole, **beside}
+        # All of its weights, in single precision; or an adapter's beside the frozen model's own.
+        trained_here = float(_parameters(recipe.reward_model.lora, shape))
+        held = 4 * trained_here if recipe.reward_model.lora is None else 4.0 * shape.parameters + 4 * trained_here
+        taught = {"weights": held, "gradients": 4 * trained_here, "optimizer": 8 * trained_here, **beside}
         phases.append(Phase("training the reward model", taught))
     if train.method == "none":
         return tuple(phases)
