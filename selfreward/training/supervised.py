@@ -1,6 +1,7 @@
 """Supervised fine-tuning on demonstrations, with TRL's SFTTrainer: the control that spends steps without preferences.
 
-The loss is the mean over completion tokens of the batch; prompts are never trained on. Rows are token ids already.
+The loss is the mean over completion tokens of the batch; prompts are never trained on, nor is a vocabulary scored for
+them (head.py): a judge's lesson is a question of 450 tokens and a verdict of 5. Rows are token ids already.
 """
 
 import math
@@ -17,13 +18,17 @@ from selfreward.errors import TrainingError
 from selfreward.recipe import ModelRecipe, Steps
 from selfreward.training import full_precision, ranks, saved_steps, session
 from selfreward.training.adapters import adapter_settings
+from selfreward.training.head import put_head
 from selfreward.training.output import TrainingReport, save_policy, shift
 from selfreward.training.rows import IGNORED, TokenIds, score, training_order
-from selfreward.training.stepping import Stepping
+from selfreward.training.stepping import Stepping, of_all_ranks
 
 
 class SupervisedTrainer(Stepping, SFTTrainer):
     """SFTTrainer with our schedule, on rows that are token ids and labels."""
+
+    # The loss is divided by the labelled tokens of the whole batch here.
+    loss_is_scaled_for_ga = True
 
     def __init__(self, *, warmup: int, **options: Any) -> None:
         self.warmup = warmup
@@ -32,9 +37,12 @@ class SupervisedTrainer(Stepping, SFTTrainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        if return_outputs:
+            raise NotImplementedError("fine-tuning has no outputs beside its loss; ask for the loss only")
+        found = model(**inputs, fused_lm_head=True).log_probs
+        loss = -found.sum() / (num_items_in_batch or (inputs["labels"][:, 1:] != IGNORED).sum())
         session.refuse_not_finite(loss, self.state.global_step, "one of the demonstrations of this step")
-        return loss
+        return of_all_ranks(loss)
 
 
 def train_supervised(
@@ -75,6 +83,7 @@ def train_supervised(
     last = rows[-1]["input_ids"]
     filler = {"input_ids": last, "labels": [IGNORED] * len(last)}
     rows += [filler] * ranks.fillers(len(rows), settings.per_device_train_batch_size)
+    put_head(policy)
     trainer = SupervisedTrainer(
         warmup=recipe.warmup_steps,
         model=policy,
