@@ -57,7 +57,7 @@ class EnsembleAggregate(Drawn):
     members: Annotated[tuple[str, ...], needed("template, template@model or @model of each judge")]
     kind: Literal["ensemble"] = "ensemble"
     average: Literal["mean", "median"] = setting("mean", "what each member's readings become")
-    vote: Literal["mean", "majority", "unanimous"] = setting("mean", "of members that compare: what wins")
+    vote: Literal["mean", "majority", "unanimous"] = setting("mean", "of members that compare: what wins", later=True)
     max_disagreement: float | None = setting(None, "points by which the members may differ", minimum=0)
 
 

@@ -29,7 +29,9 @@ class TransformersRecipe(EngineBase):
     """The library transformers, in this process, or in `replicas` others, whose rows are the same."""
 
     kind: Literal["transformers"] = "transformers"
-    replicas: int = setting(1, "engines like this one, by Ray, each on a device of its own", minimum=1, horizon=True)
+    replicas: int = setting(
+        1, "engines like this one, by Ray, each on a device of its own", minimum=1, horizon=True, later=True
+    )
 
 
 @section
@@ -49,7 +51,7 @@ class VllmRecipe(EngineBase):
     enforce_eager: bool | None = setting(None, "do without CUDA graphs and compilation")
     block_size: int | None = setting(None, "tokens of a block of the key-value cache", minimum=1)
     sleep: bool = setting(True, "free the GPU while the policy is trained")
-    replicas: int = setting(1, "engines like this one, by Ray, each on GPUs of its own", minimum=1)
+    replicas: int = setting(1, "engines like this one, by Ray, each on GPUs of its own", minimum=1, later=True)
 
 
 @keyed

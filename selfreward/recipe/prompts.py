@@ -14,7 +14,9 @@ class SandboxSource(Section):
     """The sandbox's own prompts, whose truth is known."""
 
     kind: Literal["sandbox"] = "sandbox"
-    checklists: bool = setting(False, "every prompt brings a checklist of its right answer (meta.rubric), for judges")
+    checklists: bool = setting(
+        False, "every prompt brings a checklist of its right answer (meta.rubric), for judges", later=True
+    )
 
 
 @section

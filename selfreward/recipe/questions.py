@@ -24,8 +24,8 @@ class ScoreQuestion(Question):
 
     kind: Literal["score"] = "score"
     template: str = setting("sandbox", "the words of the question")
-    examples: str | None = setting(None, "a file of judged answers: prompt, response, judgment")
-    shots: int = setting(4, "how many of them are shown, balanced over their scores", minimum=2)
+    examples: str | None = setting(None, "a file of judged answers: prompt, response, judgment", later=True)
+    shots: int = setting(4, "how many of them are shown, balanced over their scores", minimum=2, later=True)
 
 
 @section
@@ -37,7 +37,7 @@ class RubricQuestion(Question):
     """
 
     kind: Literal["rubric"] = "rubric"
-    template: str = setting("rubric", "the words around the criteria")
+    template: str = setting("rubric", "the words around the criteria", later=True)
     rubric: str | None = setting(None, "a shipped rubric or a YAML file; null: every row's own (meta.rubric)")
 
     WORDING: ClassVar[str] = "selfreward.judging.prompts.rubric:wording"
@@ -123,7 +123,9 @@ class StepsQuestion(Question):
     kind: Literal["steps"] = "steps"
     template: str = setting("steps", "the words of the question")
     combine: Literal["min", "product"] = setting("min", "how the steps' verdicts become a score")
-    mark: str | None = setting(None, "where a step begins, a regular expression; null: Step 1:, 1., paragraphs")
+    mark: str | None = setting(
+        None, "where a step begins, a regular expression; null: Step 1:, 1., paragraphs", later=True
+    )
     most: int = setting(20, "steps that are told apart; the last one holds all further ones", minimum=1)
 
     WORDING: ClassVar[str] = "selfreward.judging.prompts.steps:wording"

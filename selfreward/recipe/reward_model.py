@@ -27,8 +27,10 @@ class RewardModelRecipe(Section):
     held_out: float = setting(0.2, "share of them that it is not trained on", above=0, below=1)
     flip: float = setting(0.0, "share of the labels that are turned: noise", minimum=0, maximum=0.5)
     centre: float = setting(0.01, "weight of the squared sum of two rewards, which centres them", minimum=0)
-    confidence: float = setting(0.0, "weight of its own word beside a weaker judge's", minimum=0, below=1)
-    confidence_ramp: float = setting(0.1, "share of the steps until that weight is whole", above=0, maximum=1)
+    confidence: float = setting(0.0, "weight of its own word beside a weaker judge's", minimum=0, below=1, later=True)
+    confidence_ramp: float = setting(
+        0.1, "share of the steps until that weight is whole", above=0, maximum=1, later=True
+    )
     max_length: int = setting(256, "tokens of prompt and answer at most", minimum=8)
     learning_rate: float = setting(3e-3, "the highest learning rate; it falls to a tenth", above=0)
     batch_size: int = setting(16, "prompts of one step, each with all pairs of its answers", minimum=1)
@@ -36,4 +38,4 @@ class RewardModelRecipe(Section):
     epochs: float = setting(4.0, "passes over the labelled prompts", above=0)
     warmup_steps: int = setting(5, "steps until the highest learning rate", minimum=0)
     save_steps: int = setting(20, "steps after which a stopped training goes on", minimum=1)
-    lora: LoraRecipe | None = setting(None, "train an adapter and the head; null trains all weights")
+    lora: LoraRecipe | None = setting(None, "train an adapter and the head; null trains all weights", later=True)

@@ -7,6 +7,7 @@ key: it stays when a later layer changes the tag. Keys that two variants declare
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, ClassVar, TypeVar, cast, dataclass_transform, get_args, get_type_hints
 
 import pydantic.dataclasses
@@ -54,11 +55,15 @@ def setting(
     maximum: float | None = None,
     below: float | None = None,
     horizon: bool = False,
+    later: bool = False,
 ) -> Any:
-    """A key: its default, its meaning in one line, its bounds, and whether it may change between invocations."""
+    """A key: its default, its meaning in one line, its bounds, and whether it may change between invocations.
+
+    `later`: it came after runs had been made without it. At its default it is not told (`as_dict`), so they go on.
+    """
     bounds = {"ge": minimum, "gt": above, "le": maximum, "lt": below}
     given: dict[str, Any] = {name: bound for name, bound in bounds.items() if bound is not None}
-    return Field(default, description=words, json_schema_extra={"horizon": horizon}, **given)
+    return Field(default, description=words, json_schema_extra={"horizon": horizon, "later": later}, **given)
 
 
 def needed(words: str) -> Any:
@@ -96,9 +101,21 @@ def walk(section: Any, prefix: str = "") -> Iterator[tuple[str, Any, dict[str, A
 
 
 def as_dict(section: Any) -> dict[str, Any]:
-    """A recipe section as plain JSON types; a tag comes first."""
+    """A recipe section as plain JSON types; a tag comes first, and a later key is there where it says something."""
     names = sorted((item.name for item in dataclasses.fields(section)), key=lambda name: name not in TAGS)
-    return {name: _plain(getattr(section, name)) for name in names}
+    silent = _later(type(section))  # type: ignore[arg-type]  # a class is hashable
+    values = {name: getattr(section, name) for name in names}
+    return {name: _plain(value) for name, value in values.items() if name not in silent or value != silent[name]}
+
+
+@cache
+def _later(kind: type[Section]) -> dict[str, Any]:
+    """The keys of `later`, with their defaults."""
+    fields: dict[str, Any] = getattr(kind, "__pydantic_fields__", {})
+    extras = {name: field.json_schema_extra for name, field in fields.items()}
+    return {
+        name: fields[name].default for name, extra in extras.items() if isinstance(extra, dict) and extra.get("later")
+    }
 
 
 def _plain(value: Any) -> Any:

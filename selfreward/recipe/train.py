@@ -70,8 +70,10 @@ class Steps(TrainBase):
     launch: Literal["in_process", "accelerate"] = setting(
         "in_process", "accelerate: in a process of its own", horizon=True
     )
-    processes: int = setting(1, "how many train together; a divisor of batch_size", minimum=1)
-    accelerate_config: str | None = setting(None, "how they do, in a file of `accelerate config`; null: DDP")
+    processes: int = setting(1, "how many train together; a divisor of batch_size", minimum=1, later=True)
+    accelerate_config: str | None = setting(
+        None, "how they do, in a file of `accelerate config`; null: DDP", later=True
+    )
     gradient_checkpointing: bool = setting(False, "compute activations twice instead of keeping them", horizon=True)
 
     TRAINER: ClassVar[str] = "selfreward.training.supervised:train_supervised"

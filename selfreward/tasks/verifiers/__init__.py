@@ -18,5 +18,5 @@ VERIFIERS: dict[str, str] = {
 }
 """Name in the recipe (`measure.verifier`) -> "module:attribute" of what makes the verifier, without arguments."""
 
-VERSIONS = {"exact": 2, "numeric": 2, "choice": 2}
-"""Raised where a verifier says another thing of the same answer: what the one before measured is measured again."""
+VERSIONS = {"exact": 2, "numeric": 2, "choice": 2, "mathematics": 2}
+"""Raised where a verifier says another thing of an answer: a run that the one before has measured cannot go on."""

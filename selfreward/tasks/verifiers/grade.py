@@ -12,7 +12,7 @@ from selfreward.store.run import Work
 from selfreward.tasks.verifiers.final_answer import final_answer
 from selfreward.tasks.verifiers.protocol import Grade, Verifier
 
-VERSION = 3
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
