@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from selfreward.recipe.check_generators import generators_that_cannot_work
 from selfreward.recipe.judge import JudgeRecipe
 from selfreward.recipe.pair_filters import FiltersRecipe
 from selfreward.recipe.pairs import (
-    Anchored,
     BestVsWorst,
     LengthTiers,
     MixRecipe,
@@ -17,7 +17,6 @@ from selfreward.recipe.pairs import (
 )
 from selfreward.recipe.prompts import GenerateRecipe, SandboxSource
 from selfreward.recipe.recipe import Recipe, asked_per_round
-from selfreward.recipe.reference import INITIAL
 from selfreward.recipe.scale import HIGHEST, LOWEST
 from selfreward.recipe.train import DpoRecipe, PolicyGradient
 
@@ -62,21 +61,6 @@ def pairs_that_cannot_work(recipe: Recipe) -> Found:
         f"key 'pairs.length' is read by pairs.rule=length_tiers and z_length and with pairs.filters.max_length_ratio "
         f"only; pairs.rule is {pairs.rule!r}",
     )
-    weighs = recipe.train.method in ("dpo", "own")
-    yield (
-        pairs.balance != "none" and not isinstance(recipe.train, PolicyGradient) and not weighs,
-        f"pairs.balance={pairs.balance} weighs pairs, which train.method={recipe.train.method} does not read; set "
-        "train.method=dpo",
-    )
-    yield (
-        "source" in pairs.balance and not recipe.generate.mix,
-        f"pairs.balance={pairs.balance} weighs by generator, and there is one only; set generate.mix",
-    )
-    yield (
-        isinstance(pairs, Anchored) and not any(one.model == INITIAL for one in recipe.generate.mix),
-        "pairs.rule=anchored rejects the start policy's answers, and nobody asks it; set "
-        "generate.mix='[{model: initial, samples: 6}]'",
-    )
     span = HIGHEST - LOWEST
     on_scale = isinstance(pairs, Scored) and pairs.implicit is None and not isinstance(pairs, ZLength | OwnRule)
     yield (
@@ -84,6 +68,7 @@ def pairs_that_cannot_work(recipe: Recipe) -> Found:
         f"key 'pairs.min_gap' is {pairs.min_gap:g}, but scores lie between {LOWEST:g} and {HIGHEST:g}, so no two would "
         "differ by more; lower it",
     )
+    yield from generators_that_cannot_work(recipe)
     yield from _mix(pairs.mix)
     yield from _given(recipe)
     yield from _scores(recipe, pairs, recipe.judge)

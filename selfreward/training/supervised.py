@@ -28,7 +28,7 @@ class SupervisedTrainer(Stepping, SFTTrainer):
     """SFTTrainer with our schedule, on rows that are token ids and labels."""
 
     # The loss is divided by the labelled tokens of the whole batch here.
-    loss_is_scaled_for_ga = True
+    loss_is_scaled_for_ga = True  # type: ignore[assignment]  # TRL has None there
 
     def __init__(self, *, warmup: int, **options: Any) -> None:
         self.warmup = warmup
@@ -71,10 +71,7 @@ def train_supervised(
     lengths = [len(prompt) + len(completion) for prompt, completion in examples]
     order = training_order(lengths, epochs, recipe.batch_size, seed)
     scratch.mkdir(parents=True, exist_ok=True)
-    rows = [
-        {"input_ids": [*prompt, *completion], "labels": [IGNORED] * len(prompt) + list(completion)}
-        for prompt, completion in (examples[position] for position in order)
-    ]
+    rows = [_labelled(*examples[position]) for position in order]
     settings = SFTConfig(
         **session.arguments(recipe, model, scratch, seed, threads),
         packing=False,
@@ -108,6 +105,10 @@ def train_supervised(
         "chosen_logprob_shift": shift(before, after),
     }
     return TrainingReport(out, digest, len(history), len(examples), metrics)
+
+
+def _labelled(prompt: TokenIds, completion: TokenIds) -> dict[str, list[int]]:
+    return {"input_ids": [*prompt, *completion], "labels": [IGNORED] * len(prompt) + list(completion)}
 
 
 def _check(examples: Sequence[tuple[TokenIds, TokenIds]], end_tokens: set[int], max_length: int) -> None:
