@@ -108,7 +108,7 @@ def export(
             )
         typer.echo(f"{lessons}: {export_lessons(view, lessons)}")
         typer.echo(
-            f"use:  train.method=sft train.examples={lessons} judge.source=none; see recipe english_taught_judge"
+            f"use:  train.method=sft train.examples={lessons} judge.source=none"
         )
         return
     if pairs is not None:
