@@ -49,7 +49,7 @@ def test_every_key_of_the_recipe_reaches_vllm() -> None:
         "enable_prefix_caching": True,
     }
     assert expected.items() <= given.items()
-    inherited = {"kind", "threads", "batch_tokens", "chunk", "chunk_tokens", "max_length"}
+    inherited = {"kind", "replicas", "threads", "batch_tokens", "chunk", "chunk_tokens", "max_length"}
     assert set(as_dict(engine)) - {"in_process", "memory_share", "sleep"} - inherited <= set(given)
     assert environment(engine, "cuda")["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
     assert environment(engine, "cpu")["OMP_NUM_THREADS"] == "3"
