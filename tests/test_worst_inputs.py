@@ -121,6 +121,15 @@ UNITS = [
         "Rome ",
     ),
     *(
+        "No, ",
+        "Wait, that is wrong. ",
+        "his answer is 5 ",
+        "but they are ",
+        ", not 5 ",
+        "(A) is ",
+        "Option A is correct. ",
+    ),
+    *(
         "<think>",
         "</think>",
         "Score: 4 ",

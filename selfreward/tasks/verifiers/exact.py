@@ -9,7 +9,8 @@ reply that states nothing, ends on another number and has the gold one beside it
 from selfreward.errors import DataError
 from selfreward.records import Prompt
 from selfreward.tasks.verifiers.boxed import last_boxed
-from selfreward.tasks.verifiers.final_answer import other_numbers, stated
+from selfreward.tasks.verifiers.final_answer import stated
+from selfreward.tasks.verifiers.last_number import other_numbers
 from selfreward.tasks.verifiers.normal_form import compared, normal, plain
 from selfreward.tasks.verifiers.protocol import Truth
 from selfreward.tasks.verifiers.quantity import quantity

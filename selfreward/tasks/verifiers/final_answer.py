@@ -5,12 +5,13 @@ What is *stated* counts, in this order: the last closed \\boxed{...}; what follo
 name ("Paris", "COVID-19"). A statement ends with its sentence, or before a reason ("because", "since", ", not"). Talk
 about the answer states none ("let me know if this answer is clear", "I hope the answer is correct").
 
-A statement of somebody else's or a wrong answer is none, nor is one that is taken back ("No: it is 6").
+A wrong answer's statement is none, nor is somebody's against one's own, nor one that is taken back ("No: it is 6"; see
+`denials.py`); then the answer is what is said instead.
 
 Where nothing is stated, the last number of the last sentence that has one is the answer, talk about the answer and
 questions apart; a range ("between 3 and 5") is none, nor is a number that is denied or only a bound ("not 5", "> 5",
-"at most 5"). Without any of these there is none (""): a whole reply is no final answer, since two
-of them never agree. Forms are those of `normal_form.normal`.
+"it is at most 5"); "5, not 6" states 5. Without any of these there is none (""): a whole reply is no final answer,
+since two of them never agree. Forms are those of `normal_form.normal`.
 """
 
 import re
@@ -19,41 +20,23 @@ from dataclasses import dataclass
 from typing import Literal
 
 from selfreward.tasks.verifiers.boxed import last_boxed
+from selfreward.tasks.verifiers.denials import is_no_answer, is_opposed, is_somebodys, stands_instead, taken_back
+from selfreward.tasks.verifiers.last_number import SENTENCE, TALK, is_range, last_numbers
 from selfreward.tasks.verifiers.normal_form import ascii_digits, normal, plain
 from selfreward.tasks.verifiers.quantity import quantity
 
 _MARK = re.compile(
     r"####[ \t]*|\banswers?\b(?:\s+(?:to|for)\s[^.\n:=]{1,80}?)?[*_]*\s*"
-    r"(?:(?:is|are|was|equals|(?:should|would|must|will) be)\b|:|=)[*_]*\s*:?[*_]*\s*",
+    r"(?:(?:is|are|was|equals|(?:should|would|must|will) be)\b|:|=)"
+    r"(?:\s+(?:thus|therefore|hence|simply)(?=\s+[$\\0-9]))?[*_]*\s*:?[*_]*\s*",
     re.IGNORECASE,
 )
-_ELSE = r"wrong|incorrect|false|previous|earlier|his|her|their|[a-z]+['’]s"
 _ABOUT = re.compile(
-    rf"\b(?:this|that|your|whether (?:the|my|this)|if (?:the|my|this|your)|{_ELSE})(?: final)?\s*$", re.IGNORECASE
+    r"\b(?:this|that|your|whether (?:the|my|this)|if (?:the|my|this|your))(?: final)?\s*$", re.IGNORECASE
 )
-_OTHER = re.compile(
-    rf"(?:is|could|might|would|can) (?:the|it|this|that)\b|.*\b(?:{_ELSE}) (?:final )?answers?\b", re.IGNORECASE
-)
-"""A question, or a sentence about another answer than one's own."""
-
-_TAKEN_BACK = re.compile(
-    r"[.!?…\n]\s*(?:no|wait|actually|correction|sorry|oops|hmm)[,:.!]|\bbut (?:it )?(?:is|are) now\b", re.IGNORECASE
-)
-_DENIED = re.compile(
-    r"(?:[<>≤≥≠]=?|\b(?:not|never|neither|(?:is|are|was|ca|could|wo|would|does)n['’]t(?: be)?|cannot(?: be)?|not be|"
-    r"at (?:least|most)|up to|over|under|above|below|(?:more|less|greater|smaller|fewer|larger|higher|lower) than))"
-    r"[\s$*(]*$",
-    re.IGNORECASE,
-)
-"""What stands before a number that is no answer."""
-
 _HOLLOW = re.compile(
     r"(?:now |very |quite |indeed |all )*(?:clear|helpful|useful|correct|right|wrong|incorrect|satisfactory|satisfying|"
     r"understandable|good|ok|okay|fine|what you (?:were|are) (?:looking|asking) for)\b[^.!?\n]{0,40}[.!?]?",
-    re.IGNORECASE,
-)
-_TALK = re.compile(
-    r"(?:I am|I['’]m|I (?:hope|believe|think|trust)|hope(?:fully)?|let me|please|feel free|thank|do you|if you)\b",
     re.IGNORECASE,
 )
 _REASON = re.compile(
@@ -64,22 +47,9 @@ _REASON = re.compile(
 )
 """Begins where white space begins, so that a run of it is looked at once."""
 
-_SENTENCE = re.compile(
-    r"(?<!\b[A-Za-z])(?<!\b(?:Mr|Ms|Dr|St|vs|No))(?<!\b(?:Mrs|etc|Rev))(?<!\b(?:Prof))[.!?]['\"”’)*]*\s+(?=\S)"
-    r"|(?<=[A-Za-z])[.]\s+(?=(?:The|This|That|It|I|So|We|Because|Since|Let|Please|Hope|If)\b)|\n"
-)
 _DOLLARS = (re.compile(r"(?<!\\)\$"), re.compile(r"(?<!\\)\$(?=[0-9])"))
 _WORD = re.compile(r"[\w:/.-]+")
 _SUM = re.compile(r"(?=[^-+*/×÷]*[-+*/×÷])[-+*/×÷().,0-9\s$%=]*")
-_RANGE = re.compile(
-    r"(?:\bbetween\b[^=]{0,60}\band|\bfrom\b[^=]{0,60}\bto|[0-9$%](?:\s*(?:or|to|–|—)|\s+-))[\s$*]*$", re.IGNORECASE
-)
-"""What stands before the last number of a range."""
-
-_RUNNING = re.compile(
-    r"(?<![\w.,/:^$\\-])(?:[-−](?=[0-9$.]))?\$?\.?[0-9][^\s=;()\[\]<>|\\]*"
-    r"(?:\s+(?:%|percent|hundred|thousand|million|billion|trillion)(?!\w))?"
-)
 _IS = re.compile(r"[A-Za-z][^.]*\b(?:is|are|equals)\s+(?!not\b)([^.]*(?:\.[0-9][^.]*)?)\.?", re.IGNORECASE)
 
 
@@ -105,38 +75,60 @@ def stated(text: str) -> Statement:
     boxed = last_boxed(text)
     if boxed is not None:
         return Statement("boxed", _with_result((boxed,)))
-    text = ascii_digits(text)
-    marked = _marked(text)
-    if marked and not _TAKEN_BACK.search(text, text.rindex(marked)):
+    marked, text = _marked(ascii_digits(text))
+    if marked:
         return Statement("marked", _with_result(_readings(marked)))
     whole = text.strip()
     if "\n" not in whole and (quantity(plain(whole)) is not None or _is_name(whole)):
         return Statement("whole", (whole,))
-    number = _last_number(text)
-    return Statement("number", (number,)) if number else Statement("nothing")
+    return _by_number(text)
 
 
-def _marked(text: str) -> str:
-    """What the last statement of an answer says, to the end of its line."""
+def _marked(text: str) -> tuple[str, str]:
+    """What the last statement of an answer says, to the end of its line; and the text, from where it is taken back."""
+    start = _start(text)
+    if start is None:
+        return "", text
+    back = taken_back(text, start)
+    if back is None or back.said:
+        return _line(text, start if back is None else back.place), text
+    return "", text[back.place :]
+
+
+def _line(text: str, start: int) -> str:
+    end = text.find("\n", start)
+    return text[start : end if end >= 0 else len(text)].strip()
+
+
+def _start(text: str) -> int | None:
+    """Where the last statement of an answer begins: one's own, or somebody's that is not set against it."""
     marks = list(_MARK.finditer(text))
-    hollow = ""
+    hollow = others = None
     for mark in reversed(marks):
-        line = text[mark.end() :].split("\n", 1)[0].strip()
+        line = _line(text, mark.end())
         if mark.group().startswith("####"):
-            return line
+            return mark.end()
         if not line or _ABOUT.search(text[max(0, mark.start() - 40) : mark.start()]):
             continue
+        if mark.group()[:7].lower() != "answers":
+            if is_no_answer(text, mark.start()):
+                continue
+            if is_somebodys(text, mark.start()):
+                others = mark if others is None and not is_opposed(text, mark.end()) else others
+                continue
         if not _HOLLOW.fullmatch(line):
-            return line
-        hollow = hollow or line
+            return mark.end()
+        hollow = hollow or mark
+    if others is not None:
+        return others.end()
     # "The answer is wrong." is an answer where nothing else is one, and nobody only hopes so.
-    return "" if len(marks) > 1 or _TALK.search(text) else hollow
+    return None if hollow is None or len(marks) > 1 or TALK.search(text) else hollow.end()
 
 
 def _readings(line: str) -> tuple[str, ...]:
     """The line, its first sentence, and that without its reason: each where it is shorter and says something."""
     readings = [line]
-    for end in (_SENTENCE, _REASON):
+    for end in (SENTENCE, _REASON):
         text = readings[-1]
         found = _first_outside_formulas(text, end.finditer(text))
         if found is not None:
@@ -180,39 +172,23 @@ def _is_name(text: str) -> bool:
     return bool(_WORD.fullmatch(bare) and re.search("[0-9]", bare)) and quantity(plain(text)) is None
 
 
-def _last_number(text: str) -> str:
-    """The last number of the last sentence that has one; "" where that is a range, or no answer."""
-    for part in reversed(_sentences(text)):
-        if numbers := _numbers(part):
-            return "" if _is_range(part, numbers[-1]) else numbers[-1]
-    return ""
+def _by_number(text: str) -> Statement:
+    """The last number of the last sentence that has one; nothing where that is a range, or no answer."""
+    sentence, places = last_numbers(text)
+    if not places:
+        return Statement("nothing")
+    if not is_range(sentence, *places[-1]):
+        return Statement("number", (places[-1][0],))
+    left = len(places) - 1
+    while left and stands_instead(sentence, places[left][1]):
+        left -= 1
+    if left == len(places) - 1 or is_range(sentence, *places[left]):
+        return Statement("nothing")
+    return Statement("marked", (places[left][0],))
 
 
 def ends_in_range(text: str) -> bool:
-    """Whether the last sentence with a number gives a range or a bound: "between 3 and 5", "at most 5"."""
-    last = next((part for part in reversed(_sentences(text)) if _numbers(part)), "")
-    return bool(last) and _is_range(last, _numbers(last)[-1])
-
-
-def _is_range(sentence: str, last: str) -> bool:
-    before = sentence[: sentence.rindex(last)]
-    # "30 - 5 = 25" has a minus sign in it, no dash.
-    return "=" not in before and (_RANGE.search(before[-90:]) or _DENIED.search(before[-90:])) is not None
-
-
-def other_numbers(text: str) -> list[str]:
-    """The numbers of a reply that states no answer, each at the place where it comes last."""
-    numbers = [number for part in _sentences(text) for number in _numbers(part)]
-    return list(dict.fromkeys(reversed(numbers)))[::-1]
-
-
-def _numbers(text: str) -> list[str]:
-    """The words of a text that begin with a digit, their sign and magnitude with them."""
-    found = (match.group().strip().rstrip(".,;:?\"'”’*_`") for match in _RUNNING.finditer(text))
-    return [word[:-1] if word.endswith("$") and word.count("$") == 1 else word for word in found]
-
-
-def _sentences(text: str) -> list[str]:
-    """The sentences of a text, talk about the answer, questions and other answers than one's own left out."""
-    parts = (part.strip() for part in _SENTENCE.split(text))
-    return [part for part in parts if part and not _TALK.match(part) and not _OTHER.match(part)]
+    """Whether the last sentence with a number gives a range or a bound, or its answer is denied or taken back."""
+    text = ascii_digits(text)
+    sentence, places = last_numbers(text)
+    return _marked(text)[1] is not text or (bool(places) and is_range(sentence, *places[-1]))

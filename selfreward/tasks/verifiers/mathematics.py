@@ -21,7 +21,8 @@ from selfreward.records import Prompt
 from selfreward.tasks.verifiers.boxed import all_boxed, listed_boxes
 from selfreward.tasks.verifiers.confined import ConfinedVerifier
 from selfreward.tasks.verifiers.exact import gold_answer
-from selfreward.tasks.verifiers.final_answer import ends_in_range, other_numbers, stated
+from selfreward.tasks.verifiers.final_answer import ends_in_range, stated
+from selfreward.tasks.verifiers.last_number import other_numbers
 from selfreward.tasks.verifiers.latex import (
     as_list,
     based,

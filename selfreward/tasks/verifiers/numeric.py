@@ -14,7 +14,8 @@ from fractions import Fraction
 from selfreward.errors import DataError
 from selfreward.records import Prompt
 from selfreward.tasks.verifiers.exact import gold_answer
-from selfreward.tasks.verifiers.final_answer import other_numbers, stated
+from selfreward.tasks.verifiers.final_answer import stated
+from selfreward.tasks.verifiers.last_number import other_numbers
 from selfreward.tasks.verifiers.normal_form import may_be_number, plain
 from selfreward.tasks.verifiers.protocol import Truth
 from selfreward.tasks.verifiers.quantity import Quantity, quantity, within
