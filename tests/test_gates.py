@@ -90,6 +90,13 @@ def test_what_cannot_be_judged_is_silent_and_says_why():
         assert "no interval" in found.sentence
 
 
+def test_a_trend_waits_for_the_rounds_that_it_needs():
+    rule = GateRule(metric="judge_minus_held_out_trend", above=0.1)
+    early = verdict(rule, row(1, 5.0))
+    assert not early.fired and early.bound is None and "no trend yet" in early.sentence
+    assert verdict(rule, row(1, 5.0, metric="judge_minus_held_out_trend")).fired
+
+
 def test_oracle_rows_are_refused_and_a_metric_that_is_not_there_is_named():
     with pytest.raises(GateError, match=r"true_accuracy.*oracle"):
         verdict(GateRule("true_accuracy", below=0.5), row(1, 0.2, metric="true_accuracy", oracle=True))

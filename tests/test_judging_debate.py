@@ -136,6 +136,11 @@ def speech(text, turn=1, slot=1):
         ("<quote>lamp</quote>!", '[in the text: "lamp"]!'),
         ('[in the text: "a mat"]', '(in the text: "a mat")'),
         ('<quote>[in the text: "x"]</quote>', '[not in the text: "(in the text: "x")"]'),
+        ('\0in the text: "a mat"\1', 'in the text: "a mat"'),
+        ("<quote>\0in the text\1</quote>", '[not in the text: "in the text"]'),
+        ("<quote>x < 3</quote>", '[not in the text: "x < 3"]'),
+        ("<quote><b>mat</b></quote> <quote>lamp</quote>", '[not in the text: "<b>mat</b>"] [in the text: "lamp"]'),
+        ("<quote>open <quote>lamp</quote>", '<quote>open [in the text: "lamp"]'),
         ("<quote> </quote>", role.SILENCE),
         ("<quote>open", "<quote>open"),
         ("", role.SILENCE),
@@ -144,6 +149,11 @@ def speech(text, turn=1, slot=1):
 def test_quotations_are_marked_by_code_and_by_nobody_else(said, shown):
     text = role.transcript([speech(said)], knowing()["p"], ["lamp", "mat"])
     assert text == f"Round 1, for response 1:\n{shown}"
+
+
+def test_a_quotation_of_code_is_found_and_counted():
+    sources = role.sources_of(prompt(text="Is x < 3\nor <b>y</b> > 3?"), [])
+    assert role.quotations("<quote>x < 3 or <b>y</b></quote> so <QUOTE>x < 4</QUOTE>", sources) == (2, 1)
 
 
 def test_speeches_stand_in_the_order_of_rounds_and_slots():

@@ -119,6 +119,29 @@ def test_members_that_compare_are_put_together_pair_by_pair():
     )
 
 
+def test_one_member_is_not_unanimous_whoever_was_asked():
+    rows = [comparison("a", "b", 1.0, "one"), comparison("b", "a", 0.0, "one")]
+    assert ratings(rows, ensemble("unanimous"))["a"] == 2.5 < ratings(rows, ensemble("majority"))["a"]
+
+
+@pytest.mark.parametrize("drawn", ["comparisons=ring", "comparisons=random"])
+def test_every_member_is_asked_about_the_pairs_that_were_drawn_once(tmp_path, drawn):
+    rules, aggregate = three_tastes(tmp_path)
+    path = tmp_path / "script.yaml"
+    replies = ["good", "bad", "odd", "even", "long", "short"]
+    path.write_text(yaml.safe_dump({"rules": [*rules, {"replies": replies}]}), encoding="utf-8")
+    asked = ["engine.kind=scripted", f"engine.script={path}", "judge.question=comparison", aggregate]
+    few = [f"judge.question.{drawn}", "generate.samples=6"] + ["judge.question.count=6"] * (drawn[-1] == "m")
+    found = go(tmp_path / "runs", "drawn", *asked, *few)
+    met = [
+        sorted((row.first_id, row.second_id) for row in found.read(1, f"judgments_{member}_comparisons", Comparison))
+        for member in range(3)
+    ]
+    assert met[0] == met[1] == met[2]
+    answers = {name for pair in met[0] for name in pair}
+    assert len(met[0]) < 5 * len(answers), "some two of six answers to a prompt never met"
+
+
 @pytest.mark.parametrize(
     ("question", "aggregate", "words"),
     [

@@ -72,6 +72,16 @@ def test_the_weights_are_those_of_a_training_in_this_process(
     assert 50 * 2**20 < memory["freed_bytes"] < 2**34 and memory["freed_device_bytes"] == 0
 
 
+def test_one_process_waits_for_no_ranks_of_a_cluster(
+    start: Path, pairs: list[Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """WORLD_SIZE alone would be an error of torch's, with MASTER_ADDR a day of waiting."""
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    told = {"out": tmp_path / "out", "scratch": tmp_path / "scratch"}
+    assert train_launched(recipe(), preferences(start, pairs[:8]), **told).steps == 2
+
+
 def test_a_trainer_of_ones_own_gets_its_pairs_there_too(start: Path, pairs: list[Pair], tmp_path: Path) -> None:
     own = tmp_path / "mine.py"
     own.write_text(

@@ -165,6 +165,28 @@ def test_a_file_of_ones_own_is_read_through_its_views_and_not_written(file: Path
     assert digest_file(file) == before and not list(file.parent.glob("*-journal"))
 
 
+@pytest.mark.parametrize("shown", ["towns", "named", "joined"])
+def test_a_copy_compares_as_the_database_does(tmp_path: Path, shown: str) -> None:
+    path = tmp_path / "towns.db"
+    with closing(sqlite3.connect(path)) as made:
+        made.executescript(
+            "CREATE TABLE towns(name TEXT COLLATE NOCASE, code TEXT, note TEXT COLLATE RTRIM, people INTEGER);"
+            "INSERT INTO towns VALUES ('Paris', 'FR', 'big ', 1), ('42', '7', '', 2), (NULL, NULL, NULL, NULL);"
+            "CREATE VIEW named AS SELECT name, upper(code) AS code, note, people FROM towns ORDER BY people LIMIT 9;"
+            "CREATE VIEW joined AS SELECT a.name, b.code, a.note, b.people FROM towns a JOIN towns b USING (people)"
+            " UNION ALL SELECT name, code, note, people FROM towns WHERE people > 5;"
+        )
+    asked_for = ["name = 'paris'", "name = 'PARIS '", "code = 'fr'", "note = 'big'", "note = 'BIG'", "people = '1'"]
+    for condition in asked_for:
+        query = f"SELECT people FROM {shown} WHERE {condition}"
+        assert run(str(path), query, 9, (shown,)) == run(str(path), query, 9), condition
+    query = f"SELECT people FROM {shown} WHERE name = 'paris'"
+    golden = asked(query, database=str(path), views=[shown])
+    assert run(str(path), query, 9, (shown,)) == [(1,)]
+    assert SqlVerifier().check(golden, query).correct
+    assert not SqlVerifier().check(golden, query.replace("paris", "london")).correct
+
+
 def test_a_copy_has_the_rows_and_the_types_of_its_views_and_nothing_else(file: Path) -> None:
     with closing(sqlite3.connect(":memory:")) as copy, closing(sqlite3.connect(file)) as shop:
         copy.deserialize(copied(str(file), ("orders",)))

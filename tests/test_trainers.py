@@ -145,7 +145,7 @@ def test_a_reference_that_is_not_the_start_policy_is_caught(start, pairs, tmp_pa
         for o, p in zip(other, pairs, strict=True)
     ]
     assert f"{pairs[margins.index(max(margins))].id} " in str(caught.value)
-    nearly = [dataclasses.replace(pair, reference_chosen=pair.reference_chosen + 0.01) for pair in pairs]
+    nearly = [dataclasses.replace(pair, reference_chosen=pair.reference_chosen + 0.02) for pair in pairs]
     with pytest.raises(HandOffError):
         train(start, nearly, tmp_path)
     assert train(start, other, tmp_path, reference_is_start=False).metrics["first_loss"] != pytest.approx(math.log(2))
@@ -157,8 +157,8 @@ def test_what_a_wrong_reference_is_does_not_depend_on_beta(start, pairs, tmp_pat
     recipe = dataclasses.replace(SHORT, beta=beta, loss=MarginLoss(kind="dpo_length_normalised"))
     noisy = [dataclasses.replace(pair, reference_chosen=pair.reference_chosen + 0.001) for pair in pairs]
     train(start, noisy, tmp_path / "out", recipe)
-    wrong = [dataclasses.replace(pair, reference_chosen=pair.reference_chosen + 0.01) for pair in pairs]
-    with pytest.raises(HandOffError, match=r"a margin of 0\.01\d* nats before the first step; expected at most 0\.003"):
+    wrong = [dataclasses.replace(pair, reference_chosen=pair.reference_chosen + 0.02) for pair in pairs]
+    with pytest.raises(HandOffError, match=r"a margin of 0\.0(2|19)\d* nats .*; expected at most 0\.01"):
         train(start, wrong, tmp_path / "other", recipe)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from selfreward.errors import RecipeError
 from selfreward.measuring.metrics import numbers
 from selfreward.measuring.metrics.about import Metric
-from selfreward.recipe import GateRule, Recipe
+from selfreward.measuring.metrics.judge.anchor import FEWEST_ROUNDS
+from selfreward.recipe import CohortRecipe, GateRule, Recipe
 
 OF_A_USER = "verified_accuracy_change is a user's own, where measure.verifier names a verifier other than the sandbox's"
 
@@ -18,12 +19,15 @@ BETWEEN_ROUNDS = re.compile(r"(?!padded|feedback).*_(previous|initial|change|tre
 def check_gates(recipe: Recipe) -> None:
     """Raise RecipeError for a rule about a metric that nothing here measures, or whose truth no user of a model has.
 
+    What metrics of a user's own measure (`measure.metrics`) is known by no name beforehand, and stands.
     The first would never fire, as one against a value of round 0 that there is none of; the second is refused by every
     round (`measuring/gates.py`), after its training.
     """
     for number, rule in enumerate(recipe.gates.rules):
         key = f"key 'gates.rules[{number}].metric' is {rule.metric!r}, which"
         metric = numbers().get(rule.metric)
+        if metric is None and recipe.measure.metrics:
+            continue
         if metric is None:
             raise RecipeError(f"{key} nothing measures, so the rule would never fire; {_nearest(rule.metric)}")
         for problem in _problems(recipe, rule, metric):
@@ -63,6 +67,7 @@ def _problems(recipe: Recipe, rule: GateRule, metric: Metric) -> Iterator[str]:
     if rule.metric == "judge_sycophancy" and measure.source.kind == "sandbox":
         yield "is read on replies that the sandbox's oracle made; gate on it where prompts are a file's"
     cohort = measure.cohorts.get(rule.cohort)
+    yield from _of_cohorts(rule, metric, cohort)
     if cohort is not None and cohort.verifier == "sandbox":
         yield (
             f"is of cohort {rule.cohort!r}, which the sandbox's oracle grades; set measure.cohorts.{rule.cohort}"
@@ -70,6 +75,25 @@ def _problems(recipe: Recipe, rule: GateRule, metric: Metric) -> Iterator[str]:
         )
     if metric.needs and not _set(recipe, metric.needs):
         yield f"is measured where {metric.needs} is set, and here it is not; set it or remove the rule"
+    if metric.learns and recipe.train.LEARNS not in metric.learns:
+        yield f"train.method={recipe.train.method} does not give; gate on another metric"
+    if rule.metric.endswith("_trend") and recipe.rounds + 1 < FEWEST_ROUNDS:
+        yield f"needs {FEWEST_ROUNDS} measured rounds, round 0 among them, and rounds is {recipe.rounds}; remove it"
+
+
+def _of_cohorts(rule: GateRule, metric: Metric, cohort: CohortRecipe | None) -> Iterator[str]:
+    """A cohort where a metric has none, none where it has nothing else, one that is graded in the other way."""
+    if rule.cohort != "all" and metric.by_cohort == "never":
+        yield f"is measured over all cohorts together, and not of {rule.cohort!r}; remove the rule's cohort"
+    if rule.cohort == "all" and metric.by_cohort == "only":
+        yield "is measured of single cohorts (of counts of what was dropped: reasons) only; set cohort to one of them"
+    by_judge = cohort is not None and cohort.verifier == "none"
+    if cohort is not None and rule.metric.startswith("cohort_accuracy" if by_judge else "cohort_score"):
+        other = "cohort_score" if by_judge else "cohort_accuracy"
+        yield (
+            f"cohort {rule.cohort!r} does not have, as its verifier is {cohort.verifier}; gate on {other}, or set "
+            f"measure.cohorts.{rule.cohort}.verifier"
+        )
 
 
 def _set(recipe: Recipe, key: str) -> bool:

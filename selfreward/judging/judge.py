@@ -20,7 +20,7 @@ from selfreward.judging.by_verifier import ask_oracle, ask_verifier, left_to_the
 from selfreward.judging.debate import debate_statistics, hold_debates, judge_of_debates
 from selfreward.judging.expected import judge_expected
 from selfreward.judging.listwise import rank_answers, ranked
-from selfreward.judging.pairwise import compare_answers, rated
+from selfreward.judging.pairwise import Question, compare_answers, questions, rated
 from selfreward.judging.pointwise import judge_pointwise
 from selfreward.judging.readable import require_readable
 from selfreward.judging.scalar import judge_scalar
@@ -29,7 +29,7 @@ from selfreward.judging.scoring.steps import step_statistics
 from selfreward.judging.scoring.tournament import as_facts, position_statistics
 from selfreward.judging.stepwise import judge_steps, stepped
 from selfreward.recipe import JudgeRecipe, Verified
-from selfreward.records import Comparison, Judgment, Prompt, Response, Rows, by_id, distinct
+from selfreward.records import Comparison, Judgment, Prompt, Response, Rows, by_id, distinct, seed_for
 from selfreward.roles.cast import Cast
 from selfreward.roles.player import Player
 from selfreward.roles.round import Round
@@ -152,13 +152,17 @@ class Judging:
         if ensemble is None:
             comparisons, told = self._compared(recipe, prompts, responses, asked, artifact)
         else:
+            every = part_of(artifact, COMPARISONS)
+            if recipe.comparing is not None and recipe.comparing.comparisons != "all":
+                asked = {**asked, "made_from": {**asked["made_from"], "drawn": every}}
+            # One draw for all: a vote is of members that are asked about the same two answers.
+            drawn = questions(responses, recipe, seed_for(self.cast.recipe.seed, every, self.round))
             found = [
-                self._compared(recipe.member(name), prompts, responses, asked, part_of(artifact, number), name)[0]
-                for number, name in enumerate(ensemble.members)
+                self._compared(recipe.member(name), prompts, responses, asked, part_of(artifact, at), name, drawn)[0]
+                for at, name in enumerate(ensemble.members)
             ]
             made_from = {"ensemble": "&".join(ensemble.members), "parts": [rows.digest for rows in found]}
             rows = [row for part in found for row in part]
-            every = part_of(artifact, COMPARISONS)
             comparisons = self.complete(given(self.round, every, Comparison, rows, made_from))
             told = {"vote": ensemble.vote}
         ratings = rated(comparisons, responses, recipe, round=self.round, artifact=artifact)
@@ -174,8 +178,9 @@ class Judging:
         asked: Mapping[str, Any],
         artifact: str,
         member: str = "",
+        drawn: Sequence[Question] | None = None,
     ) -> tuple[Rows[Comparison], dict[str, Any]]:
-        """(one judge's comparisons, what is told of the debates before them)."""
+        """(one judge's comparisons, of what was `drawn` or its own, what is told of the debates before them)."""
         player, part = self.cast.role(recipe.model, self.playing), part_of(artifact, COMPARISONS)
         show, told = None, dict[str, Any]()
         if recipe.debating is not None:
@@ -186,7 +191,7 @@ class Judging:
             asked = {**asked, "made_from": {**asked["made_from"], "speeches": speeches.digest}}
             told = {"debates": debate_statistics(speeches), "tie": [recipe.debating.epsilon, recipe.debating.unstable]}
         comparing = compare_answers(
-            player, prompts, responses, recipe, **asked, artifact=part, show=show, member=member
+            player, prompts, responses, recipe, **asked, artifact=part, asked=drawn, show=show, member=member
         )
         return self.complete(comparing), told
 

@@ -72,7 +72,8 @@ def judge_round(
 
     A rule is judged once in each of the rounds that are planned, after it or before it, and has the same level.
 
-    Raises GateError when a rule reads an oracle measurement, or names one that the round does not have.
+    Raises GateError when a rule reads an oracle measurement, or names one that the round does not have (a trend
+    waits for its rounds).
     """
     harms = sum(rule.proof == "harm" for rule in recipe.rules)
     level = recipe.error / ((recipe.planned_rounds or rounds) * max(1, harms))
@@ -113,6 +114,10 @@ def _find(rule: GateRule, measurements: Sequence[Measurement], number: int) -> M
 
 def _judge(rule: GateRule, level: float, measurements: Sequence[Measurement], number: int) -> GateVerdict:
     now = _find(rule, measurements, number)
+    if now is None and rule.metric.endswith("_trend"):
+        # It needs three rounds that led here, and after a rollback fewer do than were measured.
+        limit = rule.above if rule.above is not None else rule.below
+        return GateVerdict(number, rule, False, None, None, float(limit or 0.0), level, 0, "no trend yet")
     if now is None:
         there = sorted({m.metric for m in measurements if m.round == number and m.pool == rule.pool and not m.oracle})
         nearest = difflib.get_close_matches(rule.metric, there, n=3) or there

@@ -57,9 +57,9 @@ def train_launched(
 
     Raises what the child raises of the SelfRewardError tree, and TrainingError for a child that ends without a report.
     """
-    environment = dict(os.environ)
     train = recipe.train
     assert isinstance(train, Steps)
+    environment = _without_ranks(os.environ) if train.processes == 1 else dict(os.environ)
     if on_gpu := device_type(recipe.model) == "cuda":
         visible = environment.get("CUDA_VISIBLE_DEVICES")
         environment["CUDA_VISIBLE_DEVICES"] = shown_gpus(recipe.model.device, visible, train.processes)
@@ -88,6 +88,11 @@ def train_launched(
             "memory ran out, or what it wrote above says why; its saved steps are kept, and the same command goes on "
             "from the last one; a smaller train.micro_batch_size needs less memory"
         )
+
+
+def _without_ranks(environment: Mapping[str, str]) -> dict[str, str]:
+    """One process has nobody to meet, whatever a cluster's job says of ranks: ranks.py would wait for them."""
+    return {name: value for name, value in environment.items() if name not in ("WORLD_SIZE", "RANK", "LOCAL_RANK")}
 
 
 def shown_gpus(device: str, visible: str | None, processes: int = 1) -> str:

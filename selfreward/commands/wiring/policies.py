@@ -107,9 +107,7 @@ def export(
                 "--lessons writes one file about all rounds; remove --round, --out, --pairs, --tasks and --to-hub"
             )
         typer.echo(f"{lessons}: {export_lessons(view, lessons)}")
-        typer.echo(
-            f"use:  train.method=sft train.examples={lessons} judge.source=none"
-        )
+        typer.echo(f"use:  train.method=sft train.examples={lessons} judge.source=none")
         return
     if pairs is not None:
         if out is not None or tasks is not None or round_wanted != "best":

@@ -39,7 +39,7 @@ class Fleet:
     ) -> None:
         self.kind: str = engine.kind
         self._size = engine.replicas
-        self._made_of = (model, replace(engine, replicas=1), day, on_gpu)
+        self._made_of = (of_replica(model, on_gpu), replace(engine, replicas=1), day, on_gpu)
         self._free: SimpleQueue[Any] = SimpleQueue()
         self._counting, self._lost = Lock(), 0
         self._held: Held | None = None
@@ -104,7 +104,10 @@ class Fleet:
     def close(self) -> None:
         self._wanted = False
         self._held = self._proof = None
-        runtime.stop()
+        idle = [self._free.get() for _ in range(self._free.qsize())]
+        runtime.stop([replica for replica in idle if replica is not None])
+        for _ in idle:
+            self._free.put(None)
 
     def _ask(self, method: str, *parameters: Any) -> Any:
         """What one replica answers, the first that is free."""
@@ -152,13 +155,20 @@ class Fleet:
         )
 
     def _ready(self) -> Any:
-        """A new replica that holds what the others hold, and has shown it if they have."""
+        """A new replica that holds what the others hold, and has shown it if they have; none once closed."""
+        if not self._wanted:
+            raise EngineError("the replica's answer is not waited for any more; no new one is made")
         replica = runtime.make(*self._made_of)
         steps: dict[str, tuple[Any, ...]] = {"load": (self._held,), "prove": (self._held, self._proof)}
         for method, parameters in steps.items():
             if None not in parameters:
                 _raised(runtime.wait_for(replica, method, *parameters, wanted=lambda: self._wanted))
         return replica
+
+
+def of_replica(model: ModelRecipe, on_gpu: bool) -> ModelRecipe:
+    """The model as a replica is told of it: Ray shows each its own GPUs alone, whatever their numbers are here."""
+    return replace(model, device="cuda") if on_gpu else model
 
 
 def _raised(answer: Any) -> Any:

@@ -11,7 +11,8 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from importlib.util import find_spec
 from typing import Any
@@ -23,6 +24,12 @@ from selfreward.recipe import EngineRecipe, ModelRecipe, VllmRecipe
 ADDRESS = "RAY_ADDRESS"
 LOOK = 0.5
 """Seconds after which whoever waits for an answer looks whether it is still wanted."""
+
+PATIENCE = 30.0
+"""Seconds for which whoever joins a busy Ray waits for room."""
+
+_started_here = False
+"""Whether this module has started or joined Ray, which is one for the process."""
 
 
 class Lost(Exception):  # noqa: N818 (no failure of ours: the fleet asks another one)
@@ -38,7 +45,11 @@ def require_ray() -> None:
 
 
 def start(engine: EngineRecipe, replicas: int, on_gpu: bool) -> None:
-    """Start Ray for this process, or join the one that RAY_ADDRESS names. Raises EngineError where that has no room."""
+    """Start Ray for this process, or join the one that RAY_ADDRESS names, or that the caller has started.
+
+    Raises EngineError where that has no room, or not within PATIENCE: replicas of before may still be ending there.
+    """
+    global _started_here
     require_ray()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_worker_niceness", "0")
@@ -49,24 +60,45 @@ def start(engine: EngineRecipe, replicas: int, on_gpu: bool) -> None:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     import ray
 
-    if not ray.is_initialized():
+    found = ray.is_initialized()
+    if not found:
         # Replicas wait for calls most of the time that the machine's other processes work: cores are not counted out.
         alone: dict[str, Any] = {} if joined else {"num_cpus": replicas * engine.threads, "include_dashboard": False}
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **alone)
+        _started_here = True
     needed = {"CPU": float(replicas * engine.threads), "GPU": float(replicas * _gpus(engine, on_gpu))}
-    there = ray.cluster_resources()
-    for kind, amount in needed.items():
-        if there.get(kind, 0.0) < amount:
-            raise EngineError(
-                f"{replicas} replicas need {amount:g} {kind}s, but Ray has {there.get(kind, 0.0):g}; lower "
-                "engine.replicas or engine.threads, or add nodes"
-            )
+    _require_room(replicas, needed, ray.cluster_resources(), "has")
+    if not (joined or found):
+        return
+    end = time.monotonic() + PATIENCE
+    while _lacking(needed, ray.available_resources()) and time.monotonic() < end:
+        time.sleep(LOOK)
+    _require_room(replicas, needed, ray.available_resources(), "has free")
 
 
-def stop() -> None:
+def _lacking(needed: Mapping[str, float], there: Mapping[str, float]) -> list[str]:
+    return [kind for kind, amount in needed.items() if there.get(kind, 0.0) < amount]
+
+
+def _require_room(replicas: int, needed: Mapping[str, float], there: Mapping[str, float], has: str) -> None:
+    for kind in _lacking(needed, there):
+        raise EngineError(
+            f"{replicas} replicas need {needed[kind]:g} {kind}s, but Ray {has} {there.get(kind, 0.0):g}; lower "
+            "engine.replicas or engine.threads, or add nodes"
+        )
+
+
+def stop(replicas: Sequence[Any]) -> None:
+    """End the replicas, and Ray where it was started or joined here; one that the caller has started goes on."""
+    global _started_here
     import ray
 
-    ray.shutdown()
+    if _started_here:
+        ray.shutdown()
+        _started_here = False
+    elif ray.is_initialized():
+        for replica in replicas:
+            kill(replica)
 
 
 def make(model: ModelRecipe, engine: EngineRecipe, day: date | None, on_gpu: bool) -> Any:

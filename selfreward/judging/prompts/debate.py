@@ -7,9 +7,9 @@ transcript with what was found:
 
     [in the text: "..."]     [not in the text: "..."]
 
-Only code writes these marks: square brackets of a speech become round ones first. A quotation that nothing closes, or
-that holds no word, is none. `concedes` counts the plainest ways of giving up one's side; it is a statistic, and the
-speech stays.
+Only code writes these marks: square brackets of a speech become round ones first, and what stands for a mark's own is
+taken out. A quotation that nothing closes, or that holds no word, is none. `concedes` counts the plainest ways of
+giving up one's side; it is a statistic, and the speech stays.
 """
 
 import re
@@ -22,8 +22,8 @@ from selfreward.roles.catalogue import version as template_version
 from selfreward.roles.catalogue import words
 from selfreward.roles.fences import as_question, fill
 
-_QUOTE = re.compile(r"<quote>([^<]{0,2000})</quote>", re.IGNORECASE)
-_MARKS = str.maketrans("[]", "()")
+_QUOTE = re.compile(r"<quote>((?:(?!<quote>).){0,2000}?)</quote>", re.IGNORECASE | re.DOTALL)
+_MARKS = str.maketrans("[]", "()", "\0\1")
 _CONCEDES = re.compile(
     r"\bi (?:must |have to )?concede\b|\bthe other (?:response|answer|one) is (?:better|right|correct)\b"
     r"|\bmy (?:own )?(?:response|answer) is (?:worse|wrong|incorrect)\b",

@@ -107,10 +107,11 @@ def ratings(comparisons: Sequence[Comparison], recipe: JudgeRecipe) -> dict[str,
     """The score 0..5 of every answer of *one* prompt that took part in a readable comparison."""
     reading: Literal["soft", "verdict"] = "verdict" if recipe.reading.kind == "verdict" else "soft"
     known: dict[tuple[str, str], float] = {}
+    members = len(recipe.members)
     for pair, orders in both_orders(comparisons).items():
         values = [value for here, there in orders if (value := preference(here, there, reading)) is not None]
         if values:
-            known[pair] = voted(values, len(orders), recipe.ensemble.vote if recipe.ensemble else "mean")
+            known[pair] = voted(values, members or len(orders), recipe.ensemble.vote if recipe.ensemble else "mean")
         if values and reading == "soft" and recipe.debating is not None:
             known[pair] = settled(_readings(orders), recipe.debating.epsilon, recipe.debating.unstable)
     ids = sorted({name for pair in known for name in pair})

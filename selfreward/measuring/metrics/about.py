@@ -9,6 +9,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal
 
 from selfreward.measuring.metrics.worries import Worry
+from selfreward.recipe.train import Learns
 
 SHARE, POINTS, CORRELATION, COUNT = (0.0, 1.0), (0.0, 5.0), (-1.0, 1.0), (0.0, float("inf"))
 """Scales: the least and the greatest value."""
@@ -55,7 +56,9 @@ class Metric:
     `still` is its value where policy and judge are what they were (a change's is 0), `guessed` where scores, verdicts
     and pairs are drawn by lot; None where it has none. A p-value says so. No interval leaves its `scale`.
     `truth` says whose knowledge its rows are, `needs` which key of the recipe has to be set for there to be any, and
-    `pools` which of those that a gate may name they are about (`report` is none of these).
+    `pools` which of those that a gate may name they are about (`report` is none of these). `learns` names what a method
+    of training has to learn from (`LEARNS` of its section) for there to be any, and `by_cohort` whether rows are about
+    one cohort, principle or reason beside all together, or only so.
     """
 
     name: str
@@ -68,6 +71,8 @@ class Metric:
     truth: Truth = ""
     needs: str = ""
     pools: tuple[str, ...] = ()
+    learns: tuple[Learns, ...] = ()
+    by_cohort: Literal["never", "also", "only"] = "never"
     scale: tuple[float, float] | None = None
     planted: tuple[Planted, ...] = ()
     worries: tuple[Worry, ...] = ()

@@ -2,8 +2,11 @@
 
 An authorizer alone cannot tell it: SQLite says of a read in which view it happened, and a query can name a subquery of
 its own like an allowed view (`WITH orders AS (SELECT * FROM secret) SELECT * FROM orders`). What is not in the database
-cannot be read. Columns keep their affinity, so that comparisons mean the same. A view of more than MOST_ROWS rows is
-refused.
+cannot be read. Columns keep their affinity and their collation, so that comparisons mean the same. A view of more than
+MOST_ROWS rows is refused.
+
+A view's collations are written nowhere, so they are seen in what its texts equal; in a column without any text they
+mean nothing. One that SQLite does not bring is refused, as a comparison with its column is.
 """
 
 import importlib
@@ -17,6 +20,10 @@ from selfreward.errors import DataError
 MOST_ROWS = 100_000
 OWN = {"own:shop": "selfreward.tasks.made.shop:script"}
 """Name of a database that ships -> "module:attribute" of the function that gives its script."""
+
+_OTHER = "{{c}} = {0}({{c}}) AND CAST({0}({{c}}) AS BLOB) <> CAST({{c}} AS BLOB)"
+_SEEN = (f"({_OTHER.format('lower')} OR {_OTHER.format('upper')})", "{c} = {c} || ' '")
+"""What only a column of NOCASE, and only one of RTRIM, makes true of a text."""
 
 
 def copied(database: str, views: tuple[str, ...] | None) -> bytes:
@@ -58,6 +65,19 @@ def _copy(source: sqlite3.Connection, copy: sqlite3.Connection, view: str) -> No
     rows = source.execute("SELECT * FROM temp.selfreward_copy").fetchall()
     if len(rows) > MOST_ROWS:
         raise DataError(f"the view {view!r} has more than {MOST_ROWS} rows; expected a smaller one, it is copied")
-    told = ", ".join('"' + name.replace('"', '""') + f'" {kind}' for name, kind in columns)
+    told = ", ".join(
+        '"' + name.replace('"', '""') + f'" {kind} COLLATE {collation}'
+        for (name, kind), collation in zip(columns, _collations(source, quoted, len(columns)), strict=True)
+    )
     copy.execute(f"CREATE TABLE {quoted} ({told})")
     copy.executemany(f"INSERT INTO {quoted} VALUES ({', '.join('?' * len(columns))})", rows)
+
+
+def _collations(source: sqlite3.Connection, quoted: str, columns: int) -> list[str]:
+    """Which of SQLite's own collations each column of a view compares by."""
+    names = [f"c{number}" for number in range(columns)]
+    seen = ", ".join(f"max(typeof({name}) = 'text' AND {test.format(c=name)})" for name in names for test in _SEEN)
+    found = source.execute(f"WITH shown({', '.join(names)}) AS (SELECT * FROM main.{quoted}) SELECT {seen} FROM shown")
+    (row,) = found.fetchall()
+    pairs = zip(row[::2], row[1::2], strict=True)
+    return ["NOCASE" if nocase else "RTRIM" if rtrim else "BINARY" for nocase, rtrim in pairs]

@@ -69,11 +69,12 @@ ABOUT = About(
         ),
         Metric("judge_disagreement_previous", "own and held-out judge disagree, previous", HELD_OUT),
         Metric("judge_disagreement_initial", "own and held-out judge disagree, initial", HELD_OUT),
-        Metric("held_out_flip_rate", "held-out judge flips with the order", HELD_OUT),
+        Metric("held_out_flip_rate", "held-out judge flips with the order", HELD_OUT, pools=("report",)),
         Metric(
             "held_out_is_training_judge",
             "held-out judge is a training judge",
             HELD_OUT,
+            pools=("report",),
             worries=(
                 Beyond(
                     "report",

@@ -25,16 +25,23 @@ from selfreward.records import Measurement
 ABOUT = About(
     "cohorts",
     (
-        Metric("cohort_accuracy", "accuracy", COHORTS),
+        Metric("cohort_accuracy", "accuracy", COHORTS, by_cohort="only"),
         Metric(
             "cohort_accuracy_change",
             "accuracy, change",
             COHORTS,
             planted=(down("worse answers", "letters"),),
             worries=(Regressed((ROLL_BACK, CLOSER)),),
+            by_cohort="only",
         ),
-        Metric("cohort_score", "judge's score", COHORTS),
-        Metric("cohort_score_change", "judge's score, change", COHORTS, worries=(Regressed((ROLL_BACK, CLOSER)),)),
+        Metric("cohort_score", "judge's score", COHORTS, by_cohort="only"),
+        Metric(
+            "cohort_score_change",
+            "judge's score, change",
+            COHORTS,
+            worries=(Regressed((ROLL_BACK, CLOSER)),),
+            by_cohort="only",
+        ),
     ),
 )
 

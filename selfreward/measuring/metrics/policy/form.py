@@ -33,7 +33,7 @@ ABOUT = About(
         Metric("length_tokens_median", "length (tokens, median)", FORM, planted=(up("padding"),)),
         Metric("list_rate", "answers with lists", FORM),
         Metric("markdown_rate", "answers with Markdown", FORM),
-        Metric("refusal_rate", "refusals", FORM, planted=(up("refusals"),)),
+        Metric("refusal_rate", "refusals", FORM, planted=(up("refusals"),), by_cohort="also"),
         Metric("false_refusal_rate", "refusals of harmless prompts", FORM),
         Metric("unsafe_refusal_rate", "refusals of unsafe prompts", FORM),
     ),

@@ -37,9 +37,15 @@ KINDS: dict[str, Found] = {
 def _told(kind: str, words: str) -> tuple[Metric, ...]:
     worries = (Regressed((ROLL_BACK, CLOSER)),)
     return (
-        Metric(f"{kind}", f"answers with {words}", COHORTS, scale=SHARE),
-        Metric(f"{kind}_change", f"answers with {words}, change", COHORTS, worries=worries),
-        Metric(f"{kind}_other_context", f"answers with {words}, by another context", COHORTS, scale=SHARE),
+        Metric(f"{kind}", f"answers with {words}", COHORTS, scale=SHARE, by_cohort="only"),
+        Metric(f"{kind}_change", f"answers with {words}, change", COHORTS, worries=worries, by_cohort="only"),
+        Metric(
+            f"{kind}_other_context",
+            f"answers with {words}, by another context",
+            COHORTS,
+            scale=SHARE,
+            by_cohort="only",
+        ),
     )
 
 
@@ -48,8 +54,8 @@ ABOUT = About(
     (
         *_told("cohort_unsupported_numbers", "numbers not in the context"),
         *_told("cohort_unsupported_names", "names not in the context"),
-        Metric("cohort_factless", "answers without number or name", COHORTS, scale=SHARE),
-        Metric("cohort_copied", "longest run copied from the context", COHORTS, scale=SHARE),
+        Metric("cohort_factless", "answers without number or name", COHORTS, scale=SHARE, by_cohort="only"),
+        Metric("cohort_copied", "longest run copied from the context", COHORTS, scale=SHARE, by_cohort="only"),
     ),
     after="cohort_score_change",
 )

@@ -24,7 +24,7 @@ ABOUT = About(
     "listed_words",
     needs="measure.words",
     metrics=(
-        Metric("listed_words_rate", "answers with a listed word", FORM, scale=SHARE),
+        Metric("listed_words_rate", "answers with a listed word", FORM, scale=SHARE, by_cohort="also"),
         Metric(
             "listed_words_change",
             "answers with a listed word, change",

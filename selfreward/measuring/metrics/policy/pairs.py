@@ -24,22 +24,31 @@ from selfreward.measuring.metrics.about import About, Metric
 from selfreward.measuring.metrics.answers import OWN, row
 from selfreward.measuring.metrics.families import PAIRS
 from selfreward.measuring.stats.clustered import Estimate, clustered_mean, clustered_share
+from selfreward.recipe.train import Learns
 from selfreward.records import Measurement, Pair
 from selfreward.tasks.verifiers.protocol import Verifier
+
+_SHOWN: tuple[Learns, ...] = ("pairs", "chosen", "demonstrations")
+_NOT_SAMPLES: tuple[Learns, ...] = (*_SHOWN, "nothing")
 
 ABOUT = About(
     "pairs",
     pools=("train",),
     metrics=(
-        Metric("pairs_kept", "answer pairs kept", PAIRS),
+        Metric("pairs_kept", "answer pairs kept", PAIRS, learns=_NOT_SAMPLES),
         Metric("judgment_pairs_kept", "judgment pairs kept", PAIRS),
         Metric("pair_correct", "pairs right by truth", PAIRS, guessed=0.5, truth="oracle"),
         Metric("chosen_passes", "chosen answers that the verifier accepts", PAIRS, truth="oracle"),
-        Metric("chosen_logprob_shift", "shift of log p(chosen)", PAIRS),
-        Metric("rejected_logprob_shift", "shift of log p(rejected)", PAIRS),
-        Metric("chosen_minus_rejected_tokens", "chosen minus rejected, tokens", PAIRS, guessed=0.0),
+        Metric("chosen_logprob_shift", "shift of log p(chosen)", PAIRS, learns=_SHOWN),
+        Metric("rejected_logprob_shift", "shift of log p(rejected)", PAIRS, learns=("pairs",)),
+        Metric(
+            "chosen_minus_rejected_tokens", "chosen minus rejected, tokens", PAIRS, guessed=0.0, learns=_NOT_SAMPLES
+        ),
         # Counts by reason, which have a table of their own.
-        *(Metric(f"{kind}_dropped", plotted=False) for kind in ("pairs", "judgment_pairs", "prompts", "revision")),
+        *(
+            Metric(f"{kind}_dropped", plotted=False, by_cohort="only")
+            for kind in ("pairs", "judgment_pairs", "prompts", "revision")
+        ),
     ),
 )
 

@@ -19,6 +19,7 @@ prompts the interval is that of a ratio, or where every prompt is all right or a
 
 import math
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import numpy as np
 
@@ -42,18 +43,21 @@ from selfreward.tasks.verifiers.protocol import Verifier
 ABOUT = About(
     "policy_gradient",
     pools=("train",),
-    metrics=(
-        Metric("reward_mean", "mean reward", REWARDS),
-        Metric("uniform_groups", "prompts whose rewards are all equal", REWARDS),
-        Metric("advantage_right", "advantage right by truth", REWARDS, guessed=0.5, truth="oracle"),
-        Metric("samples_kept", "samples kept", REWARDS),
-        Metric("clip_fraction", "clipped ratios", REWARDS),
-        Metric("ratio_max", "largest ratio", REWARDS),
-        Metric("effective_samples", "effective share of samples", REWARDS),
-        Metric("better_logprob_shift", "shift of log p, better answers", REWARDS),
-        Metric("worse_logprob_shift", "shift of log p, worse answers", REWARDS),
-        # Counts by reason, which have a table of their own.
-        *(Metric(f"{what}_dropped", plotted=False) for what in ("samples", "groups")),
+    metrics=tuple(
+        replace(metric, learns=("samples",))
+        for metric in (
+            Metric("reward_mean", "mean reward", REWARDS),
+            Metric("uniform_groups", "prompts whose rewards are all equal", REWARDS),
+            Metric("advantage_right", "advantage right by truth", REWARDS, guessed=0.5, truth="oracle"),
+            Metric("samples_kept", "samples kept", REWARDS),
+            Metric("clip_fraction", "clipped ratios", REWARDS),
+            Metric("ratio_max", "largest ratio", REWARDS),
+            Metric("effective_samples", "effective share of samples", REWARDS),
+            Metric("better_logprob_shift", "shift of log p, better answers", REWARDS),
+            Metric("worse_logprob_shift", "shift of log p, worse answers", REWARDS),
+            # Counts by reason, which have a table of their own.
+            *(Metric(f"{what}_dropped", plotted=False, by_cohort="only") for what in ("samples", "groups")),
+        )
     ),
 )
 

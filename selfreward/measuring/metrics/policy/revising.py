@@ -33,7 +33,7 @@ ABOUT = About(
     pools=("train",),
     needs="pairs.revise",
     metrics=(
-        Metric("critiques_finding", "critiques that found something", PAIRS, scale=SHARE),
+        Metric("critiques_finding", "critiques that found something", PAIRS, scale=SHARE, by_cohort="also"),
         Metric("critiques_unusable", "critiques that are none", PAIRS, scale=SHARE),
         Metric(
             "revisions_unusable",

@@ -31,6 +31,7 @@ ABOUT = About(
                 CohortFell((CLOSER, Remedy("measure.cohorts", "the cohort by name: then gates may read it"))),
             ),
             truth="oracle",
+            by_cohort="also",
         ),
         Metric(
             "true_quality",
@@ -39,6 +40,7 @@ ABOUT = About(
             scale=POINTS,
             planted=(up("drift"), down("worse answers")),
             truth="oracle",
+            by_cohort="also",
         ),
         Metric("best_of_k_accuracy", "best-of-K accuracy", TRUTH, truth="oracle"),
         Metric(
