@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -208,9 +209,12 @@ def send_name(handler, body) -> None:
 
 
 def test_a_server_that_fails_ends_both_calls_with_its_words_and_a_later_call_asks_again() -> None:
-    with server(
-        lambda handler, body, number: (sends(404, b"gone") if number < 1 else says(GOOD))(handler, body, number)
-    ) as told:
+    def reply(handler, body, number: int) -> None:
+        if number < 1:
+            time.sleep(0.5)  # until the other call waits, too
+        (sends(404, b"gone") if number < 1 else says(GOOD))(handler, body, number)
+
+    with server(reply) as told:
         engine = engine_for(told.url, concurrency=1)
         raised = together([lambda: engine.generate(requests(6), 0), lambda: engine.generate(requests(6), 1)])
         assert len(raised) == 2 and all("gone" in str(one) for one in raised)
