@@ -26,6 +26,7 @@ def grid_file(directory: Path, *, arms: str, contrasts: str = "[]", seeds: str =
     return path
 
 
+@pytest.mark.slow
 def test_a_grid_runs_every_cell_and_a_second_time_none(tmp_path: Path) -> None:
     arms = f"  own: [{SMALL}]\n  none: [{SMALL}, train.method=none]"
     grid = load_grid(grid_file(tmp_path, arms=arms, contrasts="[[own, none]]"))
@@ -77,6 +78,7 @@ def test_a_failed_cell_is_named_with_its_reason(tmp_path: Path) -> None:
         require_all(failed)
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_the_runs_under_way(tmp_path: Path) -> None:
     path = grid_file(tmp_path, arms="  own: [rounds=50]", seeds="[0, 1, 2, 3]")
     command = [sys.executable, "-m", "selfreward", "ablate", str(path), "--jobs", "2", "--results", str(tmp_path / "r")]

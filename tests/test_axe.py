@@ -42,7 +42,8 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs chromium"),
     pytest.mark.skipif(AXE is None, reason="needs axe (pip install axe-core-python)"),
 ]
-HOW = [(width, dark) for width in (500, 1200) for dark in (False, True)]
+HOW = [(500, True), (1200, False)]
+THE_OTHERS = [pytest.param((500, False), marks=pytest.mark.slow), pytest.param((1200, True), marks=pytest.mark.slow)]
 ASK = """
 (async () => {
   const every = document.getElementById("open-all");
@@ -98,7 +99,7 @@ def pages(store: Store, tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
     return {name: path.as_uri() for name, path in made.items()}
 
 
-@pytest.fixture(scope="module", params=HOW, ids=lambda how: f"{how[0]}-{'dark' if how[1] else 'light'}")
+@pytest.fixture(scope="module", params=[*HOW, *THE_OTHERS], ids=lambda how: f"{how[0]}-{'dark' if how[1] else 'light'}")
 def browser(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Browser]:
     width, dark = request.param
     with Browser(tmp_path_factory.mktemp("profile"), width=width, dark=dark) as made:

@@ -273,6 +273,7 @@ def test_export_writes_a_model_directory(place: Path) -> None:
     assert_fails(selfreward("export", "smoke", "--round", "last", cwd=place), 4, "not an empty directory")
 
 
+@pytest.mark.slow
 def test_a_fork_takes_over_the_rounds_and_goes_on_with_other_keys(place: Path) -> None:
     command = ("fork", "smoke@0", "train.beta=0.1", "--name", "other")
     done = selfreward(*command, cwd=place)

@@ -76,6 +76,7 @@ def test_a_planted_fall_is_found_with_its_size():
     )
 
 
+@pytest.mark.slow
 def test_nothing_changed_seldom_looks_like_a_regression():
     """2.5 % of nulls fall below 0 by chance; 12 of 200 or more have a chance below 1 % then."""
     asked = questions(60)

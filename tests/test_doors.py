@@ -102,6 +102,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
+@pytest.mark.slow
 def test_a_run_uses_an_installed_packages_doors(installed: Path, tmp_path: Path) -> None:
     smoke = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
     keys = ["rounds=1", "meta.enabled=false", "prompts.writer.share=0", "measure.verifier=entry:short"]

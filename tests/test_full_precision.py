@@ -185,6 +185,7 @@ def test_a_run_in_half_precision_carries_its_copies_and_exports_without_them(tmp
     assert weights_digest(tmp_path / "exported") == seals[1]["facts"]["digest"]
 
 
+@pytest.mark.slow
 def test_a_finished_run_in_half_precision_goes_on_after_its_copies_were_removed(tmp_path):
     told = ["model.dtype=bfloat16", "meta.enabled=false", "handoff.noise=0.3", "keep.checkpoints=needed"]
     told += ["prompts.per_round=8", "measure.every=9"]

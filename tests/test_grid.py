@@ -146,6 +146,7 @@ def selfreward(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
 
 
+@pytest.mark.slow
 def test_one_command_brings_slices_together_and_runs_nothing_that_is_done(
     slices: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -160,6 +160,7 @@ def test_shuffled_scores_keep_the_judgments_and_change_the_pairs(results: Path, 
     assert view.read(1, "judgments", Judgment) == smoke.read(1, "judgments", Judgment)
 
 
+@pytest.mark.slow
 def test_controls_do_what_they_say(results: Path) -> None:
     still = go(results, "still", "train.method=none", "rounds=1", "meta.enabled=false")
     assert checkpoint(still, 1)["digest"] == checkpoint(still, 0)["digest"]

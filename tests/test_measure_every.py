@@ -34,6 +34,7 @@ def kl(view: RunView, number: int) -> dict[str, float | None]:
     return {m.metric: m.value for m in rows if m.metric.startswith("kl_") and m.cohort == "all"}
 
 
+@pytest.mark.slow
 def test_what_is_not_measured_changes_no_round_and_previous_is_the_last_measured_one(tmp_path: Path) -> None:
     always, seldom = go(tmp_path, "always"), go(tmp_path, "seldom", "measure.every=2")
     assert [bool(seldom.seal(number, "measurements")) for number in range(4)] == [True, False, True, True]

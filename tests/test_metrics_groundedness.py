@@ -121,6 +121,7 @@ def test_saying_nothing_and_copying_show():
     assert found(copies, copies)["cohort_copied"].value == 1.0
 
 
+@pytest.mark.slow
 def test_nothing_changed_seldom_looks_like_invention():
     """2.5 % of nulls rise above 0 by chance; 12 of 200 or more have a chance below 1 % then."""
     asked = questions(40)

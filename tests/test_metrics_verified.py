@@ -3,6 +3,7 @@
 import dataclasses
 import random
 
+import pytest
 from evidence_factory import evidence, measured, prompts, response
 
 from selfreward.measuring.evidence import Evidence, PoolRows
@@ -50,6 +51,7 @@ def test_it_is_the_difference_of_both_accuracies_where_nothing_is_open():
     assert abs(after[NAME].value - (after["true_accuracy"].value - before["true_accuracy"].value)) < 1e-12
 
 
+@pytest.mark.slow
 def test_where_nothing_happened_it_is_silent_in_nineteen_of_twenty():
     found = [change(answered(0.5, 2 * seed, 60), answered(0.5, 2 * seed + 1, 60))[NAME] for seed in range(60)]
     missed = sum(not row.low <= 0 <= row.high for row in found)

@@ -88,6 +88,7 @@ def alike(job: Job, tmp_path: Path, *keys: str) -> None:
     assert {path.name for path in (tmp_path / "two" / "out").iterdir()} == kept
 
 
+@pytest.mark.slow
 def test_two_ranks_take_the_steps_of_one(start: Path, pairs: list[Pair], tmp_path: Path) -> None:
     alike(preferences(start, pairs), tmp_path)
 

@@ -310,6 +310,7 @@ def test_a_real_run_is_seen_from_outside_and_after_a_kill(tmp_path: Path) -> Non
     assert f"selfreward run {Path('results', 'far', 'recipe.yaml')} --name far" in selfreward(cwd=tmp_path).stdout
 
 
+@pytest.mark.slow
 def test_a_run_says_each_round_in_a_line_and_its_verdict_last(tmp_path: Path) -> None:
     keys = ("rounds=1", "prompts.per_round=16", "measure.frozen=8")
     done = selfreward("run", RECIPES / "smoke.yaml", *keys, cwd=tmp_path)

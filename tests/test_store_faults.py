@@ -141,7 +141,14 @@ def goes_on_or_says(root: Path) -> None:
         whole_run(run)
 
 
-@pytest.mark.parametrize("name", ["responses.done.json", "dropped.done.json", "checkpoint.done.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "responses.done.json",
+        pytest.param("dropped.done.json", marks=pytest.mark.slow),
+        pytest.param("checkpoint.done.json", marks=pytest.mark.slow),
+    ],
+)
 def test_a_seal_with_any_value_changed_is_no_traceback(finished: Path, name: str) -> None:
     (file,) = finished.rglob(name)
     whole = json.loads(file.read_text())
