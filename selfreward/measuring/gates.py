@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from selfreward.errors import GateError
-from selfreward.measuring.stats.clustered import t_quantile
+from selfreward.measuring.stats.multiplicity import widening
 from selfreward.recipe import GateRule, GatesRecipe
 from selfreward.records import Measurement
 
@@ -138,7 +138,7 @@ def _judge(rule: GateRule, level: float, measurements: Sequence[Measurement], nu
     value, half = known
     if rule.proof == "harm":
         freedom = max(1, min(row.n for row in (now, before) if row is not None) - 1)
-        half *= t_quantile(1 - level, freedom) / t_quantile(0.975, freedom)
+        half *= widening(level, freedom)
     bound = value - half if side else value + half
     beyond = bound > threshold if upward else bound < threshold
     if rule.proof == "health":

@@ -25,13 +25,12 @@ from selfreward.measuring.stats.nested_difference import nested_paired_differenc
 from selfreward.report.alarms import alarms
 from selfreward.report.catalogue import words
 from selfreward.report.compare import POOL, compare_rounds
+from selfreward.report.forces import KL, STILL
 from selfreward.report.gate_verdicts import gate_report, rule_text
 from selfreward.report.reading import Key, Reading
 from selfreward.report.tables import DASH, Table, number_text
 from selfreward.store.view import RunView
 
-KL = "kl_initial_k3_token"
-STILL = 1e-3
 TRUTH, OVERRATES, HELD_OUT = "true accuracy falls", "the judge overrates more", "the held-out judge disagrees"
 RISEN = {OVERRATES: "judge_minus_truth_change", HELD_OUT: "self_minus_held_out_win_rate_initial"}
 """Signal -> the metric whose whole interval is then above 0."""

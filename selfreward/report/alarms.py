@@ -4,6 +4,7 @@ What is worth an alarm, every metric says itself (`worries` of its `ABOUT`); her
 Changes fire where the paired 95 % interval against round 0 excludes 0 (report pool; these alarms do not steer, and with
 several of them one in some runs fires by chance). Levels fire where the whole interval is beyond a round number.
 A regression is a cohort of the recipe whose paired change is below 0 with its whole interval, in any round.
+Co-adaptation (`forces.py`) is corrected for its signs and rounds.
 Each names the keys of the recipe that work against it, with what stands there in this run (`keys_against`).
 """
 
@@ -13,6 +14,8 @@ from typing import TypeVar
 
 from selfreward.measuring.metrics import numbers
 from selfreward.measuring.metrics.worries import (
+    OTHER_JUDGE,
+    ROLL_BACK,
     Above,
     Beyond,
     Changed,
@@ -28,6 +31,7 @@ from selfreward.recipe import walk
 from selfreward.records import Measurement
 from selfreward.report.catalogue import place, words
 from selfreward.report.compare import compare_rounds
+from selfreward.report.forces import moving, signs
 from selfreward.report.judge_skill import Alarm, judge_skill
 from selfreward.report.reading import Key, Reading
 from selfreward.report.tables import number_text
@@ -45,6 +49,7 @@ def alarms(reading: Reading) -> list[Alarm]:
         *_levels(reading),
         *_judges(reading),
         *_cohorts(reading),
+        *_co_adaptation(reading),
     ]
     now = {key: str(value) for key, value, _ in walk(reading.recipe)}
     return [
@@ -186,6 +191,14 @@ def _cohorts(reading: Reading) -> Iterator[Alarm]:
                 f"{what} fell from {texts[0]} to {texts[1]} by round {last}.",
                 fell[key.metric].remedies,
             )
+
+
+def _co_adaptation(reading: Reading) -> Iterator[Alarm]:
+    """Of the three forces the one that is a fault whatever else the run shows; its error is that of all three."""
+    if len(reading.rounds) > 1 and (shown := moving(signs(reading)).get("co-adaptation")):
+        seen = "; ".join(sign.said for sign in shown)
+        meaning = f"the judge moves with the policy that it judges ({seen})."
+        yield Alarm("co-adaptation:", meaning, (OTHER_JUDGE, ROLL_BACK))
 
 
 def _in_rounds(rows: Sequence[Measurement]) -> str:

@@ -98,7 +98,9 @@ def as_markdown(parts: Sequence[RunPart], comparison: Comparison | None, people:
         lines += [f"# {part.name}", "", f"**{part.verdict.headline}**", "", " ".join(part.verdict.details), ""]
         lines += [*markdown_table(glance_table(part.glance)), ""]
         lines += [f"- {_told(alarm)}" for alarm in part.alarms] or ["No alarm fired."]
-        for table in (part.summary, part.gates.table, part.pairs, part.lineage, *part.cost):
+        if part.forces.sentence:
+            lines += ["", part.forces.sentence]
+        for table in (part.summary, part.forces.table, part.gates.table, part.pairs, part.lineage, *part.cost):
             if table.rows:
                 lines += ["", *markdown_table(table)]
             if table is part.gates.table:

@@ -23,6 +23,7 @@ from selfreward.report.charts import FamilyView, family_views, main_charts
 from selfreward.report.compare import Comparison
 from selfreward.report.cost import cost_tables
 from selfreward.report.figures import COLOURS, COLOURS_ON_DARK, legend_mark
+from selfreward.report.forces_table import Panel, panel
 from selfreward.report.gate_verdicts import GateReport, gate_report
 from selfreward.report.glance import Glance, glance
 from selfreward.report.glossary import Term, term
@@ -57,6 +58,7 @@ class RunPart:
     name: str
     verdict: Verdict
     glance: Glance
+    forces: Panel
     alarms: Sequence[Alarm]
     summary: Table
     gates: GateReport
@@ -73,6 +75,7 @@ def run_part(reading: Reading) -> RunPart:
         name=reading.name,
         verdict=judge_run(reading),
         glance=glance(reading),
+        forces=panel(reading),
         alarms=alarms(reading),
         summary=summary_table(reading),
         gates=gates,

@@ -14,6 +14,7 @@ from selfreward.report.alarms import alarms
 from selfreward.report.alike import recipe_differences, shared_rounds
 from selfreward.report.compare import HOLM, compare, compare_with_first, comparison_table
 from selfreward.report.cost import cost_tables
+from selfreward.report.forces_table import panel
 from selfreward.report.gate_verdicts import gate_report
 from selfreward.report.lineage import lineage_table
 from selfreward.report.reading import Reading
@@ -56,12 +57,17 @@ def print_report(runs: Sequence[RunView], out: Console) -> None:
         out.print(words(verdict.headline, style=f"bold {COLOURS[verdict.tone]}"))
         for sentence in verdict.details:
             out.print(words(sentence))
+        forces = panel(reading)
+        if forces.sentence:
+            out.print(words(forces.sentence))
         for alarm in alarms(reading):
             keys = ", ".join(remedy.key for remedy in alarm.remedies)
             tried = f" Against it: {keys}." if keys else ""
             out.print(words(f"alarm: {alarm.name} {alarm.evidence}{tried}", style="yellow"))
         gates = gate_report(reading)
         print_table(summary_table(reading), out)
+        if forces.table.rows:
+            print_table(forces.table, out)
         if (side := side_table(reading)).rows:
             print_table(side, out)
         if gates.table.rows:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from selfreward.commands.run import run
-from selfreward.commands.validate import coverage, gates_null, nulls, planted, real_drift, tables
+from selfreward.commands.validate import coverage, forces_null, gates_null, nulls, planted, real_drift, tables
 from selfreward.commands.validate.population import read_population
 from selfreward.progress import Progress
 from selfreward.recipe import PREVIOUS, DpoRecipe, MeasureRecipe, ModelRecipe, ModelReference, PromptsRecipe, Recipe
@@ -64,6 +64,7 @@ def _power(out: Path, run_directory: Path, repeats: Repeats, say: Callable[[str]
     rates = nulls.null_rates(population, repeats.nulls, say)
     curves = planted.power_curves(population, repeats.planted, say)
     runs = gates_null.run_rates(population, repeats.runs, say)
+    runs += [forces_null.force_rate(population, rounds, repeats.runs, say) for rounds in gates_null.ROUNDS]
     text = tables.power_markdown(rates, curves, runs, real)
     return _write(out, "power", text, {"nulls": rates, "planted": curves, "runs": runs, "real": real})
 

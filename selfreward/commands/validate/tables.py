@@ -150,7 +150,8 @@ def _run_text(runs: Sequence[RunRate]) -> list[str]:
         "## Whole runs in which nothing happens",
         f"{runs[0].repeats:,} runs, {runs[0].prompts} gate prompts; share of runs in which any rule fires in any "
         "round. `shipped`: recipes/gated.yaml; `at limit`: the same rules with every limit where nothing happens lies, "
-        "the least favourable case of the promise; `at limit +`: with three more rules.",
+        "the least favourable case of the promise; `at limit +`: with three more rules. `three forces`: the signs of "
+        "compression, amplification and co-adaptation in the report, on as many report prompts.",
         table(["rules", "number", "rounds", "runs with an alarm", "promised"], rows),
     ]
 

@@ -119,13 +119,13 @@ def same_policy(
         texts = likelihoods(initial, before)
         later = replace(later, likelihoods=likelihoods(now, after), text_likelihoods=texts)
     if needed("judge_anchor", "self_preference"):
-        later = replace(later, initial_rejudged=_again(initial, before, generator))
+        later = replace(later, initial_rejudged=again(initial, before, generator))
     if needed("held_out", "judge_anchor"):
         later = replace(later, held_out=another_judge((now, initial), (fair, before), generator))
     if needed(*FROZEN):
         frozen = population.some_frozen(prompts, generator)
-        labelled = [_frozen_judgments(population, frozen, generator, None) for _ in range(2)]
-        labelled.append(_frozen_judgments(population, frozen, generator, planted.rescore))
+        labelled = [frozen_rejudged(population, frozen, generator, None) for _ in range(2)]
+        labelled.append(frozen_rejudged(population, frozen, generator, planted.rescore))
         start = replace(start, frozen=frozen, frozen_judgments=labelled[0])
         later = replace(
             later,
@@ -139,7 +139,7 @@ def same_policy(
     return Rounds(start, later)
 
 
-def _frozen_judgments(
+def frozen_rejudged(
     population: Population, frozen: Sequence[Labelled], generator: random.Random, rescore: Rescore | None
 ) -> list[Judgment]:
     rows = []
@@ -160,7 +160,7 @@ def likelihoods(rows: PoolRows, said: Sequence[Said]) -> dict[str, list[Likeliho
     return found
 
 
-def _again(rows: PoolRows, said: Sequence[Said], generator: random.Random) -> list[Judgment]:
+def again(rows: PoolRows, said: Sequence[Said], generator: random.Random) -> list[Judgment]:
     """New scores of the same answers, each distinct text once."""
     judged = {row.response_id for row in rows.judgments}
     return [
@@ -173,7 +173,7 @@ def _again(rows: PoolRows, said: Sequence[Said], generator: random.Random) -> li
 
 def another_judge(rounds: Sequence[PoolRows], drawn: Sequence[Sequence[Said]], generator: random.Random) -> HeldOut:
     """Another judge, that happens to be the same: its scores are drawn anew."""
-    judgments = [row for rows, said in zip(rounds, drawn, strict=True) for row in _again(rows, said, generator)]
+    judgments = [row for rows, said in zip(rounds, drawn, strict=True) for row in again(rows, said, generator)]
     asked = [response.id for rows in rounds for response in rows.responses]
     return HeldOut(trains=False, asked=asked, judgments=judgments)
 

@@ -152,19 +152,31 @@ def read(template: str, rubric: Rubric, completion: Completion) -> float | Unrea
     cut = unfinished(completion)
     if cut is not None:
         return cut
-    if look_up("judge", template).reply == "last_words":
-        found = points(completion.text, [criterion.text for criterion in rubric.criteria])
-        return found if isinstance(found, Unreadable) else _mean(rubric, found)
-    if is_endless(completion.text):
+    if look_up("judge", template).reply != "last_words" and is_endless(completion.text):
         return without_verdict(completion.text)
-    lines = _scores([criterion.name for criterion in rubric.criteria], completion.text)
+    scores = _points(template, rubric, completion.text)
+    return scores if isinstance(scores, Unreadable) else _mean(rubric, scores)
+
+
+def points_of(template: str, rubric: Rubric, text: str) -> dict[str, float]:
+    """The points of each criterion in a reply that could be read; none where `text` is not one."""
+    scores = _points(template, rubric, text)
+    if isinstance(scores, Unreadable):
+        return {}
+    return {criterion.name: score for criterion, score in zip(rubric.criteria, scores, strict=True)}
+
+
+def _points(template: str, rubric: Rubric, text: str) -> list[float] | Unreadable:
+    if look_up("judge", template).reply == "last_words":
+        return points(text, [criterion.text for criterion in rubric.criteria])
+    lines = _scores([criterion.name for criterion in rubric.criteria], text)
     scores = []
     for criterion in rubric.criteria:
-        score = _agreed(criterion.name, lines[criterion.name], completion.text)
+        score = _agreed(criterion.name, lines[criterion.name], text)
         if isinstance(score, Unreadable):
             return score
         scores.append(score)
-    return _mean(rubric, scores)
+    return scores
 
 
 def _mean(rubric: Rubric, scores: Sequence[float]) -> float:

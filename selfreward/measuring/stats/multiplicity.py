@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from scipy.optimize import brentq
 from scipy.special import stdtrit
 
+from selfreward.measuring.stats.clustered import TAIL, t_quantile
 from selfreward.measuring.stats.nested_difference import NestedDifference
 
 SMALLEST = 1e-12
@@ -31,6 +32,11 @@ def p_value(difference: NestedDifference) -> float | None:
     if excess(SMALLEST / 2) <= 0:
         return SMALLEST
     return 2 * float(brentq(excess, SMALLEST / 2, 0.5, xtol=1e-15))
+
+
+def widening(level: float, freedom: float) -> float:
+    """What the half width of a 95 % t-interval is multiplied with to end at this one-sided error level."""
+    return t_quantile(1 - level, freedom) / t_quantile(TAIL, freedom)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
