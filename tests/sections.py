@@ -5,7 +5,10 @@ from typing import Any
 from selfreward.recipe import PairsRecipe
 from selfreward.recipe.read import build_recipe
 
-NEEDED: dict[str, dict[str, Any]] = {"anchored": {"generate": {"mix": [{"model": "initial", "samples": 2}]}}}
+NEEDED: dict[str, dict[str, Any]] = {
+    "anchored": {"generate": {"mix": [{"model": "initial", "samples": 2}]}},
+    "steps": {"judge": {"question": {"kind": "steps"}}},
+}
 """By pair rule: what else a recipe must say."""
 
 

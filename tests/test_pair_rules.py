@@ -432,7 +432,7 @@ def test_every_prompt_ends_as_pairs_or_one_drop_whatever_the_order_of_rows(rule,
         assert pair.chosen_score > pair.rejected_score and pair.chosen_id != pair.rejected_id
         sides = [responses[side] for side in (pair.chosen_id, pair.rejected_id) if side in responses]
         assert all(side.finish_reason == "stop" and side.prompt_id == pair.prompt_id for side in sides)
-        assert len(sides) == 2 or rule in ("spin", "revision")
+        assert len(sides) == 2 or rule in ("spin", "revision", "daif")
         assert len({side.text for side in sides}) == len(sides)
 
 
@@ -448,7 +448,7 @@ def test_an_unknown_rule_is_refused_with_the_nearest_known_one():
         (["pairs.rule=length_tiers", "pairs.rho=[]"], "one number per round"),
         (["pairs.rule=length_tiers", "pairs.rho=[0.1,-0.2]"], "at least 0"),
         (["pairs.rule=length_tiers", "pairs.rho=[1.5]"], "at most 1"),
-        (["pairs.per_prompt=3"], "pairs.per_prompt.*verified or spin or revision"),
+        (["pairs.per_prompt=3"], "pairs.per_prompt.*verified, spin, revision, daif, steps"),
         (["pairs.min_vote_share=0.2"], "set pairs.rule=self_consistency"),
         (["pairs.rule=verified", "measure.verifier=none"], "needs a verifier"),
         (["pairs.filters.verifier_conflict=true", "measure.verifier=none"], "needs a verifier"),
@@ -491,8 +491,8 @@ def test_the_unit_of_length_is_accepted_where_it_is_read(reader):
 
 @pytest.mark.parametrize("rule", sorted(PAIR_RULES))
 def test_every_rule_is_a_recipe_value_with_the_defaults(rule):
-    needed = ["generate.mix=[{model: initial, samples: 2}]"] if rule == "anchored" else []
-    build_recipe([], [f"pairs.rule={rule}", *needed])
+    needed = {"anchored": ["generate.mix=[{model: initial, samples: 2}]"], "steps": ["judge.question=steps"]}
+    build_recipe([], [f"pairs.rule={rule}", *needed.get(rule, [])])
 
 
 def test_a_lot_decides_between_equals_and_it_is_the_seeds():

@@ -22,8 +22,8 @@ from selfreward.recipe import (
     ModelReference,
     PrincipleQuestion,
     Recipe,
+    Revising,
     RevisingRecipe,
-    Revision,
     held_out_judge,
 )
 from selfreward.records import Message, Prompt, seed_for
@@ -70,7 +70,7 @@ def roles(recipe: Recipe, prompts: Sequence[Prompt]) -> Iterator[Role]:
         judgment = recipe.judge.sampling.max_tokens
         ask = lambda prompt: meta.ask(recipe.meta.template, prompt, answer_to(prompt), JUDGMENT, JUDGMENT)  # noqa: E731
         yield Role("meta-judge", recipe.meta.model, ask, recipe.meta.sampling.max_tokens, answer + 2 * judgment)
-    if isinstance(recipe.pairs, Revision):
+    if isinstance(recipe.pairs, Revising):
         yield from revising_roles(recipe.pairs.revise, answer)
     writer = recipe.prompts.writer
     if writer.share > 0:

@@ -38,6 +38,11 @@ def export_pairs(view: RunView, out: Path) -> str:
 
     Raises StoreError where `out` holds something or there is no pair, DataError where a text is no longer to be had.
     """
+    if view.recipe().pairs.rule == "steps":
+        raise StoreError(
+            f"run {view.name!r}: its pairs are of steps (pairs.rule=steps) and begin in the middle of an answer, which "
+            "rows of whole turns cannot say; pairs.jsonl of each round holds them in tokens"
+        )
     rows = list(pair_rows(view))
     if not rows:
         raise StoreError(f"run {view.name!r}: no pair is sealed yet; run it to the end of a round first")

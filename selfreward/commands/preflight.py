@@ -27,7 +27,7 @@ from selfreward.recipe import (
     OwnRule,
     OwnTraining,
     Recipe,
-    Revision,
+    Revising,
     asked_per_round,
     constitution_of,
     held_out_judge,
@@ -65,7 +65,7 @@ def preflight(
     }.items():
         version(kind, template)
     check_judge(recipe)
-    if isinstance(recipe.pairs, Revision):
+    if isinstance(recipe.pairs, Revising):
         require_words(recipe.pairs.revise)
     check_probes(recipe)
     if recipe.gates.canary != "off":

@@ -12,7 +12,7 @@ from selfreward.progress import Progress
 from selfreward.recipe import (
     ModelRecipe,
     Recipe,
-    Revision,
+    Revising,
     ScriptedRecipe,
     Steps,
 )
@@ -97,7 +97,7 @@ def check_models(
     order = sorted(range(len(prompts)), key=lambda index: -lengths[index])
     if recipe.judge.asks_model:
         check_judges(recipe, [prompts[index] for index in order[:LONGEST]], model_directory, say)
-    if isinstance(recipe.pairs, Revision):
+    if isinstance(recipe.pairs, Revising):
         from selfreward.commands.revising_checks import check_revising
 
         check_revising(recipe, recipe.pairs.revise, [prompts[index] for index in order[:LONGEST]], model_directory)

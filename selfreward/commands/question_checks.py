@@ -16,7 +16,7 @@ from selfreward.errors import DataError, RecipeError
 from selfreward.judging.prompts import listwise as judge_listwise
 from selfreward.judging.prompts import pairwise as judge_pairwise
 from selfreward.judging.prompts.prompt import judge_prompt
-from selfreward.recipe import JudgeRecipe, Recipe, Revision, Steps, asked_per_round, constitution_of, held_out_judge
+from selfreward.recipe import JudgeRecipe, Recipe, Revising, Steps, asked_per_round, constitution_of, held_out_judge
 from selfreward.records import Message, Prompt
 from selfreward.roles import generator
 
@@ -63,7 +63,7 @@ def require_room(recipe: Recipe, directory: Path) -> None:
         "meta": recipe.meta.sampling if recipe.meta.enabled and recipe.meta.model.of_run else None,
         "prompts.writer": writer.sampling if writer.share and writer.model.of_run else None,
     }
-    if isinstance(recipe.pairs, Revision) and recipe.pairs.revise.model.of_run:
+    if isinstance(recipe.pairs, Revising) and recipe.pairs.revise.model.of_run:
         asked["pairs.revise"] = recipe.pairs.revise.sampling
     for section, sampling in asked.items():
         if sampling is not None and sampling.max_tokens >= context:

@@ -126,11 +126,15 @@ class ChatRenderer:
 
         The unknown token stays: a reply that holds one is not the reply without it.
         """
-        kept = [index for index in token_ids if index not in self.controls.hidden and index not in self.end_ids]
-        text = self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        text = self.words(token_ids)
         if self.controls.has_channels:
-            return split_channels(str(text))
-        return split_reasoning(str(text), opened, self.controls.thinking)
+            return split_channels(text)
+        return split_reasoning(text, opened, self.controls.thinking)
+
+    def words(self, token_ids: Sequence[int]) -> str:
+        """The text of tokens without special ones, as it stands."""
+        kept = [index for index in token_ids if index not in self.controls.hidden and index not in self.end_ids]
+        return str(self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
     def render(self, turns: Sequence[tuple[str, str]], prompt: bool = True) -> str:
         """The text of (role, content) turns, ready for the assistant's or, without `prompt`, closed."""

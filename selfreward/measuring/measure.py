@@ -11,7 +11,7 @@ from selfreward.measuring.evidence import Evidence, PoolRows
 from selfreward.measuring.judge_watch import JudgeWatch
 from selfreward.measuring.pools import about, all_metrics, apart, pool_judging, pool_sampling, pools_settings
 from selfreward.measuring.side_pools import SidePools
-from selfreward.recipe import Revision, measured_rounds
+from selfreward.recipe import Revising, measured_rounds
 from selfreward.records import (
     Drop,
     Judgment,
@@ -170,7 +170,7 @@ class Measuring:
 def _revising(round: Round) -> dict[str, Any]:
     """The rows of critique and revision, where the round has any."""
     rule = round.recipe.pairs
-    if not isinstance(rule, Revision) or round.artifacts.seal(round.number, REVISIONS) is None:
+    if not isinstance(rule, Revising) or round.artifacts.seal(round.number, REVISIONS) is None:
         return {}
     critiques, revisions = revising_rows(round.artifacts, round.number, rule.revise)
     revised = round.artifacts.read(round.number, REVISIONS, Response)

@@ -16,4 +16,6 @@ PAIR_RULES: dict[str, str] = {
     "spin": "selfreward.pairing.rules.spin:choose",
     "sppo": "selfreward.pairing.rules.sppo:choose",
     "revision": "selfreward.pairing.rules.revision:choose",
+    "daif": "selfreward.pairing.rules.daif:choose",
+    "steps": "selfreward.pairing.rules.steps:choose",
 }

@@ -29,10 +29,12 @@ from selfreward.judging.revising.rows import Revised
 from selfreward.judging.scoring.score import Score, counted
 from selfreward.pairing import PAIR_RULES
 from selfreward.pairing.candidates import Candidate, Choose, Needs, Pick, Refusal, Situation
-from selfreward.pairing.filters import class_caps, refuse
+from selfreward.pairing.filters import class_caps, disagree, refuse
+from selfreward.pairing.judged_steps import JudgedStep
+from selfreward.pairing.uncertainty import Feedback
 from selfreward.recipe import OwnRule, PairsRecipe
 from selfreward.recipe.doors import load
-from selfreward.records import Drop, Pair, Prompt, Response, distinct, pair_drop, seed_for, stable_id
+from selfreward.records import Drop, Pair, PairKind, Prompt, Response, distinct, pair_drop, seed_for, stable_id
 from selfreward.tasks.verifiers.protocol import Grade
 
 
@@ -51,7 +53,9 @@ class Known:
     `sources` names who scored a response where it was not the one whom `answer_pairs` is told. `preferences` is
     P(first is better) by (first id, second id); with it every pair of which the judge decides has a soft label.
     `chances` is the same as the judge said it, for the filter. `ranked`: the scores rank what the verifier accepts.
-    `revised` are the answers' revisions, where the rule pairs these.
+    `revised` are the answers' revisions, where the rule pairs these; `internal` implicit rewards, where a filter reads.
+    `steps` are the answers' judged steps, `questions` the tokens of each prompt, where the rule pairs steps; `feedback`
+    the kind of feedback that each prompt gets, where the rule divides them.
     """
 
     grades: Mapping[str, Grade] = field(default_factory=dict)
@@ -62,6 +66,10 @@ class Known:
     chances: Mapping[tuple[str, str], float] = field(default_factory=dict)
     ranked: bool = False
     revised: Revised = field(default_factory=Revised)
+    internal: Mapping[str, float] = field(default_factory=dict)
+    steps: Mapping[str, Sequence[JudgedStep]] = field(default_factory=dict)
+    questions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    feedback: Mapping[str, Feedback] = field(default_factory=dict)
 
     def source(self, pick: Pick, judge: str) -> str:
         """Who decided between the two: the verifier where it scored either of them."""
@@ -114,7 +122,8 @@ def answer_pairs(
     drops: list[Drop] = []
     for prompt in prompts:
         mine = answers[prompt.id]
-        situation = Situation(recipe, round, seed, len(mine), known.gold.get(prompt.id), known.ranked, known.revised)
+        told = known.gold.get(prompt.id), known.ranked, known.revised, known.steps, known.feedback
+        situation = Situation(recipe, round, seed, len(mine), *told)
         candidates = _candidates(mine, scores, known, recipe, rule)
         picks = rule.choose(candidates, situation) if not isinstance(candidates, Refusal) else candidates
         if isinstance(picks, Refusal):
@@ -123,12 +132,13 @@ def answer_pairs(
         for pick in picks:
             chance = known.chances.get((pick.chosen.response.id, pick.rejected.response.id))
             refused = refuse(pick, situation, known.logprobs, chance) or _unread(pick, recipe, known)
+            refused = refused or (None if known.source(pick, "") else disagree(pick, known.internal))
             label = refused or _label(pick, known)
             if isinstance(label, Refusal):
                 which = (pick.chosen.response.id, pick.rejected.response.id) if len(picks) > 1 else ()
                 drops.append(pair_drop("answer", prompt.id, label.reason, label.detail, *which))
             else:
-                pairs.append(_pair(prompt.id, pick, known.source(pick, source), label))
+                pairs.append(_pair(prompt.id, pick, known, source, label))
     pairs, capped = class_caps(pairs, known.grades, recipe.filters, seed)
     return [_flipped(pair, recipe.flip, seed) for pair in pairs], [*drops, *capped]
 
@@ -190,20 +200,21 @@ def _unread(pick: Pick, recipe: PairsRecipe, known: Known) -> Refusal | None:
     return Refusal("unreadable", f"{_NOT_BOTH}, so the judge has no margin")
 
 
-def _pair(prompt_id: str, pick: Pick, source: str, label: float) -> Pair:
+def _pair(prompt_id: str, pick: Pick, known: Known, source: str, label: float) -> Pair:
     chosen, rejected = pick.chosen, pick.rejected
+    kind: PairKind = "answer" if pick.prefix is None else "step"
     return Pair(
-        id=stable_id("pair", "answer", prompt_id, *sorted((chosen.response.id, rejected.response.id))),
-        kind="answer",
+        id=stable_id("pair", kind, prompt_id, *sorted((chosen.response.id, rejected.response.id))),
+        kind=kind,
         prompt_id=prompt_id,
         chosen_id=chosen.response.id,
         rejected_id=rejected.response.id,
-        prompt_token_ids=(),
+        prompt_token_ids=() if pick.prefix is None else (*known.questions[prompt_id], *pick.prefix),
         chosen_token_ids=chosen.response.token_ids,
         rejected_token_ids=rejected.response.token_ids,
         chosen_score=chosen.score.value,
         rejected_score=rejected.score.value,
-        source=pick.source or source,
+        source=pick.source or known.source(pick, source),
         label=label,
         weight=pick.weight,
         chosen_win_rate=pick.win_rates[0] if pick.win_rates else None,

@@ -1,11 +1,13 @@
 """The nouns of pairing: the score of an answer, an answer that may be paired, what a rule picks, and the lot."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from selfreward.judging.revising.rows import Revised
 from selfreward.judging.scoring.score import Score
+from selfreward.pairing.judged_steps import JudgedStep
+from selfreward.pairing.uncertainty import Feedback
 from selfreward.recipe import LengthTiers, PairsBase, PairsRecipe, ZLength
 from selfreward.records import Response, stable_id
 from selfreward.tasks.verifiers.protocol import Grade
@@ -38,6 +40,8 @@ class Situation:
     gold: Response | None = None
     ranked: bool = False
     revised: Revised = field(default_factory=Revised)
+    steps: Mapping[str, Sequence[JudgedStep]] = field(default_factory=dict)
+    feedback: Mapping[str, Feedback] = field(default_factory=dict)
 
     def rule(self, kind: type[K]) -> K:
         """The section as the rule's own, with the keys that it alone has."""
@@ -60,7 +64,8 @@ class Situation:
 class Pick:
     """Two candidates that a rule pairs; their scores are those that the rule compared.
 
-    `source` is the pair's provenance where the rule, not the judge, gives it.
+    `source` is the pair's provenance where the rule, not the judge, gives it. `prefix`: the tokens of the answer that
+    stand before both, where they are steps of answers and not whole ones.
     """
 
     chosen: Candidate
@@ -68,6 +73,7 @@ class Pick:
     weight: float = 1.0
     win_rates: tuple[float, float] | None = None
     source: str = ""
+    prefix: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +84,9 @@ class Refusal:
     detail: str = ""
 
 
-Needs = Literal["scores", "answers", "truth", "gold", "revisions"]
-"""What a rule decides by: scores of the answers, their final answers, the verifier's word, a gold answer, revisions."""
+Needs = Literal["scores", "answers", "truth", "gold", "revisions", "steps"]
+"""What a rule decides by: scores of the answers, their final answers, the verifier's word, a gold answer, revisions, or
+what the judge says of their steps."""
 
 Choose = Callable[[Sequence[Candidate], Situation], Sequence[Pick] | Refusal]
 

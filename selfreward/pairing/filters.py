@@ -12,6 +12,8 @@ low margin         the reference gives the two summed log-probabilities less tha
 low judge margin   the judge's probability P that the chosen answer is better is so near 1/2 that |log P - log(1 - P)|
                    is below `min_judge_margin` (RLAIF's teacher, 2309.00267); a verifier's verdict has no such margin
 verifier conflict  the verifier ranks the two the other way; what it leaves open is no conflict
+readings disagree  with `internal_agreement`: the policy's implicit reward (implicit_reward.py, against the start
+                   policy) does not rank chosen above rejected, an equal one included (see `disagree`)
 class cap          see `class_caps`
 """
 
@@ -75,6 +77,24 @@ def _doubtful(pick: Pick, recipe: FiltersRecipe, logprobs: Mapping[str, float], 
             return Refusal("low judge margin", f"{margin:.3g} nats, at least {recipe.min_judge_margin:g} needed")
     if recipe.verifier_conflict and chosen.grade and rejected.grade and _conflict(chosen.grade, rejected.grade):
         return Refusal("verifier conflict", f"chosen {chosen.grade.quality:g}, rejected {rejected.grade.quality:g}")
+    return None
+
+
+def disagree(pick: Pick, internal: Mapping[str, float]) -> Refusal | None:
+    """The agreement filter of SCIR (2502.08922): only what judge and implicit reward both prefer is trained on.
+
+    The paper also trains the two readings towards each other; its penalty and weights were not seen (unverified) and
+    are not here. Two readings of one model share its errors: agreement is no truth, and where implicit rewards are bad
+    (docs/methods/cream.md) this drops what the judge got right. `internal` is by response id and empty where the policy
+    is the start policy itself, as in round 1: then every implicit reward is 0, and nothing is dropped.
+    """
+    if not internal:
+        return None
+    sides = [internal.get(side.response.id) for side in (pick.chosen, pick.rejected)]
+    if sides[0] is None or sides[1] is None:
+        return Refusal("unreadable", "an answer without tokens has no implicit reward")
+    if sides[0] <= sides[1]:
+        return Refusal("readings disagree", f"implicit reward {sides[0]:.3f} of chosen, {sides[1]:.3f} of rejected")
     return None
 
 

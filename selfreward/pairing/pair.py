@@ -16,6 +16,7 @@ from selfreward.judging.scoring.score import Score
 from selfreward.judging.scoring.soft_labels import soft_labels
 from selfreward.pairing.answers import Known, answer_pairs, rule_of
 from selfreward.pairing.balance import balanced
+from selfreward.pairing.believed import believed_pairs
 from selfreward.pairing.consistency import Consistency, compare_rankings, soften
 from selfreward.pairing.judgments import judgment_pairs
 from selfreward.pairing.mixing import external_pair, fresh_pairs, mix
@@ -66,13 +67,14 @@ def pair(
     mixed, outside = preferences.mixed_in(selected)
     selected = [*selected, *mixed]
     asked = {**by_id(prompts), **outside}
+    inputs = {"responses": responses.digest, "judgments": judgments.digest, "metas": metas.digest}
+    selected, disbelieved = believed_pairs(round, selected, asked, inputs)
     fresh = [one for one in selected if not one.prompt_token_ids]
     shown = questions(fresh, asked, by_id(responses), by_id(judgments), recipe.generate, recipe.judge)
-    inputs = {"responses": responses.digest, "judgments": judgments.digest, "metas": metas.digest}
     longest = recipe.train.max_length
     reference = round.role(recipe.train.reference)
     pairs = round.complete(refer(reference, selected, shown, max_length=longest, made_from=inputs, round=number))
-    drops = [*refused, *drops, *too_long(selected, pairs, longest)]
+    drops = [*refused, *drops, *disbelieved, *too_long(selected, pairs, longest)]
     return pairs, round.complete(given(number, "dropped", Drop, drops, {**inputs, "pairs": pairs.digest}))
 
 
@@ -116,6 +118,7 @@ class Preferences:
         gold = self._told.gold() if rule_of(recipe).needs == "gold" else {}
         revised = self._told.revised()
         margins = self._told.margins([*self._told.complete_answers, *gold.values(), *revised.revisions.values()])
+        steps, questions = self._told.steps()
         known = Known(
             self._told.grades(),
             margins,
@@ -125,6 +128,10 @@ class Preferences:
             self._chances(),
             ranked=self.recipe.judge.source == "verifier_and_model",
             revised=revised,
+            internal=self._told.internal(),
+            steps=steps,
+            questions=questions,
+            feedback=self._told.feedback,
         )
         pairs, drops = answer_pairs(
             self.prompts,

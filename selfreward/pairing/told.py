@@ -4,7 +4,7 @@ Likelihoods under the round's policies (implicit rewards, margins), the verifier
 revisions of the answers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -15,18 +15,22 @@ from selfreward.judging.revising.rows import Revised
 from selfreward.judging.scoring.score import Score
 from selfreward.pairing.answers import rule_of
 from selfreward.pairing.implicit_reward import implicit_rewards, sums
-from selfreward.recipe import ImplicitReward, Revision
+from selfreward.pairing.judged_steps import JudgedStep, judged_steps
+from selfreward.pairing.uncertainty import Feedback, divided
+from selfreward.recipe import Daif, ImplicitReward, Revising
 from selfreward.records import (
     Likelihood,
     Prompt,
     Response,
     Rows,
+    StepVerdict,
     distinct,
     stable_id,
 )
-from selfreward.roles import likelihoods
+from selfreward.roles import generator, likelihoods
 from selfreward.roles.player import Policy
 from selfreward.roles.round import Round
+from selfreward.store.artifacts import JUDGMENTS, STEPS, part_of
 from selfreward.tasks.verifiers import grade
 from selfreward.tasks.verifiers.protocol import Grade, verifier_identity
 
@@ -76,6 +80,20 @@ class Told:
         reference = self.round.cast.resolve(self.round.recipe.train.reference, self.round.number)
         return dict(sums(self._under("margin", reference, answers)))
 
+    def internal(self) -> dict[str, float]:
+        """The policy's implicit rewards against the start policy, where the agreement filter asks; none where both are
+        one."""
+        if not self.round.recipe.pairs.filters.internal_agreement:
+            return {}
+        cast, number = self.round.cast, self.round.number
+        policy, initial = cast.policies[cast.start_of(number)], cast.policies[0]
+        if policy.digest == initial.digest:
+            return {}
+        rows = [
+            self._under(name, one, self.complete_answers) for name, one in (("policy", policy), ("initial", initial))
+        ]
+        return {name: score.value for name, score in implicit_rewards(rows[0], rows[1]).items()}
+
     def _under(self, name: str, policy: Policy, answers: Sequence[Response]) -> Rows[Likelihood]:
         """The likelihoods of the round's answers under a policy: computed once per policy."""
         asked = stable_id([(answer.id, answer.text) for answer in answers])
@@ -114,16 +132,40 @@ class Told:
         )
         return {row.id: row.grade for row in self.round.complete(work)}
 
+    @cached_property
+    def feedback(self) -> Mapping[str, Feedback]:
+        """The kind of feedback that each prompt gets, where the rule divides them."""
+        rule = self.round.recipe.pairs
+        return divided(self.responses, rule.certain, rule.refined) if isinstance(rule, Daif) else {}
+
     def revised(self) -> Revised:
         """The answers' revisions, made here, and what the judge says of them where it is asked."""
         rule = self.round.recipe.pairs
-        if not isinstance(rule, Revision):
+        if not isinstance(rule, Revising):
             return Revised()
-        revised = revise(self.round, self.prompts, self.responses, rule.revise, rule.per_prompt)
+        prompts, responses = self.prompts, self.responses
+        if isinstance(rule, Daif):
+            asked = {name for name, kind in self.feedback.items() if kind == "refinement"}
+            which = f"refined {stable_id(sorted(asked))}"
+            prompts = Rows([row for row in prompts if row.id in asked], f"{prompts.digest} {which}")
+            responses = Rows([row for row in responses if row.prompt_id in asked], f"{responses.digest} {which}")
+        revised = revise(self.round, prompts, responses, rule.revise, rule.per_prompt)
         if rule.revise.check is None:
             return revised
         said = check_revisions(self.round, self.prompts, self.responses, revised, rule.revise.check)
         return replace(revised, preferences=said)
+
+    def steps(self) -> tuple[Mapping[str, Sequence[JudgedStep]], dict[str, tuple[int, ...]]]:
+        """The judged steps of the answers, and the tokens of each question, where steps are paired."""
+        recipe = self.round.recipe
+        question = recipe.judge.stepping
+        if question is None or rule_of(recipe.pairs).needs != "steps":
+            return {}, {}
+        verdicts = self.round.artifacts.read(self.round.number, part_of(JUDGMENTS, STEPS), StepVerdict)
+        asked = [generator.ask(recipe.generate.template, prompt) for prompt in self.prompts]
+        tokens = self.renderer.prompt_token_ids(asked)
+        questions = dict(zip((prompt.id for prompt in self.prompts), tokens, strict=True))
+        return judged_steps(self.complete_answers, verdicts, question, self.renderer.words), questions
 
     def gold(self) -> dict[str, Response]:
         """The given answers as responses, by prompt id, in the tokens that the model would have sampled."""

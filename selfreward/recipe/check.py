@@ -11,12 +11,15 @@ from selfreward.recipe.check_ranks import ranks_that_cannot_work
 from selfreward.recipe.check_revising import revising_that_cannot_work
 from selfreward.recipe.check_reward_model import reward_model_that_cannot_work
 from selfreward.recipe.check_rewards import rewards_that_cannot_work
+from selfreward.recipe.check_steps import steps_that_cannot_work
+from selfreward.recipe.check_weights import agreement_that_cannot_work, weights_that_cannot_work
 from selfreward.recipe.engine import ScriptedRecipe
 from selfreward.recipe.gates import GateRule
 from selfreward.recipe.prompts import SandboxSource
 from selfreward.recipe.recipe import Recipe
 from selfreward.recipe.reference import REWARD_MODEL, ModelReference
 from selfreward.recipe.train import DpoRecipe, NoTraining, SftRecipe, Steps
+from selfreward.recipe.weights import NrdpoWeights
 
 Found = Iterator[tuple[bool, str]]
 """(is wrong, what to say)."""
@@ -39,6 +42,9 @@ def check(recipe: Recipe, where: str = "recipe") -> None:
         pairs_that_cannot_work(recipe),
         rewards_that_cannot_work(recipe),
         revising_that_cannot_work(recipe),
+        weights_that_cannot_work(recipe),
+        steps_that_cannot_work(recipe),
+        agreement_that_cannot_work(recipe),
     ):
         for wrong, message in found:
             if wrong:
@@ -194,6 +200,8 @@ def _roles(recipe: Recipe, where: str) -> None:
     _check_role(where, "train.reference", recipe.train.reference, {"previous", "initial"}, recipe.rounds)
     if implicit is not None:
         _check_role(where, "pairs.score.reference", implicit.reference, {"initial"}, recipe.rounds)
+    if isinstance(recipe.pairs.weights, NrdpoWeights):
+        _check_role(where, "pairs.weights.reference", recipe.pairs.weights.reference, {"initial"}, recipe.rounds)
 
 
 def _check_role(where: str, key: str, reference: ModelReference, names: set[str], rounds: int) -> None:

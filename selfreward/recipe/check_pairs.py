@@ -107,8 +107,8 @@ def _given(recipe: Recipe) -> Found:
     )
     yield from _own_responses(recipe)
     yield (
-        alone and pairs != BestVsWorst(mix=pairs.mix),
-        f"{told}: of the section pairs only mix is read; remove its other keys",
+        alone and pairs != BestVsWorst(mix=pairs.mix, weights=pairs.weights),
+        f"{told}: of the section pairs only mix and weights are read; remove its other keys",
     )
 
 

@@ -79,6 +79,12 @@ def idle(recipe: Recipe) -> list[Idle]:
             "reward_model.confidence is 0",
             "raise reward_model.confidence",
         ),
+        Idle(
+            recipe.reward_model is not None and recipe.reward_model.order == "shuffled",
+            "reward_model.stages",
+            "reward_model.order is shuffled",
+            "set reward_model.order=easy_first",
+        ),
         Idle(not recipe.meta.enabled, "meta", "meta.enabled is false", "set meta.enabled=true", "enabled"),
         Idle(
             recipe.prompts.writer.share == 0,

@@ -14,8 +14,9 @@ class FiltersRecipe(Section):
     the two answers' summed log-probabilities under `train.reference`, the round's start where the method has none (.6
     is a used value). `min_judge_margin`: nats between the two labels of the judge that compares, |log P - log(1 - P)|
     with P that the chosen answer is better (.6 is P >= .65). `verifier_conflict`: the verifier ranks the two the other
-    way. `max_class_share`: pairs whose
-    chosen answer is of one class, `class_of` being its rounded score or its final answer.
+    way. `internal_agreement`: the policy's implicit reward against the start policy does not rank them as the judge
+    does (SCIR). `max_class_share`: pairs whose chosen answer is of one class, `class_of` being its rounded score or its
+    final answer.
     """
 
     max_similarity: float | None = setting(None, "ROUGE-L F1 of the two texts, at most", above=0, maximum=1)
@@ -24,5 +25,8 @@ class FiltersRecipe(Section):
     min_logprob_margin: float | None = setting(None, "nats between the two under the reference", minimum=0)
     min_judge_margin: float | None = setting(None, "nats between the judge's own two labels", minimum=0)
     verifier_conflict: bool = setting(False, "drop pairs that the verifier ranks the other way")
+    internal_agreement: bool = setting(
+        False, "drop pairs that the policy's implicit reward ranks the other way", later=True
+    )
     max_class_share: float | None = setting(None, "share of pairs with one class of chosen", above=0, maximum=1)
     class_of: Literal["score", "answer"] = setting("score", "what a class is")

@@ -9,6 +9,7 @@ from selfreward.recipe.pair_filters import FiltersRecipe
 from selfreward.recipe.reference import INITIAL, ModelReference
 from selfreward.recipe.revising import RevisingRecipe
 from selfreward.recipe.section import Section, keyed, needed, part, section, setting
+from selfreward.recipe.weights import EqualWeights, WeightsRecipe
 
 
 @section
@@ -70,6 +71,7 @@ class PairsBase(Section):
     balance: Literal["none", "cohort", "source", "cohort_and_source"] = setting(
         "none", "equal weight of every cohort of prompts, or generator of the chosen answer"
     )
+    weights: WeightsRecipe = part(EqualWeights, "how far a frozen model believes each pair", later=True)
 
     @property
     def implicit(self) -> ImplicitReward | None:
@@ -188,7 +190,15 @@ class SelfConsistency(PairsBase):
 
 
 @section
-class Revision(PairsBase):
+class Revising(PairsBase):
+    """Rules that pair an answer with what a critic and a reviser made of it."""
+
+    revise: RevisingRecipe = part(RevisingRecipe, "how an answer is revised")
+    per_prompt: int = setting(1, "answers to one prompt that are revised", minimum=1)
+
+
+@section
+class Revision(Revising):
     """The policy's own answer, criticised and rewritten by principles, against the answer as it was (2212.08073).
 
     With train.method=sft_chosen this is the first phase of constitutional AI; with dpo the revision is preferred.
@@ -196,9 +206,28 @@ class Revision(PairsBase):
     """
 
     rule: Literal["revision"] = "revision"
-    revise: RevisingRecipe = part(RevisingRecipe, "how an answer is revised")
-    per_prompt: int = setting(1, "answers to one prompt that are revised", minimum=1)
     control: Literal["none", "sibling"] = setting("none", "sibling: another answer is chosen, a control")
+
+
+@section
+class Daif(Revising, Scored):
+    """By how unlike a prompt's answers are: revisions in the middle, preferences where they differ most (DAIF).
+
+    Of all prompts the share `certain`, whose answers are most alike, makes no pair; of the share `refined` after it
+    answers are revised; of the others the best-scored answer is set against the worst (pairing/rules/daif.py).
+    """
+
+    rule: Literal["daif"] = "daif"
+    certain: float = setting(1 / 3, "share of the prompts, the most alike answers, without a pair", minimum=0, below=1)
+    refined: float = setting(1 / 3, "share of the prompts, after these, whose answers are revised", above=0, below=1)
+
+
+@section
+class StepPairs(PairsBase):
+    """Two steps that go on from one beginning, by the judge of steps (judge.question=steps; pairing/rules/steps.py)."""
+
+    rule: Literal["steps"] = "steps"
+    per_prompt: int = setting(3, "pairs of one prompt", minimum=1)
 
 
 @keyed
@@ -225,6 +254,8 @@ PairsRecipe = Annotated[
     | Spin
     | SelfConsistency
     | Revision
+    | Daif
+    | StepPairs
     | OwnRule,
     Field(discriminator="rule"),
 ]

@@ -18,7 +18,8 @@ class RewardModelRecipe(Section):
 
     `confidence` is for labels by a weaker judge (2312.09390): that share of the loss asks it to be sure of what it
     itself says, reached after `confidence_ramp` of the steps. 0 is the plain loss. `lora` trains an adapter and the
-    head, beside frozen weights in single precision, and merges them.
+    head, beside frozen weights in single precision, and merges them. `order` is a curriculum by how sure the labels
+    are (Curriculum-RLAIF; training/curriculum.py).
     """
 
     labels: JudgeRecipe = part(JudgeRecipe, "whose preferences it learns")
@@ -31,6 +32,10 @@ class RewardModelRecipe(Section):
     confidence_ramp: float = setting(
         0.1, "share of the steps until that weight is whole", above=0, maximum=1, later=True
     )
+    order: Literal["shuffled", "easy_first", "hard_first"] = setting(
+        "shuffled", "in which order prompts are trained on; hard_first is easy_first's control", later=True
+    )
+    stages: int = setting(3, "parts of equal size that follow one another", minimum=2, later=True)
     max_length: int = setting(256, "tokens of prompt and answer at most", minimum=8)
     learning_rate: float = setting(3e-3, "the highest learning rate; it falls to a tenth", above=0)
     batch_size: int = setting(16, "prompts of one step, each with all pairs of its answers", minimum=1)

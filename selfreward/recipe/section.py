@@ -71,9 +71,9 @@ def needed(words: str) -> Any:
     return Field(description=words, json_schema_extra={"horizon": False})
 
 
-def part(make: Callable[[], Any], words: str, *, horizon: bool = False) -> Any:
+def part(make: Callable[[], Any], words: str, *, horizon: bool = False, later: bool = False) -> Any:
     """A section within a section, or another default that has to be made anew each time."""
-    return Field(default_factory=make, description=words, json_schema_extra={"horizon": horizon})
+    return Field(default_factory=make, description=words, json_schema_extra={"horizon": horizon, "later": later})
 
 
 def tag_of(kind: type[Section]) -> str:
@@ -114,7 +114,9 @@ def _later(kind: type[Section]) -> dict[str, Any]:
     fields: dict[str, Any] = getattr(kind, "__pydantic_fields__", {})
     extras = {name: field.json_schema_extra for name, field in fields.items()}
     return {
-        name: fields[name].default for name, extra in extras.items() if isinstance(extra, dict) and extra.get("later")
+        name: fields[name].get_default(call_default_factory=True)
+        for name, extra in extras.items()
+        if isinstance(extra, dict) and extra.get("later")
     }
 
 

@@ -8,12 +8,15 @@ from selfreward.records.asked import FinishReason
 from selfreward.records.ids import stable_id
 from selfreward.records.lines import OMIT_WHEN_EMPTY
 
-PairKind = Literal["answer", "judgment"]
+PairKind = Literal["answer", "judgment", "step"]
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
     """A preference to be trained on. `label` is P(chosen is better); the token ids are the sampled ones.
+
+    Of kind `step`, the prompt's tokens end with the beginning that two answers share, and the completions are their
+    next steps; the ids are those of the whole answers.
 
     `reference` is the digest of the reference policy and `reference_chosen` / `reference_rejected` are the summed
     log-probabilities of the completions under it, computed once and kept. The win rates (SPPO) are against the policy's

@@ -23,6 +23,7 @@ from selfreward.recipe import ModelRecipe, RewardModelRecipe, Steps
 from selfreward.records import Pair
 from selfreward.training import ranks, saved_steps, session
 from selfreward.training.adapters import adapter_settings
+from selfreward.training.curriculum import staged_order
 from selfreward.training.output import OF_THE_WEIGHTS, SETTINGS, TrainingReport
 from selfreward.training.reward_rows import (
     Group,
@@ -32,7 +33,6 @@ from selfreward.training.reward_rows import (
     preference_loss,
     with_confidence,
 )
-from selfreward.training.rows import training_order
 from selfreward.training.stepping import Stepping, of_all_ranks
 
 _PADDING = 0
@@ -104,7 +104,7 @@ def train_reward_model(
     settings = session.arguments(steps, model, scratch, seed, threads)
     del settings["max_length"]
     scratch.mkdir(parents=True, exist_ok=True)
-    order = training_order([group.tokens for group in groups], recipe.epochs, recipe.batch_size, seed)
+    order = staged_order(groups, recipe, seed)
     trainer = RewardTrainer(
         groups=groups,
         recipe=recipe,

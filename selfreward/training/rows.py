@@ -39,7 +39,8 @@ def check_pairs(pairs: Sequence[Pair], end_tokens: set[int], max_length: int, re
         raise TrainingError("no pair is left to train on; look at dropped.jsonl for the reasons")
     for pair in pairs:
         for side, ids in (("chosen", pair.chosen_token_ids), ("rejected", pair.rejected_token_ids)):
-            if not ids or ids[-1] not in end_tokens:
+            # A step of an answer need not be its last.
+            if not ids or (ids[-1] not in end_tokens and pair.kind != "step"):
                 last = f"token {ids[-1]}" if ids else "nothing"
                 raise TrainingError(
                     f"pair {pair.id}: the {side} completion ends with {last}; expected the end-of-turn token "

@@ -3,16 +3,17 @@
 from selfreward.commands.plan.workload import Asking, Lengths
 from selfreward.judging.revising.asking import CRITIQUES, REVISIONS
 from selfreward.judging.revising.check import ARTIFACT
-from selfreward.recipe import Recipe, Revision
+from selfreward.recipe import Daif, Recipe, Revising
 from selfreward.store.artifacts import part_of
 
 
 def revising(recipe: Recipe, lengths: Lengths) -> list[Asking]:
     """The critiques and revisions of every turn, and what a judge is asked about them; none without the rule."""
     rule = recipe.pairs
-    if not isinstance(rule, Revision):
+    if not isinstance(rule, Revising):
         return []
     revise, answers = rule.revise, float(recipe.prompts.per_round * min(rule.per_prompt, recipe.generate.answers))
+    answers *= rule.refined if isinstance(rule, Daif) else 1.0
     limit, server = float(revise.sampling.max_tokens), revise.model.server or ""
     found = []
     for turn in range(1, revise.turns + 1):

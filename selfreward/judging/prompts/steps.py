@@ -52,15 +52,19 @@ def version(template: str) -> str:
 
 def split(answer: str, most: int, mark_of_step: str | None = None) -> tuple[str, ...]:
     """The steps of an answer, at least one and at most `most`; `mark_of_step` takes the place of the usual marks."""
+    return tuple(answer[begin:end].strip() for begin, end in spans(answer, most, mark_of_step))
+
+
+def spans(answer: str, most: int, mark_of_step: str | None = None) -> tuple[tuple[int, int], ...]:
+    """Where each step begins and ends in the answer, the white space around it included."""
     for mark in (re.compile(mark_of_step),) if mark_of_step is not None else (_STEP, _NUMBERED, _PARAGRAPH):
         places = [found.start() if mark is not _PARAGRAPH else found.end() for found in mark.finditer(answer)]
         if mark is _PARAGRAPH:
             places = [0, *places]
         if len(places) > 1:
             cuts = [0, *places[1:most], len(answer)]
-            steps = [answer[begin:end].strip() for begin, end in pairwise(cuts)]
-            return tuple(step for step in steps if step)
-    return (answer.strip(),)
+            return tuple((begin, end) for begin, end in pairwise(cuts) if answer[begin:end].strip())
+    return ((0, len(answer)),)
 
 
 def ask(template: str, prompt: Prompt, before: Sequence[str], step: str) -> tuple[Message, ...]:

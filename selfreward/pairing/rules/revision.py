@@ -36,7 +36,7 @@ def choose(candidates: Sequence[Candidate], situation: Situation) -> Sequence[Pi
             refusals.append(refused)
             continue
         rejected = replace(candidate, score=counted(0.0))
-        if situation.rule(Revision).control == "none":
+        if not isinstance(situation.recipe, Revision) or situation.recipe.control == "none":
             picks.append(Pick(revision, rejected, source="revision"))
             continue
         others = [one for one in candidates if one.response.id not in {**revised.revisions, **revised.reasons}]

@@ -3,12 +3,15 @@
 In a round of a policy gradient, which has samples instead, only `prompts_dropped` (`policy_gradient.py` has the rest).
 
     pairs_kept, judgment_pairs_kept        counts; `excluded` is the number dropped, `n` the round's prompts
+    step_pairs_kept                        likewise, of steps of answers
     pairs_dropped, judgment_pairs_dropped  counts per reason (the cohort); likewise `prompts_dropped`, and of critiques
                                            and revisions `revision_dropped`
     chosen_logprob_shift                   mean change in training of log p(chosen), nats per answer; `n` counts pairs
     rejected_logprob_shift                 likewise; both falling together is likelihood displacement
     pair_correct                           share of answer pairs with the truly better one chosen, ties half (oracle)
     chosen_passes                          share of answer pairs whose chosen answer is correct by the verifier (oracle)
+    internal_agreement                     share of the judge's preferences with which the policy's implicit reward
+                                           agrees, of those that no other filter dropped; where this one drops any
     chosen_minus_rejected_tokens           mean difference in sampled tokens of answer pairs
 
 Counts and the trainer's own means have no interval. `pair_correct` credited P(chosen is better) = the pair's label, so
@@ -37,8 +40,10 @@ ABOUT = About(
     metrics=(
         Metric("pairs_kept", "answer pairs kept", PAIRS, learns=_NOT_SAMPLES),
         Metric("judgment_pairs_kept", "judgment pairs kept", PAIRS),
+        Metric("step_pairs_kept", "step pairs kept", PAIRS, learns=("pairs",)),
         Metric("pair_correct", "pairs right by truth", PAIRS, guessed=0.5, truth="oracle"),
         Metric("chosen_passes", "chosen answers that the verifier accepts", PAIRS, truth="oracle"),
+        Metric("internal_agreement", "judge and implicit reward agree", PAIRS),
         Metric("chosen_logprob_shift", "shift of log p(chosen)", PAIRS, learns=_SHOWN),
         Metric("rejected_logprob_shift", "shift of log p(rejected)", PAIRS, learns=("pairs",)),
         Metric(
@@ -58,6 +63,13 @@ def measure(evidence: Evidence) -> list[Measurement]:
         return []
     answers = sorted((pair for pair in evidence.round_pairs if pair.kind == "answer"), key=lambda pair: pair.id)
     rows = [*_counts(evidence), *_shifts(evidence)]
+    disagreed = [drop.subject for drop in evidence.round_drops if drop.reason == "readings disagree"]
+    if disagreed:
+        # Mixed-in pairs and what a verifier decided were asked of nobody.
+        agreed = [pair.prompt_id for pair in answers if pair.source.startswith("self")]
+        shares = [*(1.0 for _ in agreed), *(0.0 for _ in disagreed)]
+        estimate = clustered_share(shares, [*agreed, *disagreed])
+        rows.append(row(evidence, "internal_agreement", estimate, pool=OWN))
     if answers:
         prompts = [pair.prompt_id for pair in answers]
         gaps = [len(pair.chosen_token_ids) - len(pair.rejected_token_ids) for pair in answers]
@@ -74,7 +86,7 @@ def _counts(evidence: Evidence) -> list[Measurement]:
     of_pairs = [drop for drop in evidence.round_drops if drop.stage != "samples"]
     drops = [("prompts" if drop.stage == "prompts" else drop.kind, drop.reason) for drop in of_pairs]
     dropped = Counter(kind for kind, _ in drops)
-    metrics = {"answer": "pairs", "judgment": "judgment_pairs"}
+    metrics = {"answer": "pairs", "judgment": "judgment_pairs", "step": "step_pairs"}
     rows = []
     for kind, name in metrics.items():
         if (kind == "answer" and not weighed) or kept[kind] or dropped[kind] or evidence.round_meta:
