@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from selfreward.commands.plan.roofline import Roofline
 from selfreward.commands.plan.shapes import ModelShape
-from selfreward.commands.plan.workload import Asking, simultaneous
+from selfreward.commands.plan.workload import Asking, simultaneous, split
 from selfreward.commands.plan.workload_training import Training, taught_in
 from selfreward.recipe import LoraRecipe, Recipe, Steps
 
@@ -47,7 +47,9 @@ def adapter(recipe: Recipe) -> LoraRecipe | None:
 
 
 def phases(recipe: Recipe, line: Roofline, asked: Sequence[Asking], trained: Training) -> tuple[Phase, ...]:
-    """Sampling, training and, for an adapter, merging. vLLM gives its memory away while the policy is trained."""
+    """Sampling, training and, for an adapter, merging, on one device. vLLM gives its memory away while the policy is
+    trained.
+    """
     shape, width = line.shape, line.width
     here = [one for one in asked if not one.server and one.reply]
     caches = recipe.engine.kind == "vllm"
@@ -58,15 +60,16 @@ def phases(recipe: Recipe, line: Roofline, asked: Sequence[Asking], trained: Tra
         held = together * (one.prompt / share + one.reply) * shape.key_value_bytes(width)
         cache, batch = max(cache, held), max(batch, together)
     work = min(line.efficiency.chunk, sum(one.prefill for one in asked)) * (4 * shape.hidden + 3 * shape.intermediate)
+    parts = split(recipe)
     sampling = {
-        "weights": line.weights,
-        "key-value cache": cache,
-        "activations and logits": work * width + batch * shape.vocabulary * 4.0,
+        "weights": line.weights / parts,
+        "key-value cache": cache / parts,
+        "activations and logits": (work * width + batch * shape.vocabulary * 4.0) / parts,
     }
     phases = [Phase("sampling and judging", sampling)]
     train, engine = recipe.train, recipe.engine
     # Both engines let go of their weights while the policy is trained, unless vLLM is told not to.
-    beside = {"engine's weights": line.weights} if engine.kind == "vllm" and not engine.sleep else {}
+    beside = {"engine's weights": line.weights / parts} if engine.kind == "vllm" and not engine.sleep else {}
     if recipe.reward_model is not None:
         # All of its weights, in single precision; or an adapter's beside the frozen model's own.
         trained_here = float(_parameters(recipe.reward_model.lora, shape))

@@ -1,19 +1,38 @@
-"""What a recipe will cost on a device: tokens and hours per stage, memory per phase, disk. Nothing is loaded.
+"""What a recipe will cost on its devices: tokens and hours per stage, memory per phase, disk. Nothing is loaded.
 
 Hours come from the roofline (roofline.py) of the workload (workload.py), with and without a prefix cache; memory
-and disk from memory.py. After a run, taken.py sets the plan beside what the seals say was taken.
+and disk from memory.py. Several devices share the work evenly and at no cost: engine.replicas the questions,
+train.processes the tokens that are trained on (each takes every optimizer step whole); a model that is split over
+`engine.tensor_parallel_size` of them has their sum of rates and memory. After a run, taken.py sets the plan beside what
+the seals say was taken; learnt.py expects of a run what others like it took.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from selfreward.commands.plan.memory import WIDTHS, Phase, adapter, disk, phases, trained_parameters
 from selfreward.commands.plan.revising import revising
-from selfreward.commands.plan.roofline import Device, Efficiency, Roofline
+from selfreward.commands.plan.roofline import Device, Efficiency, Roofline, joined
 from selfreward.commands.plan.shapes import ModelShape
-from selfreward.commands.plan.workload import Asking, Lengths, comparing, generating, judging, simultaneous
+from selfreward.commands.plan.workload import (
+    Asking,
+    Lengths,
+    comparing,
+    generating,
+    judging,
+    processes,
+    simultaneous,
+    split,
+)
 from selfreward.commands.plan.workload_measuring import measuring
 from selfreward.commands.plan.workload_training import Training, taught_in, teaching, teaching_training, training
-from selfreward.recipe import REWARD_MODEL, PolicyGradient, Recipe, measured_rounds
+from selfreward.recipe import (
+    REWARD_MODEL,
+    PolicyGradient,
+    Recipe,
+    measured_rounds,
+    replicas_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +80,21 @@ class Plan:
         """One round without its measurement."""
         return sum(cost.cached if cache else cost.seconds for cost in self.made)
 
+    def repeated(self) -> Sequence[tuple[int, Sequence[Cost]]]:
+        """How often each of the three kinds of stages is gone through; the start policy is measured too."""
+        recipe = self.recipe
+        times = recipe.rounds, len(measured_rounds(recipe)), len(taught_in(recipe))
+        return list(zip(times, (self.made, self.measured, self.taught), strict=True))
+
     def seconds(self, cache: bool) -> float:
-        """The whole run; the start policy is measured too."""
-        measured = sum(cost.cached if cache else cost.seconds for cost in self.measured)
-        made = self.recipe.rounds * self.round_seconds(cache) + len(measured_rounds(self.recipe)) * measured
-        taught = sum(cost.cached if cache else cost.seconds for cost in self.taught)
-        return made + len(taught_in(self.recipe)) * taught
+        """The whole run."""
+        parts = self.repeated()
+        return sum(times * sum(cost.cached if cache else cost.seconds for cost in costs) for times, costs in parts)
+
+    @property
+    def devices(self) -> int:
+        """How many devices the recipe uses at the most."""
+        return max(replicas_of(self.recipe.engine) * split(self.recipe), processes(self.recipe))
 
     @property
     def caches(self) -> bool:
@@ -75,8 +103,11 @@ class Plan:
 
 
 def plan(recipe: Recipe, shape: ModelShape, device: Device, assumptions: Assumptions) -> Plan:
-    """The plan of a recipe for a model of `shape` on one `device`."""
-    line = Roofline(shape, device, assumptions.efficiency, WIDTHS[recipe.model.dtype])
+    """The plan of a recipe for a model of `shape` on as many of `device` as the recipe uses."""
+    width, parts = WIDTHS[recipe.model.dtype], split(recipe)
+    alone = Roofline(shape, device, assumptions.efficiency, width)
+    eager = recipe.engine.kind == "transformers"
+    line = Roofline(shape, joined(device, parts), assumptions.efficiency, width, eager)
     lengths = assumptions.lengths
     asked = [
         *generating(recipe, lengths),
@@ -87,20 +118,20 @@ def plan(recipe: Recipe, shape: ModelShape, device: Device, assumptions: Assumpt
     trained = training(recipe, lengths)
     measured = measuring(recipe, lengths)
     scored = 3 * recipe.measure.report * recipe.measure.samples * (lengths.prompt + lengths.response)
-    forward = line.forward(scored)
+    forward = line.forward(scored) / replicas_of(recipe.engine)
     return Plan(
         recipe=recipe,
         shape=shape,
         device=device,
         assumptions=assumptions,
-        made=(*(_cost(recipe, line, one) for one in asked), *_training_costs(recipe, line, trained)),
+        made=(*(_cost(recipe, line, one) for one in asked), *_training_costs(recipe, line, alone, trained)),
         measured=(
             *(_cost(recipe, line, one) for one in measured),
             Cost("measure: likelihoods", "likelihoods", 0, scored, scored, 0, forward, forward),
         ),
         phases=phases(recipe, line, asked, trained),
         disk=disk(recipe, shape, [*asked, *measured]),
-        taught=_teaching_costs(recipe, line, lengths),
+        taught=_teaching_costs(recipe, line, alone, lengths),
     )
 
 
@@ -110,19 +141,20 @@ def _cost(recipe: Recipe, line: Roofline, one: Asking) -> Cost:
         server = recipe.served[one.server]
         price = (one.prefill * server.price_in + one.decoded * server.price_out) / 1e6
         return Cost(one.stage, one.artifact, *tokens, 0.0, 0.0, price, one.server)
-    most = simultaneous(recipe, one)
+    most, engines = simultaneous(recipe, one), replicas_of(recipe.engine)
+    each = one.questions / engines
     seconds, cached = (
-        line.prefill(prefill, one.prompt) + line.decode(one.questions, one.prompt, one.reply, share, most)
+        line.prefill(prefill / engines, one.prompt) + line.decode(each, one.prompt, one.reply, share, most)
         for prefill, share in ((one.prefill, 1.0), (one.unique, one.share))
     )
     return Cost(one.stage, one.artifact, *tokens, seconds, cached)
 
 
-def _training_costs(recipe: Recipe, line: Roofline, trained: Training) -> list[Cost]:
-    reference = line.forward(trained.reference)
+def _training_costs(recipe: Recipe, line: Roofline, alone: Roofline, trained: Training) -> list[Cost]:
+    reference = line.forward(trained.reference) / replicas_of(recipe.engine)
     tokens = trained.tokens * trained.epochs
-    seconds = line.train(tokens, frozen=adapter(recipe) is not None)
-    seconds += line.optimize(trained.steps, trained_parameters(recipe, line.shape))
+    seconds = alone.train(tokens / processes(recipe), frozen=adapter(recipe) is not None)
+    seconds += alone.optimize(trained.steps, trained_parameters(recipe, line.shape))
     made = "sample_likelihoods_policy" if isinstance(recipe.train, PolicyGradient) else "pairs"
     return [
         Cost("reference", made, 0, trained.reference, trained.reference, 0, reference, reference),
@@ -130,11 +162,12 @@ def _training_costs(recipe: Recipe, line: Roofline, trained: Training) -> list[C
     ]
 
 
-def _teaching_costs(recipe: Recipe, line: Roofline, lengths: Lengths) -> tuple[Cost, ...]:
+def _teaching_costs(recipe: Recipe, line: Roofline, alone: Roofline, lengths: Lengths) -> tuple[Cost, ...]:
     asked = [_cost(recipe, line, one) for one in teaching(recipe, lengths)]
     if not asked:
         return ()
     trained = teaching_training(recipe, lengths)
     tokens = trained.tokens * trained.epochs
-    seconds = line.train(tokens, frozen=False) + line.optimize(trained.steps, line.shape.parameters)
+    seconds = alone.train(tokens / processes(recipe), frozen=False)
+    seconds += alone.optimize(trained.steps, line.shape.parameters)
     return (*asked, Cost("train", REWARD_MODEL, 0, tokens, tokens, 0, seconds, seconds))

@@ -31,6 +31,17 @@ class Device:
         return self.single_flops if width == 4 else self.half_flops
 
 
+def joined(device: Device, count: int) -> Device:
+    """`count` of a device as one, without a price for what they tell each other."""
+    return Device(
+        device.name,
+        device.half_flops * count,
+        device.single_flops * count,
+        device.bandwidth * count,
+        device.memory * count,
+    )
+
+
 DEVICES: dict[str, Device] = {
     "h100": Device("H100 SXM 80 GB", 989e12, 67e12, 3.35e12, 80e9),
     "h200": Device("H200 SXM 141 GB", 989e12, 67e12, 4.8e12, 141e9),
@@ -43,25 +54,31 @@ DEVICES: dict[str, Device] = {
 
 @dataclass(frozen=True, slots=True)
 class Efficiency:
-    """Shares of peak FLOP/s and of bandwidth that are reached, and how the memory is used."""
+    """Shares of peak FLOP/s and of bandwidth that are reached, and how the memory is used.
+
+    `layer_step`: seconds that an engine without compiled graphs spends on a layer in every step beside the device's
+    work (assumed: 30 ms a step for 32 layers, as single sequences are decoded in eager PyTorch).
+    """
 
     flops: float = 0.45
     bandwidth: float = 0.6
     reserve: float = 0.12
     chunk: int = 8192
+    layer_step: float = 9e-4
 
 
-FLOOR = Efficiency(flops=1.0, bandwidth=1.0)
+FLOOR = Efficiency(flops=1.0, bandwidth=1.0, layer_step=0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Roofline:
-    """One model in one precision on one device."""
+    """One model in one precision on one device. `eager`: in an engine without compiled graphs."""
 
     shape: ModelShape
     device: Device
     efficiency: Efficiency
     width: int
+    eager: bool = False
 
     @property
     def flops(self) -> float:
@@ -102,6 +119,7 @@ class Roofline:
         read = self.weights + together * context * self.shape.key_value_bytes(self.width)
         computed = together * (2 * self.shape.multiplied + self._attention * context)
         step = max(read / self.bandwidth, computed / self.flops)
+        step += self.eager * self.efficiency.layer_step * self.shape.layers
         return sequences * reply / together * step
 
     def forward(self, tokens: float) -> float:

@@ -1,22 +1,17 @@
 """A plan in words and columns: everything that was assumed stands below what was computed from it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from selfreward.commands.plan.memory import Phase
-from selfreward.commands.plan.plan import Assumptions, Cost, Plan, plan
-from selfreward.commands.plan.roofline import DEVICES
-from selfreward.commands.plan.shapes import NAMED, read_shape
-from selfreward.commands.plan.taken import Taken, compare
-from selfreward.commands.plan.workload import recipe_lengths
-from selfreward.commands.plan.workload_training import taught_in
-from selfreward.commands.preflight_models import shape_directory
-from selfreward.errors import RecipeError
+from selfreward.commands.plan.plan import Cost, Plan, plan
+from selfreward.commands.plan.roofline import FLOOR
+from selfreward.commands.plan.taken import Taken
 from selfreward.measuring.stats.smallest import smallest_change
-from selfreward.recipe import Recipe, measured_rounds
-from selfreward.store.view import RunView
+from selfreward.recipe import Recipe
 
 GIGA = 1e9
+SLOWER = 2.0
 CONTEXT = 0.05
 """Of the memory: what the device's own context and fragmentation take."""
 
@@ -25,8 +20,9 @@ def lines(made: Plan) -> list[str]:
     """The whole plan."""
     shape, device, recipe = made.shape, made.device, made.recipe
     unit = device.flops(4 if recipe.model.dtype == "float32" else 2) / 1e12
+    many = "" if made.devices == 1 else f"{made.devices} x "
     head = (
-        f"{shape.name} ({count(shape.parameters)} parameters, {recipe.model.dtype}) on {device.name} "
+        f"{shape.name} ({count(shape.parameters)} parameters, {recipe.model.dtype}) on {many}{device.name} "
         f"({unit:.4g} TFLOP/s, {device.bandwidth / 1e12:.3g} TB/s, {device.memory / GIGA:.0f} GB), "
         f"{recipe.rounds} rounds"
     )
@@ -48,29 +44,6 @@ def pools_line(recipe: Recipe) -> str:
     )
 
 
-def print_plan(
-    recipe: Recipe,
-    device: str,
-    model: str | None,
-    tokens: Mapping[str, float | None],
-    view: RunView | None,
-    say: Callable[[str], None],
-) -> None:
-    """Plan and print. Raises RecipeError for a device or model that is not in the tables."""
-    for named, table in ((device, DEVICES), (model, NAMED)):
-        if named is not None and named not in table:
-            raise RecipeError(f"{named!r} is not known; expected one of {', '.join(table)}")
-    given = {name: length for name, length in tokens.items() if length is not None}
-    lengths = replace(recipe_lengths(recipe), **given)
-    if "judgment" in given:
-        lengths = replace(lengths, meta_judgment=given["judgment"])
-    shape = NAMED[model] if model else read_shape(shape_directory(recipe.model.path))
-    made = plan(recipe, shape, DEVICES[device], Assumptions(lengths))
-    say("\n".join(lines(made)))
-    if view is not None:
-        say("\n" + "\n".join(taken_lines(compare(made, view))))
-
-
 def _stages(made: Plan) -> list[str]:
     rows = [["one round", "questions", "prefill", "with cache", "decoded", "time", "with cache"]]
     for title, costs in (("", made.made), ("its measurement", made.measured), ("a reward model", made.taught)):
@@ -88,15 +61,23 @@ def _row(cost: Cost) -> list[str]:
 
 def _totals(made: Plan) -> list[str]:
     own = "with" if made.caches else "without"
-    price = made.recipe.rounds * sum(cost.price for cost in made.made)
-    price += len(measured_rounds(made.recipe)) * sum(cost.price for cost in made.measured)
-    price += len(taught_in(made.recipe)) * sum(cost.price for cost in made.taught)
+    price = sum(times * sum(cost.price for cost in costs) for times, costs in made.repeated())
     return [
         f"a round: {duration(made.round_seconds(False))}, with a prefix cache {duration(made.round_seconds(True))}",
         f"the run, measurements included: {duration(made.seconds(False))}, with a prefix cache "
         f"{duration(made.seconds(True))}; engine.kind={made.recipe.engine.kind} works {own} one",
+        _range(made),
         *([f"served models: {price:.2f} in the unit of their prices"] if price else []),
     ]
+
+
+def _range(made: Plan) -> str:
+    floor = plan(made.recipe, made.shape, made.device, replace(made.assumptions, efficiency=FLOOR))
+    low, high = floor.seconds(made.caches), SLOWER * made.seconds(made.caches)
+    return (
+        f"  between {duration(low)} (all of the peak: a floor at these lengths) and {duration(high)} ({SLOWER:g} times "
+        "the above; published rates of real systems were 1.25 to 2 times as slow as such a plan)"
+    )
 
 
 def _memory(made: Plan) -> list[str]:
@@ -127,10 +108,11 @@ def _disk(made: Plan) -> list[str]:
 
 def _assumed(made: Plan) -> list[str]:
     efficiency, lengths = made.assumptions.efficiency, made.assumptions.lengths
-    adaptive = made.recipe.judge.adaptive
+    adaptive, eager = made.recipe.judge.adaptive, made.recipe.engine.kind == "transformers"
     return [
         f"assumed: {efficiency.flops:.0%} of peak FLOP/s, {efficiency.bandwidth:.0%} of bandwidth, "
-        f"{efficiency.reserve:.0%} of memory kept free, prefill in chunks of {efficiency.chunk} tokens",
+        f"{efficiency.reserve:.0%} of memory kept free, prefill in chunks of {efficiency.chunk} tokens"
+        + (f", {1e3 * efficiency.layer_step:.2g} ms a layer and step of decoding" if eager else ""),
         f"  tokens: prompt {lengths.prompt:g}, rubric {lengths.rubric:g}, answer {lengths.response:g}, judgment "
         f"{lengths.judgment:g}, meta-judgment {lengths.meta_judgment:g}; every reply is as long as that, every prompt "
         "gives a pair, every two judgments that may meet do: upper bounds",
