@@ -18,25 +18,13 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-import selfreward
+from fault_places import ROOT, Row, found
+from fault_shown import k5_served, k8_shown, k9_overlap, obeyed
+
 from selfreward.errors import DataError
 from selfreward.records import Message, Prompt
 
-Row = dict[str, Any]
-ROOT = Path(selfreward.__file__).parent
 RUBRIC = "helpfulness"
-
-
-def found(*places: str) -> Any:
-    """The first of the modules, or of their attributes ("module:name"), that this checkout has."""
-    for place in places:
-        module, _, name = place.partition(":")
-        file = ROOT.joinpath(*module.split(".")[1:])
-        # An installed copy's finder would find what an older checkout lacks in the installed one.
-        if file.is_dir() or file.with_suffix(".py").exists():
-            there = importlib.import_module(module)
-            return getattr(there, name) if name else there
-    raise LookupError(f"none of {places} is there")
 
 
 @lru_cache(maxsize=1)
@@ -135,37 +123,66 @@ def k2_unreadable(row: Row) -> str:
     return "" if unread(value) else f"read as {value!r}"
 
 
+@lru_cache(maxsize=1)
+def loaded() -> None:
+    """The libraries once, so that a child's processor time is the command's own."""
+    for name in ("AutoConfig", "AutoTokenizer", "AutoModelForCausalLM"):
+        getattr(importlib.import_module("transformers"), name)
+    found("selfreward.commands.preflight", "selfreward.preflight")
+    found("selfreward.loop")
+
+
 def k6_recipes(row: Row) -> str:
     """One line, its exit code, and nothing begun, from the command. Forked: what is accepted would run."""
+    loaded()
     smoke = ROOT.parent / "recipes" / "smoke.yaml"
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made) / "there"
-        folder.mkdir()
-        (folder / "empty.jsonl").touch()
-        (folder / "bad-script.yaml").write_text("rules: []", encoding="utf-8")
+        furnish(folder)
         recipe = smoke
-        if "overrides" not in row:
+        if "overrides" not in row and "words" not in row:
             recipe = folder / "bad.yaml"
             recipe.write_bytes(bytes.fromhex(row["bytes"]) if "bytes" in row else row["file"].encode())
         before, heard = sorted(folder.iterdir()), Path(made) / "heard"
-        status = forked(lambda: _command(folder, heard, ["run", str(recipe), *row.get("overrides", [])]), seconds=4)
+        words = row.get("words") or ["run", str(recipe), *row.get("overrides", [])]
+        status = forked(lambda: _command(folder, heard, words), seconds=row.get("seconds", 6))
         said = heard.read_text(encoding="utf-8", errors="replace").strip() if heard.exists() else ""
         if sorted(folder.iterdir()) != before:
             return "something was begun"
     if status is None:
-        return "did not end within four seconds of processor time"
+        return "did not end in time"
     if "Traceback" in said or "\n" in said or status != row["exit"]:
         return f"exit code {status}, {said[-200:]!r}; expected {row['exit']} and one line"
+    if obeyed(said):
+        return f"the terminal is told {said!r}"
+    if row.get("says", "") not in said:
+        return f"{said[-200:]!r}; expected {row['says']!r} in it"
     return ""
+
+
+def furnish(folder: Path) -> None:
+    """What the rows name beside the recipe: directories that are no model's, and files of nothing."""
+    for name, content in {
+        "empty.jsonl": "",
+        "bad-script.yaml": "rules: []",
+        "bare/config.json": "{}",
+        "torn/config.json": '{"model_type": ',
+        "list/config.json": "[]",
+        "odd/config.json": '{"model_type": "no_such_model", "vocab_size": 8}',
+        "page/config.json": "<html>404</html>",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content, encoding="utf-8")
+    (folder / "void").mkdir()
 
 
 def _command(folder: Path, heard: Path, words: list[str]) -> None:
     cli = found("selfreward.commands.cli", "selfreward.cli")
     os.chdir(folder)
     sys.argv = ["selfreward", *words]
-    with heard.open("w", encoding="utf-8") as file:
-        os.dup2(file.fileno(), 2)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(os.open(heard, os.O_CREAT | os.O_WRONLY), 2)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.stderr = os.fdopen(2, "w", closefd=False)  # a test's own writes elsewhere
     cli.main()
 
 
@@ -216,7 +233,12 @@ ADAPTERS: dict[str, Callable[[Row], str]] = {
     "k1_verifiers": k1_verifiers,
     "k2_readable": k2_readable,
     "k2_unreadable": k2_unreadable,
+    "k5_late": k6_recipes,
+    "k5_served": k5_served,
     "k6_recipes": k6_recipes,
     "k7_time": k7_time,
+    "k8_errors": k6_recipes,
+    "k8_shown": k8_shown,
+    "k9_overlap": k9_overlap,
 }
 """File name without its ending -> what tries a row of it."""

@@ -266,7 +266,11 @@ def test_the_commands_say_it_and_a_directory_without_runs_is_refused(store: Stor
     assert selfreward("status", "nix", cwd=where).returncode == 4
 
 
-@pytest.mark.parametrize("command", [["ls"], ["status", "done"], ["report", "done"], ["compare", "done", "too"]])
+@pytest.mark.parametrize(
+    "command",
+    [["ls"], ["status", "done"], ["report", "done"], ["compare", "done", "too"], ["recipes"], ["schema"]],
+    ids=lambda words: words[0],
+)
 def test_a_reader_that_leaves_early_is_no_failure(store: Store, command: list[str]) -> None:
     write_run(store, "done", STORY)
     write_run(store, "too", Story((0.4, 0.5), seed=1, report=12, train=8))

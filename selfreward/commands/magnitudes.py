@@ -15,6 +15,14 @@ from selfreward.recipe import (
 COOLEST = 1e-4
 """Below it logits divided by the temperature leave float32's range; greedy decoding is temperature 0."""
 
+BOUNDS = {
+    "train.beta": (1e-9, 1e9),
+    "train.learning_rate": (0, 1e3),
+    "reward_model.learning_rate": (0, 1e3),
+    "engine.max_length": (1, 10**8),
+}
+"""The least and the most of a key: beyond, float32 has no such loss or step, or no model such a context."""
+
 MOST_REPLIES = 10**9
 """A billion replies a round: at a thousand a second, twelve days."""
 
@@ -30,6 +38,11 @@ def refuse_absurd(recipe: Recipe) -> None:
     for key, value in [*((key, value) for key, value, _ in walk(recipe)), *mixed]:
         if key.endswith(".temperature") and 0 < (value or 0) < COOLEST:
             raise RecipeError(f"key {key!r} is {value:g}; expected 0 (the likeliest token) or at least {COOLEST:g}")
+        if key.endswith(".top_p") and value < COOLEST:
+            raise RecipeError(f"key {key!r} is {value:g}; expected at least {COOLEST:g} (temperature 0 is greedy)")
+        least, most = BOUNDS.get(key, (None, None))
+        if least is not None and most is not None and value is not None and not least <= value <= most:
+            raise RecipeError(f"key {key!r} is {value:g}; expected {least:g} to {most:g}")
     per_round, writer = recipe.prompts.per_round, recipe.prompts.writer
     measure = recipe.measure
     asked = {

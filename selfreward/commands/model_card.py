@@ -6,7 +6,7 @@ the start model's, where its card or config says one: nothing here can give anot
 
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PureWindowsPath
 from typing import Any
 
 import yaml
@@ -99,10 +99,15 @@ def _public_recipe(recipe: Recipe) -> str:
 def without_paths(value: Any) -> Any:
     """`value`, or what is inside it, without the directories of paths. Names of served models and URLs stay."""
     if isinstance(value, dict):
-        return {name: one if name == "served" else without_paths(one) for name, one in value.items()}
+        return {without_paths(name): one if name == "served" else without_paths(one) for name, one in value.items()}
     if isinstance(value, list):
         return [without_paths(one) for one in value]
-    if not isinstance(value, str) or "/" not in value or "://" in value or ModelReference(value).server is not None:
+    if not isinstance(value, str):
+        return value
+    if re.match(r"[A-Za-z]:[\\/]|\\\\", value):
+        return PureWindowsPath(value).name
+    value = value.removeprefix("file://")
+    if "/" not in value or "://" in value or ModelReference(value).server is not None:
         return value
     # KIND:PATH of a cohort or a probe file, PROTOCOL@PATH of an ensemble's member
     before, mark, path = re.fullmatch(r"(?:([a-z_]+)([:@]))?(.*)", value, re.DOTALL).groups("")  # type: ignore[union-attr]

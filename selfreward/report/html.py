@@ -4,12 +4,14 @@ import csv
 import dataclasses
 import io
 import json
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from selfreward import __version__
 from selfreward.errors import DataError
+from selfreward.progress.words import visible
 from selfreward.records import Measurement
 from selfreward.report.compare import Comparison, compare_with_first
 from selfreward.report.glance import glance_table
@@ -20,6 +22,9 @@ from selfreward.report.reading import Reading
 from selfreward.report.tables import Table
 from selfreward.store.files import on_disk, write_durably
 from selfreward.store.view import RunView
+
+FORMULA = ("=", "+", "-", "@")
+"""What a spreadsheet's formula begins with."""
 
 
 def write_report(runs: Sequence[RunView], out: Path, people: Sequence[PeopleRow] = ()) -> list[Path]:
@@ -87,8 +92,16 @@ def as_csv(readings: Sequence[Reading]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """A name (of a run, a cohort) that a spreadsheet would take for a formula is quoted; numbers stay numbers."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    """A name (of a run, a cohort) that a spreadsheet would take for a formula is quoted; numbers stay numbers.
+
+    Spreadsheets pass over what is blank before it, and take the wide forms of the four signs for the signs. A control
+    character is written out: a lone carriage return would end the row for some readers.
+    """
+    if not isinstance(value, str):
+        return value
+    shown = visible(value)
+    first = unicodedata.normalize("NFKC", shown.lstrip()[:1])
+    return f"'{shown}" if first in FORMULA or shown[:1] in ("\t", "\n") else shown
 
 
 def as_markdown(parts: Sequence[RunPart], comparison: Comparison | None, people: Sequence[PeopleRow] = ()) -> str:
