@@ -94,6 +94,7 @@ def test_the_verdict_tells_the_planted_story(store: Store, name: str, tone: str,
 
 def test_without_a_verifier_nothing_is_said_about_truth(store: Store) -> None:
     verdict = judge_run(reading(store, "blind"))
+    assert "The length in tokens" in " ".join(verdict.details)
     said = " ".join((verdict.headline, *verdict.details))
     assert "accuracy" not in said and "minus truth" not in said
     assert "held-out judge or human labels" in said

@@ -204,11 +204,13 @@ def test_the_verdict_beside_a_run_is_the_run_s_until_it_is_measured_further(stor
     assert read_verdict(view) is None
 
 
-def test_watching_ends_with_the_run_and_says_how_it_ended(store: Store) -> None:
+@pytest.mark.parametrize("terminal", [False, True])
+def test_watching_ends_with_the_run_and_says_how_it_ended(store: Store, terminal: bool) -> None:
     stream = io.StringIO()
     with store.open_run("one", recipe_of(STORY), environment={}) as run:
         write_beat(run.path, BEAT)
-        looker = threading.Thread(target=watch, args=(run, 0.05, Console(file=stream, width=200)))
+        console = Console(file=stream, width=200, force_terminal=terminal)
+        looker = threading.Thread(target=watch, args=(run, 0.05, console))
         looker.start()
         deadline = time.monotonic() + 20
         while "30/120" not in stream.getvalue() and time.monotonic() < deadline:
@@ -216,6 +218,8 @@ def test_watching_ends_with_the_run_and_says_how_it_ended(store: Store) -> None:
         assert looker.is_alive()
     looker.join(timeout=20)
     assert not looker.is_alive() and "interrupted" in stream.getvalue()
+    # A terminal is drawn over in place, without its cursor; a file gets a line for whatever is new.
+    assert ("\x1b[?25l" in stream.getvalue()) == terminal
 
 
 def test_the_next_steps_are_those_that_the_runs_want(store: Store) -> None:

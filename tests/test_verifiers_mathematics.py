@@ -1,6 +1,7 @@
 """mathematics on 201 answers in LaTeX of many kinds: each accepts its spellings and rejects its fragments."""
 
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,10 @@ import pytest
 from selfreward.errors import DataError
 from selfreward.records import Message, Prompt
 from selfreward.tasks.verifiers.boxed import listed_boxes
+from selfreward.tasks.verifiers.denials import is_denied
 from selfreward.tasks.verifiers.final_answer import final_answer
 from selfreward.tasks.verifiers.latex import compact, respelled
+from selfreward.tasks.verifiers.quantity import shortest
 
 pytest.importorskip("math_verify")
 
@@ -135,3 +138,28 @@ def test_boxes_are_a_list_where_only_marks_stand_between():
 def test_quantities_with_units_are_one_answer_or_left_open(gold: str, reply: str, same: bool | None) -> None:
     """As numbers with their units, before they are compared as mathematics, which knows no units."""
     assert same_answer(gold, reply) is same
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("1/4", "0.25"),
+        ("-3/2", "-1.5"),
+        ("12", "12"),
+        ("10", "10"),
+        ("1/3", "1/3"),
+        ("-7/40", "-0.175"),
+        ("-2/3", "-2/3"),
+    ],
+)
+def test_a_number_is_written_as_a_decimal_where_that_ends(value: str, text: str) -> None:
+    assert shortest(Fraction(value)) == text
+
+
+@pytest.mark.parametrize(
+    ("sentence", "denied"),
+    [("At most 5.", True), ("At most 5", True), ("At most 5 apples.", False), ("She needs at least 5 boxes.", False)],
+)
+def test_a_bound_is_an_answer_only_where_it_is_a_number_of_something(sentence: str, denied: bool) -> None:
+    at = sentence.index("5")
+    assert is_denied(sentence, at, at + 1) is denied
