@@ -1,4 +1,4 @@
-"""selfreward: self-rewarding iterative DPO on one device, with the measurements that say whether it helped."""
+"""selfreward: self-rewarding iterative DPO, on one device or several, measured as to whether it helped."""
 
 from typing import TYPE_CHECKING, Any
 

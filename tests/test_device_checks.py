@@ -25,6 +25,7 @@ TAUGHT: dict[str, Any] = {"judge": {"model": "reward_model", "reading": "scalar"
         ((), 4, r"4 GPUs are visible.*first sampling; show it one by CUDA_VISIBLE_DEVICES, or set train\.launch"),
         ((*SPLIT, ELSEWHERE), 1, r"'engine\.tensor_parallel_size' is 2, but GPUs visible to this process are 1"),
         (("model.device=cuda:2", ELSEWHERE), 2, r"'model\.device' is 'cuda:2'.*counted from 0"),
+        (("model.device=cuda:1", "engine.replicas=2", ELSEWHERE), 4, r"'cuda:1' and engine\.replicas 2.*spared"),
     ],
 )
 def test_what_cannot_train_or_sample_is_refused(keys: tuple[str, ...], gpus: int, words: str) -> None:
@@ -40,6 +41,7 @@ def test_what_cannot_train_or_sample_is_refused(keys: tuple[str, ...], gpus: int
         (SPLIT, 0),
         ((*SPLIT, ELSEWHERE), 2),
         (("model.device=cuda:1", ELSEWHERE), 2),
+        (("model.device=cuda:0", "engine.replicas=2", ELSEWHERE), 2),
         ((*SPLIT, "train.method=none"), 2),
     ],
 )

@@ -221,6 +221,7 @@ def test_planned_against_taken(tmp_path: Path) -> None:
     seal(0, "checkpoint", 0, 9.0)
     seal(0, "eval_responses", 700, 4.0)
     seal(0, "measurements", 0, 1.0)
+    seal(0, "likelihoods_policy", 0, 0.5)
     for number in (1, 2):
         for artifact in ("responses", "judgments_first", "judgments_further", "judgments", "meta_judgments"):
             seal(number, artifact, 100, 2.0)
@@ -234,6 +235,7 @@ def test_planned_against_taken(tmp_path: Path) -> None:
     assert rows["compare judgments"].seconds == 4.0
     assert rows["train"].seconds == 60.0, "round 0 trains nothing"
     assert rows["measure: answer"].tokens == 700 and rows["measure: answer"].planned_tokens > 0
+    assert rows["measure: likelihoods"].seconds == 0.5
     assert any("taken / planned" in line for line in taken_lines(list(rows.values())))
 
 

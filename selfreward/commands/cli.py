@@ -33,7 +33,7 @@ from selfreward.commands.wiring.upkeep import doctor, gc, validate
 from selfreward.progress.words import visible
 
 app = typer.Typer(
-    help="Self-rewarding iterative DPO on one device, with the measurements that say whether it helped.",
+    help="Self-rewarding iterative DPO on one device or several, with the measurements that say whether it helped.",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

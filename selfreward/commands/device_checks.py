@@ -35,6 +35,11 @@ def check_devices(recipe: Recipe, gpus: int) -> None:
             f"key 'model.device' is {recipe.model.device!r}, but GPUs visible to this process are {gpus}, counted from "
             "0; set it to cuda, and choose the GPU by CUDA_VISIBLE_DEVICES"
         )
+    if int(number or "0") and replicas > 1:
+        raise RecipeError(
+            f"key 'model.device' is {recipe.model.device!r} and engine.replicas {replicas}: Ray gives a replica any "
+            "GPU, GPU 0 too, so none would be spared; expected cuda with CUDA_VISIBLE_DEVICES naming those to use"
+        )
     processes = recipe.train.processes if isinstance(recipe.train, Steps) else 1
     if int(number or "0") + processes > gpus:
         raise RecipeError(

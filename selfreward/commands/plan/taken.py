@@ -50,4 +50,6 @@ def compare(made: Plan, view: RunView) -> list[Taken]:
 def _belongs(artifact: str, name: str) -> bool:
     """`judgments_first`, `judgments_0`, `judgments_comparisons` belong to `judgments`; `meta_judgments` does not."""
     whole = whole_of(name)
+    if whole == "likelihoods":
+        return artifact.startswith("likelihoods")  # under the policy, the one before it, the initial one
     return whole_of(artifact) in (whole, f"model_{whole}") or artifact.startswith(f"{whole}_of_round_")
