@@ -10,7 +10,8 @@ from selfreward.commands.plan.plan import Assumptions, Plan, plan
 from selfreward.commands.plan.roofline import DEVICES, FLOOR, Efficiency, Roofline
 from selfreward.commands.plan.shapes import NAMED, read_shape
 from selfreward.commands.plan.taken import compare
-from selfreward.commands.plan.text import aligned, duration, fits, lines, taken_lines
+from selfreward.commands.plan.text import fits, lines, taken_lines
+from selfreward.commands.plan.units import aligned, duration
 from selfreward.commands.plan.workload import Lengths, generating, judging, recipe_lengths
 from selfreward.commands.plan.workload_measuring import measuring
 from selfreward.commands.plan.workload_training import training
@@ -55,7 +56,9 @@ def test_the_floors_of_a_round_on_one_h100(
     model: str, without: float, cached: float, halved: float, expected: float
 ) -> None:
     whole = paper(model, ELEVEN)
-    assert whole.round_seconds(cache=False) == pytest.approx(without, rel=0.1)
+    # These floors let every token of a prompt meet the output head; only a question's last one does.
+    head = sum(2 * whole.shape.embedding * (one.prefill - one.questions) for one in whole.made if one.questions)
+    assert whole.round_seconds(cache=False) + head / 989e12 == pytest.approx(without, rel=0.1)
     assert whole.round_seconds(cache=True) == pytest.approx(cached, rel=0.1)
     assert paper(model, ADAPTIVE).round_seconds(cache=True) == pytest.approx(halved, rel=0.1)
     # That floor has the meta-judge compare sampled judgments, of which an expected score has none.
@@ -221,7 +224,6 @@ def test_planned_against_taken(tmp_path: Path) -> None:
     seal(0, "checkpoint", 0, 9.0)
     seal(0, "eval_responses", 700, 4.0)
     seal(0, "measurements", 0, 1.0)
-    seal(0, "likelihoods_policy", 0, 0.5)
     for number in (1, 2):
         for artifact in ("responses", "judgments_first", "judgments_further", "judgments", "meta_judgments"):
             seal(number, artifact, 100, 2.0)
@@ -235,7 +237,6 @@ def test_planned_against_taken(tmp_path: Path) -> None:
     assert rows["compare judgments"].seconds == 4.0
     assert rows["train"].seconds == 60.0, "round 0 trains nothing"
     assert rows["measure: answer"].tokens == 700 and rows["measure: answer"].planned_tokens > 0
-    assert rows["measure: likelihoods"].seconds == 0.5
     assert any("taken / planned" in line for line in taken_lines(list(rows.values())))
 
 
@@ -243,7 +244,8 @@ def test_planned_against_taken(tmp_path: Path) -> None:
 def test_every_recipe_can_be_planned(path: Path) -> None:
     recipe = load_recipe(path)
     text = "\n".join(lines(planned(recipe, recipe_lengths(recipe))))
-    assert "assumed: 45% of peak" in text and "disk:" in text and "memory, sampling" in text
+    told = ("assumed: 10% of peak", "range: a round", "floor of a round", "disk:", "memory, sampling")
+    assert all(words in text for words in told)
 
 
 def test_the_command_prints_the_plan_and_what_a_run_took(tmp_path: Path) -> None:

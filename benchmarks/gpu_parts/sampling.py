@@ -37,7 +37,9 @@ def sampling(subject: Subject) -> list[Figure]:
         engine.load(subject.directory, digest)
     engine.close()
     reply, prompt = tokens / size.replies, read / size.replies
-    floor = line and line.prefill(read, prompt) + line.decode(size.replies, prompt, reply, 1.0, size.replies)
+    floor = line and line.prefill(read, prompt, size.replies) + line.decode(
+        size.replies, prompt, reply, 1.0, size.replies
+    )
     return [
         Figure("load", built[0], "s"),
         Figure(f"decode, {size.replies} replies at once", tokens / decoded[0], "tokens/s", floor and tokens / floor),

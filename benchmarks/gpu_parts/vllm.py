@@ -51,7 +51,7 @@ def vllm(subject: Subject) -> list[Figure]:
     same = sum(one == other for one, other in zip(in_place, fresh.generate(greedy, 0), strict=True)) / len(greedy)
     fresh.close()
     reply, prompt = tokens / size.replies, read / size.replies
-    floor = line and line.prefill(read, prompt) + line.decode(
+    floor = line and line.prefill(read, prompt, size.replies) + line.decode(
         size.replies, prompt, reply, 1.0, recipe.max_num_seqs or 1024
     )
     return [

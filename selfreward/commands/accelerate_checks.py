@@ -52,6 +52,14 @@ def check_accelerate(recipe: Recipe, gpus: int) -> None:
             )
 
 
+def is_sharded(recipe: Recipe) -> bool:
+    """Whether every process of a training holds a share of the policy alone. Raises RecipeError as above."""
+    if not isinstance(recipe.train, Steps) or recipe.train.accelerate_config is None:
+        return False
+    told = _read("key 'train.accelerate_config'", Path(recipe.train.accelerate_config))
+    return told.get("distributed_type") == "FSDP"
+
+
 def _read(key: str, path: Path) -> dict[str, Any]:
     try:
         told = yaml.safe_load(path.read_text(encoding="utf-8"))

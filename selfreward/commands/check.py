@@ -121,6 +121,6 @@ def length_row(role: "Role", lengths: Sequence[int], context: int) -> list[str]:
 
 
 def aligned_table(rows: Sequence[Sequence[str]]) -> list[str]:
-    from selfreward.commands.plan.text import aligned
+    from selfreward.commands.plan.units import aligned
 
     return aligned(rows)

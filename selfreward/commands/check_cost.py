@@ -14,7 +14,8 @@ from selfreward.commands.plan.clock import TRAINED
 from selfreward.commands.plan.plan import Assumptions, Plan, plan
 from selfreward.commands.plan.roofline import DEVICES
 from selfreward.commands.plan.shapes import read_shape
-from selfreward.commands.plan.text import count, duration, fits, size
+from selfreward.commands.plan.text import fits
+from selfreward.commands.plan.units import count, duration, size
 from selfreward.commands.plan.workload import recipe_lengths
 from selfreward.engines.hugging_face.speed import EngineSpeed, measure_engine
 from selfreward.recipe import Recipe

@@ -23,6 +23,7 @@ def environment(recipe: Recipe) -> dict[str, Any]:
         "machine": platform.machine(),
         "system": platform.system(),
         "device": recipe.model.device,
+        "accelerator": accelerator(recipe),
         "threads": recipe.engine.threads,
         "seed": recipe.seed,
         "git": git_revision(Path(__file__).parent),
@@ -33,6 +34,15 @@ def environment(recipe: Recipe) -> dict[str, Any]:
             "another engine.chunk, engine.chunk_tokens or engine.batch_tokens: batches change logits in the last bits",
         ],
     }
+
+
+def accelerator(recipe: Recipe) -> str | None:
+    """The GPU's name as its driver tells it, or None where the run is the CPU's work."""
+    if recipe.engine.kind == "scripted" or recipe.model.device.startswith("cpu"):
+        return None
+    import torch
+
+    return str(torch.cuda.get_device_name()) if torch.cuda.is_available() else None
 
 
 def git_revision(directory: Path) -> str | None:

@@ -9,7 +9,7 @@ import yaml
 from selfreward.commands.init_data import Dealt
 from selfreward.commands.init_machine import Fit, Machine, batch_tokens, fit, learning_rate, look
 from selfreward.commands.plan.shapes import ModelShape, read_shape
-from selfreward.commands.plan.text import size
+from selfreward.commands.plan.units import size
 from selfreward.commands.question_checks import context_length
 from selfreward.engines.chat import load_renderer
 from selfreward.errors import DataError

@@ -12,7 +12,7 @@ from selfreward.commands.grid.slices import Places
 from selfreward.commands.plan.plan import Assumptions, plan
 from selfreward.commands.plan.roofline import DEVICES
 from selfreward.commands.plan.shapes import read_shape
-from selfreward.commands.plan.text import aligned, count, duration
+from selfreward.commands.plan.units import aligned, count, duration
 from selfreward.commands.plan.workload import recipe_lengths
 from selfreward.commands.preflight_models import shape_directory
 from selfreward.errors import RecipeError

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 
+from selfreward.commands.plan.devices import devices_of
 from selfreward.commands.plan.revising import revising
 from selfreward.commands.plan.workload import comparing, generating, judging, recipe_lengths
 from selfreward.commands.plan.workload_measuring import measuring
@@ -28,18 +29,20 @@ def run_clock(recipe: Recipe) -> RunClock:
     measured, trained = measuring(recipe, lengths), training(recipe, lengths)
     at = set(measured_rounds(recipe))
     costs: defaultdict[tuple[int, str], float] = defaultdict(float)
+    devices = devices_of(recipe)
+    read, written, steps = READ / devices.sampling, WRITTEN / devices.sampling, TRAINED / devices.processes
     for number in range(recipe.rounds + 1):
         for asked in [*(made if number else []), *(measured if number in at else [])]:
             # The first policy is compared with none, and what a server answers is not this device's work.
             if not asked.server:
-                cost = READ * min(asked.unique, asked.prefill) + WRITTEN * _SAID * asked.decoded
+                cost = read * min(asked.unique, asked.prefill) + written * _SAID * asked.decoded
                 costs[number, asked.artifact] += cost
         if number in taught_in(recipe):
             for asked in teaching(recipe, lengths):
                 if not asked.server:
-                    costs[number, asked.artifact] += READ * asked.unique + WRITTEN * _SAID * asked.decoded
+                    costs[number, asked.artifact] += read * asked.unique + written * _SAID * asked.decoded
             learnt = teaching_training(recipe, lengths)
-            costs[number, REWARD_MODEL] = TRAINED * learnt.tokens * learnt.epochs
+            costs[number, REWARD_MODEL] = steps * learnt.tokens * learnt.epochs
         if number:
-            costs[number, "checkpoint"] = TRAINED * trained.tokens * trained.epochs + READ * trained.reference
+            costs[number, "checkpoint"] = steps * trained.tokens * trained.epochs + read * trained.reference
     return RunClock(costs)

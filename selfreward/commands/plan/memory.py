@@ -1,11 +1,16 @@
-"""What lies in the device's memory at the same time, and on disk at the end."""
+"""What lies in one device's memory at the same time, and on disk at the end.
+
+Weights that vLLM splits over devices, and what FSDP2 spreads, count with their share of one; activations do not, except
+that each process has its part of a batch.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from selfreward.commands.plan.devices import Devices
 from selfreward.commands.plan.roofline import Roofline
 from selfreward.commands.plan.shapes import ModelShape
-from selfreward.commands.plan.workload import Asking, simultaneous, split
+from selfreward.commands.plan.workload import Asking, simultaneous
 from selfreward.commands.plan.workload_training import Training, taught_in
 from selfreward.recipe import LoraRecipe, Recipe, Steps
 
@@ -46,43 +51,44 @@ def adapter(recipe: Recipe) -> LoraRecipe | None:
     return recipe.train.lora if isinstance(recipe.train, Steps) else None
 
 
-def phases(recipe: Recipe, line: Roofline, asked: Sequence[Asking], trained: Training) -> tuple[Phase, ...]:
-    """Sampling, training and, for an adapter, merging, on one device. vLLM gives its memory away while the policy is
-    trained.
-    """
+def phases(
+    recipe: Recipe, line: Roofline, devices: Devices, asked: Sequence[Asking], trained: Training
+) -> tuple[Phase, ...]:
+    """Sampling, training and, for an adapter, merging. vLLM gives its memory away while the policy is trained."""
     shape, width = line.shape, line.width
     here = [one for one in asked if not one.server and one.reply]
     caches = recipe.engine.kind == "vllm"
     cache, batch = 0.0, 0
     for one in here:
         share = one.share if caches else 1.0
-        together = line.batch(one.questions, one.prompt, one.reply, share, simultaneous(recipe, one))
+        together = line.batch(one.questions / devices.replicas, one.prompt, one.reply, share, simultaneous(recipe, one))
         held = together * (one.prompt / share + one.reply) * shape.key_value_bytes(width)
         cache, batch = max(cache, held), max(batch, together)
     work = min(line.efficiency.chunk, sum(one.prefill for one in asked)) * (4 * shape.hidden + 3 * shape.intermediate)
-    parts = split(recipe)
     sampling = {
-        "weights": line.weights / parts,
-        "key-value cache": cache / parts,
-        "activations and logits": (work * width + batch * shape.vocabulary * 4.0) / parts,
+        "weights": line.weights / devices.split,
+        "key-value cache": cache / devices.split,
+        "activations and logits": work * width + batch * shape.vocabulary * 4.0,
     }
     phases = [Phase("sampling and judging", sampling)]
     train, engine = recipe.train, recipe.engine
     # Both engines let go of their weights while the policy is trained, unless vLLM is told not to.
-    beside = {"engine's weights": line.weights / parts} if engine.kind == "vllm" and not engine.sleep else {}
+    beside = {"engine's weights": line.weights / devices.split} if engine.kind == "vllm" and not engine.sleep else {}
     if recipe.reward_model is not None:
         # All of its weights, in single precision; or an adapter's beside the frozen model's own.
-        trained_here = float(_parameters(recipe.reward_model.lora, shape))
-        held = 4 * trained_here if recipe.reward_model.lora is None else 4.0 * shape.parameters + 4 * trained_here
+        trained_here = _parameters(recipe.reward_model.lora, shape) / devices.shares
+        frozen = 0.0 if recipe.reward_model.lora is None else 4.0 * shape.parameters / devices.shares
+        held = frozen + 4 * trained_here
         taught = {"weights": held, "gradients": 4 * trained_here, "optimizer": 8 * trained_here, **beside}
         phases.append(Phase("training the reward model", taught))
     if train.method == "none":
         return tuple(phases)
-    count, lora = float(trained_parameters(recipe, shape)), train.lora is not None
-    micro = train.micro_batch_size or max(n for n in range(1, 9) if train.batch_size % n == 0)
+    count, lora = trained_parameters(recipe, shape) / devices.shares, train.lora is not None
+    rows = max(1, train.batch_size // devices.processes)
+    micro = min(rows, train.micro_batch_size or max(n for n in range(1, min(8, rows) + 1) if rows % n == 0))
     per_token = 6 * shape.hidden + 4 * shape.intermediate + 2 * shape.head_dim * (shape.heads + shape.kv_heads)
     # Full weights are trained in single precision under autocast; a frozen model stays as it is under its adapter.
-    weights = {"weights": line.weights, "adapter": 4 * count} if lora else {"weights": 4 * count}
+    weights = {"weights": line.weights / devices.shares, "adapter": 4 * count} if lora else {"weights": 4 * count}
     training_parts = {
         **weights,
         "gradients": 4 * count,

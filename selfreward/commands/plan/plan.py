@@ -1,52 +1,40 @@
-"""What a recipe will cost on its devices: tokens and hours per stage, memory per phase, disk. Nothing is loaded.
+"""What a recipe will cost on a device: tokens and hours per stage, memory per phase, disk. Nothing is loaded.
 
-Hours come from the roofline (roofline.py) of the workload (workload.py), with and without a prefix cache; memory
-and disk from memory.py. Several devices share the work evenly and at no cost: engine.replicas the questions,
-train.processes the tokens that are trained on (each takes every optimizer step whole); a model that is split over
-`engine.tensor_parallel_size` of them has their sum of rates and memory. After a run, taken.py sets the plan beside what
-the seals say was taken; learnt.py expects of a run what others like it took.
+Hours come from the roofline (roofline.py) of the workload (workload.py), with and without a prefix cache, on as many
+devices as the recipe names (devices.py), which are taken to share the work evenly; memory and disk from memory.py.
+Seconds are those of a clock on the wall. After a run, taken.py sets the plan beside what the seals say was taken, and
+learned.py takes from finished runs what a machine reaches.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
+from selfreward.commands.plan.devices import Devices, devices_of
 from selfreward.commands.plan.memory import WIDTHS, Phase, adapter, disk, phases, trained_parameters
 from selfreward.commands.plan.revising import revising
-from selfreward.commands.plan.roofline import Device, Efficiency, Roofline, joined
+from selfreward.commands.plan.roofline import FLOOR, Device, Efficiency, Roofline
 from selfreward.commands.plan.shapes import ModelShape
-from selfreward.commands.plan.workload import (
-    Asking,
-    Lengths,
-    comparing,
-    generating,
-    judging,
-    processes,
-    simultaneous,
-    split,
-)
+from selfreward.commands.plan.workload import Asking, Lengths, comparing, generating, judging, simultaneous
 from selfreward.commands.plan.workload_measuring import measuring
 from selfreward.commands.plan.workload_training import Training, taught_in, teaching, teaching_training, training
-from selfreward.recipe import (
-    REWARD_MODEL,
-    PolicyGradient,
-    Recipe,
-    measured_rounds,
-    replicas_of,
-)
+from selfreward.recipe import REWARD_MODEL, PolicyGradient, Recipe, measured_rounds
 
 
 @dataclass(frozen=True, slots=True)
 class Assumptions:
-    """What the recipe does not say. `adaptive_share`: of its cap, what adaptive judging uses."""
+    """What the recipe does not say. `efficiency`: the device's usual one where it is None; `adaptive_share`: of its
+    cap, what adaptive judging uses.
+    """
 
     lengths: Lengths
-    efficiency: Efficiency = field(default_factory=Efficiency)
+    efficiency: Efficiency | None = None
     adaptive_share: float = 0.6
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One stage of one round: tokens, and seconds without and with a prefix cache. `price` is a server's."""
+    """One stage of one round: tokens, and seconds without and with a prefix cache. `floor`: seconds that its tokens
+    need at least; `price` is a server's.
+    """
 
     stage: str
     artifact: str
@@ -58,6 +46,7 @@ class Cost:
     cached: float
     price: float = 0.0
     server: str = ""
+    floor: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +59,8 @@ class Plan:
     shape: ModelShape
     device: Device
     assumptions: Assumptions
+    efficiency: Efficiency
+    devices: Devices
     made: tuple[Cost, ...]
     measured: tuple[Cost, ...]
     phases: tuple[Phase, ...]
@@ -80,21 +71,12 @@ class Plan:
         """One round without its measurement."""
         return sum(cost.cached if cache else cost.seconds for cost in self.made)
 
-    def repeated(self) -> Sequence[tuple[int, Sequence[Cost]]]:
-        """How often each of the three kinds of stages is gone through; the start policy is measured too."""
-        recipe = self.recipe
-        times = recipe.rounds, len(measured_rounds(recipe)), len(taught_in(recipe))
-        return list(zip(times, (self.made, self.measured, self.taught), strict=True))
-
     def seconds(self, cache: bool) -> float:
-        """The whole run."""
-        parts = self.repeated()
-        return sum(times * sum(cost.cached if cache else cost.seconds for cost in costs) for times, costs in parts)
-
-    @property
-    def devices(self) -> int:
-        """How many devices the recipe uses at the most."""
-        return max(replicas_of(self.recipe.engine) * split(self.recipe), processes(self.recipe))
+        """The whole run; the start policy is measured too."""
+        measured = sum(cost.cached if cache else cost.seconds for cost in self.measured)
+        made = self.recipe.rounds * self.round_seconds(cache) + len(measured_rounds(self.recipe)) * measured
+        taught = sum(cost.cached if cache else cost.seconds for cost in self.taught)
+        return made + len(taught_in(self.recipe)) * taught
 
     @property
     def caches(self) -> bool:
@@ -103,12 +85,12 @@ class Plan:
 
 
 def plan(recipe: Recipe, shape: ModelShape, device: Device, assumptions: Assumptions) -> Plan:
-    """The plan of a recipe for a model of `shape` on as many of `device` as the recipe uses."""
-    width, parts = WIDTHS[recipe.model.dtype], split(recipe)
-    alone = Roofline(shape, device, assumptions.efficiency, width)
-    eager = recipe.engine.kind == "transformers"
-    line = Roofline(shape, joined(device, parts), assumptions.efficiency, width, eager)
-    lengths = assumptions.lengths
+    """The plan of a recipe for a model of `shape` on devices of one kind."""
+    lengths, devices = assumptions.lengths, devices_of(recipe)
+    efficiency = assumptions.efficiency or device.usual
+    line = Roofline(
+        shape, device, efficiency, WIDTHS[recipe.model.dtype], devices.split, compiled=recipe.engine.kind == "vllm"
+    )
     asked = [
         *generating(recipe, lengths),
         *judging(recipe, lengths, assumptions.adaptive_share),
@@ -118,56 +100,95 @@ def plan(recipe: Recipe, shape: ModelShape, device: Device, assumptions: Assumpt
     trained = training(recipe, lengths)
     measured = measuring(recipe, lengths)
     scored = 3 * recipe.measure.report * recipe.measure.samples * (lengths.prompt + lengths.response)
-    forward = line.forward(scored) / replicas_of(recipe.engine)
     return Plan(
         recipe=recipe,
         shape=shape,
         device=device,
         assumptions=assumptions,
-        made=(*(_cost(recipe, line, one) for one in asked), *_training_costs(recipe, line, alone, trained)),
-        measured=(
-            *(_cost(recipe, line, one) for one in measured),
-            Cost("measure: likelihoods", "likelihoods", 0, scored, scored, 0, forward, forward),
+        efficiency=efficiency,
+        devices=devices,
+        made=(
+            *(_cost(recipe, line, devices, one) for one in asked),
+            *_training_costs(recipe, line, devices, trained),
         ),
-        phases=phases(recipe, line, asked, trained),
+        measured=(
+            *(_cost(recipe, line, devices, one) for one in measured),
+            _scoring("measure: likelihoods", "likelihoods", line, devices, scored),
+        ),
+        phases=phases(recipe, line, devices, asked, trained),
         disk=disk(recipe, shape, [*asked, *measured]),
-        taught=_teaching_costs(recipe, line, alone, lengths),
+        taught=_teaching_costs(recipe, line, devices, lengths),
     )
 
 
-def _cost(recipe: Recipe, line: Roofline, one: Asking) -> Cost:
+def planned_seconds(made: Plan, cost: Cost) -> float:
+    """As the recipe's engine works: with a prefix cache or without."""
+    return cost.cached if made.caches else cost.seconds
+
+
+def kind_of(cost: Cost) -> str:
+    """Stages of one kind are limited by the same part of a device."""
+    if cost.stage == "train":
+        return "training"
+    return "writing" if cost.decoded else "reading"
+
+
+def at_floor(line: Roofline) -> Roofline:
+    """The same model and devices at their peaks."""
+    return replace(line, efficiency=replace(FLOOR, reserve=line.efficiency.reserve, chunk=line.efficiency.chunk))
+
+
+def _cost(recipe: Recipe, line: Roofline, devices: Devices, one: Asking) -> Cost:
     tokens = one.questions, one.prefill, one.unique, one.decoded
     if one.server:
         server = recipe.served[one.server]
         price = (one.prefill * server.price_in + one.decoded * server.price_out) / 1e6
         return Cost(one.stage, one.artifact, *tokens, 0.0, 0.0, price, one.server)
-    most, engines = simultaneous(recipe, one), replicas_of(recipe.engine)
-    each = one.questions / engines
+    most, each = simultaneous(recipe, one), one.questions / devices.replicas
     seconds, cached = (
-        line.prefill(prefill / engines, one.prompt) + line.decode(each, one.prompt, one.reply, share, most)
+        line.prefill(prefill / devices.replicas, one.prompt, each)
+        + line.decode(each, one.prompt, one.reply, share, most)
         for prefill, share in ((one.prefill, 1.0), (one.unique, one.share))
     )
-    return Cost(one.stage, one.artifact, *tokens, seconds, cached)
+    peak = at_floor(line)
+    # Equal beginnings may be read once by either engine, so no more than that is needed.
+    read = peak.prefilling(min(one.unique, one.prefill) / devices.replicas, one.prompt, each)
+    written = peak.decoding(each, one.prompt, one.reply, one.share, most)
+    floor = peak.seconds(read.beside(written))
+    return Cost(one.stage, one.artifact, *tokens, seconds, cached, floor=floor)
 
 
-def _training_costs(recipe: Recipe, line: Roofline, alone: Roofline, trained: Training) -> list[Cost]:
-    reference = line.forward(trained.reference) / replicas_of(recipe.engine)
+def _scoring(stage: str, artifact: str, line: Roofline, devices: Devices, tokens: float) -> Cost:
+    """Teacher forcing, by the engines."""
+    seconds, floor = (one.forward(tokens / devices.replicas) for one in (line, at_floor(line)))
+    return Cost(stage, artifact, 0, tokens, tokens, 0, seconds, seconds, floor=floor)
+
+
+def _training(
+    artifact: str, line: Roofline, devices: Devices, trained: Training, parameters: float, *, frozen: bool
+) -> Cost:
+    """Steps, whose tokens the processes share. Each of them takes the optimizer's step for all that it holds."""
     tokens = trained.tokens * trained.epochs
-    seconds = alone.train(tokens / processes(recipe), frozen=adapter(recipe) is not None)
-    seconds += alone.optimize(trained.steps, trained_parameters(recipe, line.shape))
+    alone = replace(line, split=1)
+    seconds, floor = (
+        one.train(tokens / devices.processes, frozen) + one.optimize(trained.steps, parameters / devices.shares)
+        for one in (alone, at_floor(alone))
+    )
+    return Cost("train", artifact, 0, tokens, tokens, 0, seconds, seconds, floor=floor)
+
+
+def _training_costs(recipe: Recipe, line: Roofline, devices: Devices, trained: Training) -> list[Cost]:
     made = "sample_likelihoods_policy" if isinstance(recipe.train, PolicyGradient) else "pairs"
+    frozen, parameters = adapter(recipe) is not None, trained_parameters(recipe, line.shape)
     return [
-        Cost("reference", made, 0, trained.reference, trained.reference, 0, reference, reference),
-        Cost("train", "checkpoint", 0, tokens, tokens, 0, seconds, seconds),
+        _scoring("reference", made, line, devices, trained.reference),
+        _training("checkpoint", line, devices, trained, parameters, frozen=frozen),
     ]
 
 
-def _teaching_costs(recipe: Recipe, line: Roofline, alone: Roofline, lengths: Lengths) -> tuple[Cost, ...]:
-    asked = [_cost(recipe, line, one) for one in teaching(recipe, lengths)]
+def _teaching_costs(recipe: Recipe, line: Roofline, devices: Devices, lengths: Lengths) -> tuple[Cost, ...]:
+    asked = [_cost(recipe, line, devices, one) for one in teaching(recipe, lengths)]
     if not asked:
         return ()
     trained = teaching_training(recipe, lengths)
-    tokens = trained.tokens * trained.epochs
-    seconds = alone.train(tokens / processes(recipe), frozen=False)
-    seconds += alone.optimize(trained.steps, line.shape.parameters)
-    return (*asked, Cost("train", REWARD_MODEL, 0, tokens, tokens, 0, seconds, seconds))
+    return (*asked, _training(REWARD_MODEL, line, devices, trained, line.shape.parameters, frozen=False))

@@ -34,7 +34,7 @@ def compare(made: Plan, view: RunView) -> list[Taken]:
     for costs, rounds in ((made.made, trained), (made.measured, evaluated), (made.taught, taught)):
         for stage in dict.fromkeys(cost.stage for cost in costs):
             planned = [cost for cost in costs if cost.stage == stage]
-            ours = [seal for seal in seals if seal.round in rounds and _belongs(seal.artifact, planned[0].artifact)]
+            ours = [seal for seal in seals if seal.round in rounds and belongs(seal.artifact, planned[0].artifact)]
             found.append(
                 Taken(
                     stage,
@@ -47,7 +47,7 @@ def compare(made: Plan, view: RunView) -> list[Taken]:
     return found
 
 
-def _belongs(artifact: str, name: str) -> bool:
+def belongs(artifact: str, name: str) -> bool:
     """`judgments_first`, `judgments_0`, `judgments_comparisons` belong to `judgments`; `meta_judgments` does not."""
     whole = whole_of(name)
     if whole == "likelihoods":

@@ -1,33 +1,48 @@
 """A plan in words and columns: everything that was assumed stands below what was computed from it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from selfreward.commands.plan.finished import finished_runs
+from selfreward.commands.plan.learned import Learnt, learn
 from selfreward.commands.plan.memory import Phase
-from selfreward.commands.plan.plan import Cost, Plan, plan
-from selfreward.commands.plan.roofline import FLOOR
-from selfreward.commands.plan.taken import Taken
+from selfreward.commands.plan.plan import Assumptions, Cost, Plan, plan
+from selfreward.commands.plan.range_text import on_devices, range_lines
+from selfreward.commands.plan.roofline import DEVICES
+from selfreward.commands.plan.shapes import NAMED, read_shape
+from selfreward.commands.plan.taken import Taken, compare
+from selfreward.commands.plan.units import GIGA, aligned, count, duration, size
+from selfreward.commands.plan.workload import recipe_lengths
+from selfreward.commands.plan.workload_training import taught_in
+from selfreward.commands.preflight_models import shape_directory
+from selfreward.errors import RecipeError
 from selfreward.measuring.stats.smallest import smallest_change
-from selfreward.recipe import Recipe
+from selfreward.recipe import Recipe, measured_rounds
+from selfreward.store.view import RunView
 
-GIGA = 1e9
-SLOWER = 2.0
 CONTEXT = 0.05
 """Of the memory: what the device's own context and fragmentation take."""
 
 
-def lines(made: Plan) -> list[str]:
-    """The whole plan."""
+def lines(made: Plan, learnt: Learnt | None = None) -> list[str]:
+    """The whole plan, with what finished runs say of it."""
     shape, device, recipe = made.shape, made.device, made.recipe
     unit = device.flops(4 if recipe.model.dtype == "float32" else 2) / 1e12
-    many = "" if made.devices == 1 else f"{made.devices} x "
     head = (
-        f"{shape.name} ({count(shape.parameters)} parameters, {recipe.model.dtype}) on {many}{device.name} "
+        f"{shape.name} ({count(shape.parameters)} parameters, {recipe.model.dtype}) on {device.name} "
         f"({unit:.4g} TFLOP/s, {device.bandwidth / 1e12:.3g} TB/s, {device.memory / GIGA:.0f} GB), "
-        f"{recipe.rounds} rounds"
+        f"{recipe.rounds} rounds{on_devices(made)}"
     )
     seen = [f"pools: {pools_line(recipe)}"]
-    parts = _stages(made), _totals(made), _memory(made), _disk(made), seen, _assumed(made)
+    parts = (
+        _stages(made),
+        [*_totals(made), *range_lines(made, learnt)],
+        _memory(made),
+        _disk(made),
+        seen,
+        _assumed(made),
+    )
     return [head, *(line for part in parts for line in ("", *part))]
 
 
@@ -42,6 +57,34 @@ def pools_line(recipe: Recipe) -> str:
         f"the smallest change of a share (accuracy, a rate) that is found in 80 % of the cases, with {measure.samples} "
         f"answers each: {', '.join(found)}; arithmetic, at the sandbox's variances"
     )
+
+
+def print_plan(
+    recipe: Recipe,
+    device: str,
+    model: str | None,
+    tokens: Mapping[str, float | None],
+    view: RunView | None,
+    say: Callable[[str], None],
+    results: Path | None = None,
+) -> None:
+    """Plan and print, with what the finished runs in `results` say.
+
+    Raises RecipeError for a device or model that is not in the tables.
+    """
+    for named, table in ((device, DEVICES), (model, NAMED)):
+        if named is not None and named not in table:
+            raise RecipeError(f"{named!r} is not known; expected one of {', '.join(table)}")
+    given = {name: length for name, length in tokens.items() if length is not None}
+    lengths = replace(recipe_lengths(recipe), **given)
+    if "judgment" in given:
+        lengths = replace(lengths, meta_judgment=given["judgment"])
+    shape = NAMED[model] if model else read_shape(shape_directory(recipe.model.path))
+    made = plan(recipe, shape, DEVICES[device], Assumptions(lengths))
+    learnt = learn(finished_runs(results, made)) if results is not None else None
+    say("\n".join(lines(made, learnt)))
+    if view is not None:
+        say("\n" + "\n".join(taken_lines(compare(made, view))))
 
 
 def _stages(made: Plan) -> list[str]:
@@ -61,23 +104,15 @@ def _row(cost: Cost) -> list[str]:
 
 def _totals(made: Plan) -> list[str]:
     own = "with" if made.caches else "without"
-    price = sum(times * sum(cost.price for cost in costs) for times, costs in made.repeated())
+    price = made.recipe.rounds * sum(cost.price for cost in made.made)
+    price += len(measured_rounds(made.recipe)) * sum(cost.price for cost in made.measured)
+    price += len(taught_in(made.recipe)) * sum(cost.price for cost in made.taught)
     return [
         f"a round: {duration(made.round_seconds(False))}, with a prefix cache {duration(made.round_seconds(True))}",
         f"the run, measurements included: {duration(made.seconds(False))}, with a prefix cache "
         f"{duration(made.seconds(True))}; engine.kind={made.recipe.engine.kind} works {own} one",
-        _range(made),
         *([f"served models: {price:.2f} in the unit of their prices"] if price else []),
     ]
-
-
-def _range(made: Plan) -> str:
-    floor = plan(made.recipe, made.shape, made.device, replace(made.assumptions, efficiency=FLOOR))
-    low, high = floor.seconds(made.caches), SLOWER * made.seconds(made.caches)
-    return (
-        f"  between {duration(low)} (all of the peak: a floor at these lengths) and {duration(high)} ({SLOWER:g} times "
-        "the above; published rates of real systems were 1.25 to 2 times as slow as such a plan)"
-    )
 
 
 def _memory(made: Plan) -> list[str]:
@@ -107,12 +142,11 @@ def _disk(made: Plan) -> list[str]:
 
 
 def _assumed(made: Plan) -> list[str]:
-    efficiency, lengths = made.assumptions.efficiency, made.assumptions.lengths
-    adaptive, eager = made.recipe.judge.adaptive, made.recipe.engine.kind == "transformers"
+    efficiency, lengths = made.efficiency, made.assumptions.lengths
+    adaptive = made.recipe.judge.adaptive
     return [
         f"assumed: {efficiency.flops:.0%} of peak FLOP/s, {efficiency.bandwidth:.0%} of bandwidth, "
-        f"{efficiency.reserve:.0%} of memory kept free, prefill in chunks of {efficiency.chunk} tokens"
-        + (f", {1e3 * efficiency.layer_step:.2g} ms a layer and step of decoding" if eager else ""),
+        f"{efficiency.reserve:.0%} of memory kept free, prefill in chunks of {efficiency.chunk} tokens",
         f"  tokens: prompt {lengths.prompt:g}, rubric {lengths.rubric:g}, answer {lengths.response:g}, judgment "
         f"{lengths.judgment:g}, meta-judgment {lengths.meta_judgment:g}; every reply is as long as that, every prompt "
         "gives a pair, every two judgments that may meet do: upper bounds",
@@ -130,32 +164,3 @@ def taken_lines(rows: Sequence[Taken]) -> list[str]:
         tokens = [count(row.planned_tokens), count(row.tokens)] if row.planned_tokens or row.tokens else ["-", "-"]
         table.append([row.stage, *tokens, duration(row.planned_seconds), duration(row.seconds), ratio])
     return aligned(table)
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns as wide as their widest cell, the first one to the left."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-
-
-def count(value: float) -> str:
-    for unit, size in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= size:
-            return f"{value / size:.1f} {unit}"
-    return f"{value:.0f}" if value else "-"
-
-
-def size(held: float) -> str:
-    return f"{held / GIGA:.1f} GB" if held >= 0.1 * GIGA else f"{held / 1e6:.1f} MB"
-
-
-def duration(seconds: float) -> str:
-    if seconds >= 5400:
-        return f"{seconds / 3600:.2f} h"
-    return f"{seconds / 60:.1f} min" if seconds >= 90 else f"{seconds:.1f} s"

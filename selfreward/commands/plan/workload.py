@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-from selfreward.recipe import Recipe, Steps, VllmRecipe, asked_per_round
+from selfreward.recipe import (
+    Recipe,
+    asked_per_round,
+)
 from selfreward.store.artifacts import SPEECHES, part_of
 from selfreward.tasks.responses_file import read_responses
 
@@ -179,13 +182,3 @@ def simultaneous(recipe: Recipe, one: Asking) -> float:
     if recipe.engine.kind == "vllm":
         return recipe.engine.max_num_seqs or 1024
     return max(1.0, recipe.engine.batch_tokens // (one.prompt + one.reply))
-
-
-def split(recipe: Recipe) -> int:
-    """Devices that hold one engine's model together."""
-    return recipe.engine.tensor_parallel_size if isinstance(recipe.engine, VllmRecipe) else 1
-
-
-def processes(recipe: Recipe) -> int:
-    """Devices that train together."""
-    return recipe.train.processes if isinstance(recipe.train, Steps) else 1

@@ -35,17 +35,14 @@ def plan(
     rubric_tokens: Annotated[int, typer.Option(min=1, help="Length of the judge's instructions.")] = 400,
     response_tokens: Annotated[int | None, typer.Option(min=1, help="Of an answer; its limit otherwise.")] = None,
     judgment_tokens: Annotated[int | None, typer.Option(min=1, help="Of a judgment; its limit otherwise.")] = None,
-    learn: Annotated[bool, typer.Option("--learn", help="Also: by the finished runs in --results, made here.")] = False,
     taken: Annotated[str | None, typer.Option("--run", metavar="RUN", help="Also: what this run really took.")] = None,
     results: Results = RESULTS,
 ) -> None:
     """What a recipe will cost: tokens and hours of every stage, peak memory, disk. Nothing is loaded or started."""
-    from selfreward.commands.plan.command import print_plan
+    from selfreward.commands.plan.text import print_plan
     from selfreward.recipe.read import load_recipe
-    from selfreward.report.state import runs_in
 
     loaded = load_recipe(recipe_file(recipe), overrides or [])
     view = store_in(results).existing(taken) if taken else None
     lengths = {"prompt": prompt_tokens, "rubric": rubric_tokens, "response": response_tokens}
-    learnt = runs_in(results) if learn else None
-    print_plan(loaded, device, model, {**lengths, "judgment": judgment_tokens}, view, learnt, typer.echo)
+    print_plan(loaded, device, model, {**lengths, "judgment": judgment_tokens}, view, typer.echo, results)
