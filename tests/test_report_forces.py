@@ -82,6 +82,14 @@ def test_what_is_planted_is_named_and_nothing_else_is(name):
     assert said.count(" moves") == 2 and "not seen to move" in said
 
 
+def test_what_cannot_be_known_is_not_said_to_stand_still():
+    said = sentence(run_with(row(1, GENEROSITY[0], 0.0, 0.1)))
+    assert said.startswith(
+        "Of the three forces of a loop: co-adaptation not seen to move, cannot be known: compression"
+    )
+    assert "None" not in said
+
+
 def test_a_run_in_which_all_three_move_says_so():
     both = Planted(edit=lambda said, rng: worse_and_liked(said, rng), rescore=lambda _, scores, __: higher(scores))
     run = drawn_run(POPULATION, OWN, PROMPTS, random.Random(3), both)

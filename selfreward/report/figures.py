@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 
+from selfreward.report.beside import beside
 from selfreward.report.tables import number_text
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -111,7 +112,7 @@ def _frame(axes: Axes, x_label: str) -> str:
         text = _number(tick)
         # The last one ends where the drawing does.
         place = min(x, WIDTH - len(text) * DIGIT / 2)
-        parts.append(f'<text x="{place:.1f}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">{text}</text>')
+        parts.append(f'<text x="{place:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{text}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(f'<text class="axis" x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">{escape(x_label)}</text>')
     return "".join(parts)
@@ -186,13 +187,13 @@ def phase_chart(series: Sequence[Series], x_label: str, title: str) -> str:
     ends = (axes.left(ticks[0]), axes.top(ticks[0]), axes.left(ticks[-1]), axes.top(ticks[-1]))
     body = _frame(axes, x_label)
     body += '<line class="diagonal" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>'.format(*ends)
+    placed = [(axes.left(point.x), axes.top(point.y), point.mark) for point in points]
+    for x, y, mark in beside(placed, DIGIT):
+        body += f'<text class="mark" x="{x:.1f}" y="{y:.1f}">{escape(mark)}</text>'
     for line in series:
         body += _line(line, axes, x_label, band=False)
         for point in line.points:
             y = axes.top(point.y)
-            if point.mark:
-                place = axes.left(point.x) + 6
-                body += f'<text class="mark" x="{place:.1f}" y="{y - 6:.1f}">{escape(point.mark)}</text>'
             if point.x_low is not None and point.x_high is not None:
                 body += (
                     f'<line class="bar {colour_class(line.colour)}" x1="{axes.left(point.x_low):.1f}" '

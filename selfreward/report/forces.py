@@ -135,6 +135,8 @@ def sentence(reading: Measured) -> str:
     told = [f"{name} moves ({'; '.join(sign.said for sign in mine)})" for name, mine in moves.items()]
     parts = [*told, *([f"{' and '.join(still)} not seen to move"] if still else [])]
     parts += [f"cannot be known: {', '.join(blind)}"] if blind else []
-    count = "None" if not moves else {1: "One", 2: "Two", 3: "All"}[len(moves)]
+    if not moves:
+        return f"Of the three forces of a loop: {', '.join(parts)}."
+    count = {1: "One", 2: "Two", 3: "All"}[len(moves)]
     verb = "moves" if len(moves) < 2 else "move"
     return f"{count} of the three forces of a loop {verb}: {', '.join(parts)}."

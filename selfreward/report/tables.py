@@ -42,7 +42,7 @@ def number_text(
     if value is None:
         return DASH
     size = abs(value)
-    sign = "+" if signed else ""
+    sign = "+z" if signed else "z"  # z: what rounds to 0 is not called -0
     if low is None or high is None or not high > low:
         digits = MOST_DECIMALS if 0 < size < SMALL else 3 if size < 10 else 2 if size < 100 else 1
         ends = "" if low is None or high is None else f" [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
