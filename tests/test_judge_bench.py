@@ -103,7 +103,7 @@ def test_a_judge_that_pays_for_length_is_told_from_labels_that_do(tmp_path: Path
     model = scripted(tmp_path, *rules)
     misled = labelled_pairs(tmp_path, good="short", bad=long, sources=("one",))
     (one,) = bench([misled], ["samples=2"], model, nowhere, QUIET)
-    assert one.estimates["accuracy"].value == 0.0 and one.estimates["longer"].value == 1.0
+    assert one.estimates["accuracy"].value == 0.0 and one.estimates["longer"].value == 1.0 and one.unscored == 0
     assert one.estimates["best_of_n_gain"].value == -2.5 and one.estimates["retest_flips"].value == 0.0
     right = labelled_pairs(tmp_path, good=long, bad="short", sources=("one",))
     (one,) = bench([right], ["samples=2"], model, nowhere, QUIET)

@@ -12,6 +12,7 @@ from selfreward.commands.probe.command import probe_command
 from selfreward.commands.probe.material import _pair, material
 from selfreward.commands.probe.models import like, speaks_sandbox, subject
 from selfreward.commands.probe.session import FAMILIES, probe, wanted_families
+from selfreward.commands.probe.tables import as_markdown
 from selfreward.errors import DataError, RecipeError, StoreError
 from selfreward.measuring.probes.asked import changes, difference, measured, moved
 from selfreward.measuring.probes.behaviour import behaviour
@@ -19,6 +20,7 @@ from selfreward.measuring.probes.questions import file_questions, questions_of, 
 from selfreward.measuring.probes.sycophancy import are_you_sure, wrong_claim
 from selfreward.progress import Progress
 from selfreward.recipe.read import build_recipe
+from selfreward.report.tables import Table
 from selfreward.store.results import Store
 from selfreward.tasks.sandbox.demonstrator import format_answer
 from selfreward.tasks.sandbox.draws import plausible_mistake, split_of
@@ -347,3 +349,8 @@ def test_are_you_sure_without_a_final_turn_takes_the_second_reply():
     values = talk(are_you_sure(questions[:3], verifier, QUESTIONS.turns), person)
     assert sorted(set(seen)) == [1, 3] and len(seen) == 9
     assert {value.oracle for value in values} == {False}
+
+
+def test_a_table_in_markdown_has_as_many_rules_as_columns() -> None:
+    text = as_markdown([Table("c", ["a", "b", "c"], [["1", "2|", "3"]])], ["title", "note"])
+    assert text == "# title\n\nnote\n\n## c\n\n| a | b | c |\n|---|---|---|\n| 1 | 2/ | 3 |\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from selfreward.engines.scripted import read_script
-from selfreward.errors import SelfRewardError
+from selfreward.errors import DataError, SelfRewardError
 from selfreward.judging.prompts.pairwise import load_constitution
 from selfreward.judging.prompts.rubric import load_rubric
 from selfreward.recipe.read import load_recipe
@@ -70,3 +70,17 @@ def test_a_template_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "own.txt").write_bytes(b"caf\xe9 {prompt}")
     with pytest.raises(SelfRewardError, match=r"own\.txt.*cannot be read"):
         version("generator", str(tmp_path / "own.txt"))
+
+
+@pytest.mark.parametrize("chances", ["{a: -0.1}", "{a: 0.7, b: 0.7}", "{a: much}", "0.5"])
+def test_chances_of_a_script_are_probabilities(tmp_path: Path, chances: str) -> None:
+    file = tmp_path / "script.yaml"
+    file.write_text(f"rules:\n- {{replies: [yes], next: {chances}}}\n")
+    with pytest.raises(DataError, match="expected words with probabilities whose sum is at most 1"):
+        read_script(file)
+
+
+def test_chances_of_a_script_may_leave_some_to_other_words(tmp_path: Path) -> None:
+    file = tmp_path / "script.yaml"
+    file.write_text("rules:\n- {replies: ['yes'], next: {a: 0.25, b: 0}}\n")
+    assert read_script(file)

@@ -163,3 +163,8 @@ def test_a_number_is_written_as_a_decimal_where_that_ends(value: str, text: str)
 def test_a_bound_is_an_answer_only_where_it_is_a_number_of_something(sentence: str, denied: bool) -> None:
     at = sentence.index("5")
     assert is_denied(sentence, at, at + 1) is denied
+
+
+def test_an_answer_without_a_number_is_shown_as_it_was_said() -> None:
+    truth = VERIFIER.check(asked("\\text{east}"), "east")
+    assert truth.correct and truth.answer == "east"
