@@ -75,8 +75,8 @@ def test_a_source_of_prompts_that_nobody_reads_is_refused(tmp_path: Path) -> Non
         ("judge.source=model", "set judge.source=none"),
         ("prompts.writer.share=0.5", "nobody answers here"),
         ("train.method=rloo", "trains on rewards"),
-        ("pairs.flip=0.1", "only mix is read"),
-        ("pairs.rule=spin", "only mix is read"),
+        ("pairs.flip=0.1", "only mix and weights are read"),
+        ("pairs.rule=spin", "only mix and weights are read"),
         ("pairs.mix.earlier_share=0.5", "less than 1"),
     ],
 )

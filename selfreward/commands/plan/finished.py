@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from selfreward.commands.plan.devices import Devices, devices_of
 from selfreward.commands.plan.plan import Assumptions, Cost, Plan, kind_of, plan, planned_seconds
 from selfreward.commands.plan.roofline import DEVICES, Device
 from selfreward.commands.plan.shapes import read_shape
@@ -19,6 +20,9 @@ from selfreward.errors import SelfRewardError
 from selfreward.recipe import REWARD_MODEL, Recipe, measured_rounds
 from selfreward.store.seals import Seal
 from selfreward.store.view import RunView
+
+ALIKE = 2.0
+"""How many times larger one of two models of about the same size may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,9 @@ class Finished:
 
 
 def finished_runs(root: Path, made: Plan) -> list[Finished]:
-    """Those under `root` that say something about `made`: same engine, precision, threads and kind of device."""
+    """Those under `root` that say something about `made`: same engine, precision, threads, kind of device and about the
+    same size of model, since what a token costs depends on all of them.
+    """
     found = []
     for path in sorted(root.glob("*/recipe.yaml")):
         try:
@@ -65,16 +71,17 @@ def _finished(view: RunView, made: Plan) -> Finished | None:
     if not ends <= sealed:
         return None
     shape = read_shape(view.directory(recipe.rounds) / "checkpoint")
+    sizes = shape.parameters, made.shape.parameters
+    if max(sizes) > ALIKE * min(sizes):
+        return None
     given = made.assumptions.lengths
     lengths = recipe_lengths(recipe, given.prompt, given.rubric)
     planned = plan(recipe, shape, made.device, Assumptions(lengths, made.assumptions.efficiency))
     return Finished(view.name, planned, points_of(planned, seals, lengths), _seconds(view, seals))
 
 
-def _machine(recipe: Recipe) -> tuple[str, str, int, int, int]:
-    train = getattr(recipe.train, "processes", 1)
-    replicas = getattr(recipe.engine, "replicas", 1)
-    return recipe.engine.kind, recipe.model.dtype, recipe.engine.threads, replicas, train
+def _machine(recipe: Recipe) -> tuple[str, str, int, Devices]:
+    return recipe.engine.kind, recipe.model.dtype, recipe.engine.threads, devices_of(recipe)
 
 
 def _device(view: RunView, recipe: Recipe) -> Device | None:
