@@ -86,9 +86,7 @@ def test_few_runs_are_trusted_less_and_other_machines_not_at_all(tmp_path: Path)
     assert finished_runs(tmp_path / "few", replace(made, device=DEVICES["h100"])) == []
     other = plan(load_recipe(SMOKE, ["engine.threads=2"]), made.shape, made.device, made.assumptions)
     assert finished_runs(tmp_path / "few", other) == []
-    larger = replace(
-        made, shape=replace(made.shape, layers=100 * made.shape.layers, parameters=100 * made.shape.parameters)
-    )
+    larger = replace(made, shape=NAMED["qwen2.5-0.5b"])
     assert finished_runs(tmp_path / "few", larger) == []
     write_runs(tmp_path / "gpu", RUNS[:2], accelerator="NVIDIA H100 80GB HBM3")
     assert finished_runs(tmp_path / "gpu", made) == []
