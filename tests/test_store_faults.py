@@ -9,6 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from typing import Any
 import pytest
 from store_child import ENVIRONMENT, drops_work, responses_work, whole_run
 
+from selfreward.commands.exits import _as_errors
 from selfreward.errors import SelfRewardError, StoreError
 from selfreward.recipe import Recipe
 from selfreward.records import Drop
 from selfreward.store.results import Store
 from selfreward.store.run import Run
+from selfreward.store.temporary import need_temporary_directory
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 
@@ -111,6 +114,21 @@ def test_the_command_on_a_full_disk_ends_with_4_and_goes_on_when_there_is_room(t
     assert full.stderr.splitlines()[-1].startswith("StoreError: ") and "free space" in full.stderr
     again = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False, env=quiet)
     assert again.returncode == 0, again.stderr[-2000:]
+
+
+def test_no_temporary_directory_is_said_with_the_places_that_were_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for early, and where only a library asks for it; a file that is missing stays what it is."""
+    need_temporary_directory()
+    gone = str(tmp_path / "gone")
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [gone])
+    for act in (need_temporary_directory, lambda: _as_errors(tempfile.gettempdir)):
+        with pytest.raises(StoreError, match=f"{gone}.*free space.*TMPDIR"):
+            act()
+    with pytest.raises(FileNotFoundError, match="gone"):
+        _as_errors(lambda: Path(gone).read_text())
 
 
 # --- damaged files ----------------------------------------------------------------------------------------------------

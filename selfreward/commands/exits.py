@@ -79,7 +79,10 @@ def _as_errors(command: Callable[[], object]) -> None:
         raise StoppedError(f"stopped by {stopped}; what was done is kept, and the same command goes on") from stopped
     except OSError as problem:
         from selfreward.store.files import ADVICE, disk_error
+        from selfreward.store.temporary import is_about_temporary, no_temporary_directory
 
+        if is_about_temporary(problem):
+            raise no_temporary_directory(problem) from problem
         if problem.errno not in ADVICE:
             raise
         raise disk_error(Path.cwd(), problem) from problem

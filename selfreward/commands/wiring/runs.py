@@ -25,10 +25,12 @@ def run(
     from selfreward.progress import Progress
     from selfreward.recipe.read import load_recipe
     from selfreward.report.trackers import require_tracker
+    from selfreward.store.temporary import need_temporary_directory
 
     file = recipe_file(recipe)
     loaded = load_recipe(file, overrides or [])
     require_tracker(track)
+    need_temporary_directory()
     # After the recipe is read: this import takes seconds, and a wrong key should be told at once.
     from selfreward.commands.run import run as run_loop
 
@@ -45,6 +47,7 @@ def fork(
     """Begin a new run with the first rounds of another and go on with other keys. Resumed by the same command."""
     from selfreward.progress import Progress
     from selfreward.recipe.former import load_kept
+    from selfreward.store.temporary import need_temporary_directory
 
     origin, _, number = source.rpartition("@")
     if not origin or not number.isdecimal():
@@ -52,6 +55,7 @@ def fork(
     store = store_in(results)
     view = store.existing(origin)
     recipe = load_kept(view.path / "recipe.yaml", overrides or [])
+    need_temporary_directory()
     from selfreward.commands.environment import environment
     from selfreward.commands.run import run as run_loop
 
