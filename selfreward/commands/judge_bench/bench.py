@@ -1,19 +1,21 @@
 """Every judge is asked about every pool, once for its scores and once more to know its noise."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from selfreward.commands.judge_bench.meter import Meter, MeteredCast
 from selfreward.commands.judge_bench.pools import LabelledPool, Sampled, read_pools
-from selfreward.commands.judge_bench.scores import Outcomes, distinct_answers, estimates_of, outcomes
+from selfreward.commands.judge_bench.scores import Outcomes, distinct_answers, estimates_of, outcomes, plain
 from selfreward.commands.judge_bench.specs import (
     NamedJudge,
     models_that_know_the_sandbox_only,
     read_judges,
     require_model,
 )
+from selfreward.commands.judge_bench.wordings import Asked, in_wordings
 from selfreward.commands.probe.material import require_words
 from selfreward.commands.probe.models import Subject
 from selfreward.judging.judge import Judging
@@ -30,7 +32,10 @@ from selfreward.store.view import RunView
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One judge on one pool. `verdicts` and what is unread are of the first reading, as are tokens and seconds."""
+    """One judge on one pool. `verdicts` and what is unread are of the first reading, as are tokens and seconds.
+
+    `asked` are its scores in both readings, `prompt_of` the prompt of each answer.
+    """
 
     judge: str
     pool: str
@@ -45,6 +50,9 @@ class Result:
     seconds: float
     estimates: dict[str, Estimate]
     outcomes: Outcomes
+    wording_of: str
+    asked: Asked
+    prompt_of: Mapping[str, str]
 
     @property
     def tokens_each(self) -> float:
@@ -68,9 +76,13 @@ def bench(
     *,
     count: int | None = None,
     again: bool = True,
+    wordings: Sequence[Path] = (),
 ) -> list[Result]:
-    """Every judge on every pool, pool by pool. Raises RecipeError or DataError before anything is asked."""
-    judges = read_judges(specs, model.recipe)
+    """Every judge on every pool, pool by pool, each also in `wordings`.
+
+    Raises RecipeError or DataError before anything is asked.
+    """
+    judges = in_wordings(read_judges(specs, model.recipe), wordings)
     for judge in judges:
         require_model(judge)
     pools = read_pools(names, model, existing, count)
@@ -131,12 +143,16 @@ def _result(
         # Loading weights is nobody's judging.
         cast.role(reference, 1).hold()
     cast.meter = meter
+    # Other words have seeds of their own, or they would share the luck of the first.
+    own = f"_{judge.name}" if judge.wording_of else ""
     with meter.running():
-        first = read("judge_bench")
+        first = read(f"judge_bench{own}")
     # Another artifact name gives other seeds, so that this is a fresh reading; its cost is not the judge's.
     cast.meter = None
     sampled = recipe.reading.kind != "probability"
-    second = read("judge_bench_again").scores if again and sampled else None
+    second = read(f"judge_bench_again{own}").scores if again and sampled else None
+    # What samples nothing would say the same again.
+    repeated = second if sampled else first.scores
     replies: Sequence[Judgment | Comparison] = first.comparisons or first.judgments
     return Result(
         judge=judge.name,
@@ -152,4 +168,7 @@ def _result(
         seconds=meter.seconds,
         estimates=estimates_of(pool, recipe, first.scores, first.comparisons, second),
         outcomes=outcomes(pool, first.scores),
+        wording_of=judge.wording_of,
+        asked=(plain(first.scores), None if repeated is None else plain(repeated)),
+        prompt_of={row.id: row.prompt.id for row in pool.rows},
     )

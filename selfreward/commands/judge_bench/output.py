@@ -8,6 +8,7 @@ from pathlib import Path
 from selfreward.commands.judge_bench.alike import alike
 from selfreward.commands.judge_bench.bench import Result
 from selfreward.commands.judge_bench.scores import Outcomes
+from selfreward.commands.judge_bench.wordings import Wordings, wordings
 from selfreward.errors import RecipeError
 from selfreward.measuring.stats.clustered import Estimate
 from selfreward.report.html import markdown_table
@@ -31,10 +32,19 @@ WORDS = {
     "retest_alpha": "retest α",
     "best_of_n_gain": "best-of-N gain",
 }
+IN_OTHER_WORDS = {
+    "wording_sd": "SD between wordings",
+    "retest_sd": "SD of a second reading",
+    "wording_excess": "variance beyond it",
+    "wording_flips": "flips between wordings",
+    "retest_flips": "flips of a second reading",
+    "flip_excess": "flips beyond it",
+}
 NOTES = (
     "Values with 95 % intervals, clustered by prompt; n counts prompts. A dash is a number that cannot be.",
     "Pairwise accuracy: ties half, .5 is chance. First slot: .5 is fair. Prefers longer: beyond what the labels do. "
     "Tokens: for each answer, questions and replies. Seconds are this machine's, as busy as it was.",
+    "In other words: what wordings of one question differ by, and how much of it is beyond asking one of them twice.",
     "CAPA: agreement of two judges beyond what two of their accuracies have by chance; near 1 they err alike.",
 )
 
@@ -62,7 +72,29 @@ def tables(found: Sequence[Result]) -> list[Table]:
             [two.one, two.other, _text(two.capa)] for two in alike(pool, _outcomes(here)) if two.capa.value is not None
         ]
         made += [Table(f"{pool}: do two judges err alike?", ["judge", "judge", "CAPA"], pairs)] if pairs else []
+        made += _wordings(pool, in_other_words(here))
     return made
+
+
+def in_other_words(found: Sequence[Result]) -> list[Wordings]:
+    """Every judge that was also asked in other words, on each pool."""
+    made = []
+    for one in found:
+        others = [other for other in found if (other.wording_of, other.pool) == (one.judge, one.pool)]
+        if others:
+            made.append(wordings(one.judge, one.pool, one.prompt_of, [side.asked for side in (one, *others)]))
+    return made
+
+
+def _wordings(pool: str, found: Sequence[Wordings]) -> list[Table]:
+    if not found:
+        return []
+    header = ["judge", "wordings", *IN_OTHER_WORDS.values(), "left out"]
+    rows = [
+        [one.judge, str(one.count), *(_text(one.estimates[name]) for name in IN_OTHER_WORDS), str(one.left_out)]
+        for one in found
+    ]
+    return [Table(f"{pool}: the same in other words", header, rows)]
 
 
 def _outcomes(found: Sequence[Result]) -> list[tuple[str, Outcomes]]:
@@ -97,11 +129,14 @@ def write(found: Sequence[Result], outs: Sequence[Path]) -> None:
 
 
 def as_json(found: Sequence[Result]) -> str:
-    rows = [{**asdict(replace(one, outcomes={})), "tokens_each": one.tokens_each} for one in found]
+    bare = [replace(one, outcomes={}, asked=({}, None), prompt_of={}) for one in found]
+    rows = [{**asdict(one), "tokens_each": one.tokens_each} for one in bare]
     for row in rows:
-        del row["outcomes"]
+        for name in ("outcomes", "asked", "prompt_of"):
+            del row[name]
     pools = dict.fromkeys(one.pool for one in found)
     pairs = [
         asdict(two) for pool in pools for two in alike(pool, _outcomes([one for one in found if one.pool == pool]))
     ]
-    return json.dumps({"results": rows, "alike": pairs}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    told = {"results": rows, "alike": pairs, "wordings": [asdict(one) for one in in_other_words(found)]}
+    return json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -63,7 +63,7 @@ def estimates_of(
         "first_slot": _first_slot(comparisons),
         "order_flips": flip_share(comparisons)[0],
         "longer": longer_wins(fought).excess,
-        "retest_flips": NOTHING if again is None else difference(_plain(scores), _plain(again), pool.rows).flip_share,
+        "retest_flips": NOTHING if again is None else difference(plain(scores), plain(again), pool.rows).flip_share,
         "retest_alpha": NOTHING if again is None else _alpha(pool, scores, again),
         "best_of_n_gain": _gain(pool, scores),
     }
@@ -119,7 +119,7 @@ def _gain(pool: LabelledPool, scores: Scores) -> Estimate:
     return estimates(several).get("judge_best_of_n_gain", NOTHING) if several else NOTHING
 
 
-def _plain(scores: Scores) -> dict[str, float]:
+def plain(scores: Scores) -> dict[str, float]:
     return {name: score.value for name, score in scores.items()}
 
 

@@ -30,6 +30,8 @@ class NamedJudge(NamedTuple):
     name: str
     recipe: Recipe
     """The base with this judge; the policy's model is the base's."""
+    wording_of: str = ""
+    """The judge that this is in other words (wordings.py)."""
 
 
 def read_judges(specs: Sequence[str], base: Recipe) -> list[NamedJudge]:

@@ -53,6 +53,9 @@ def judge_bench(
     ] = None,
     count: Annotated[int | None, typer.Option(min=2, help="At most so many prompts (rows of a file) a pool.")] = None,
     again: Annotated[bool, typer.Option(help="Ask each judge that samples twice, to know its noise.")] = True,
+    wording: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Each judge also in these words; may be repeated.")
+    ] = None,
     out: Annotated[list[Path] | None, typer.Option(help="Also write it: .html, .md or .json; may be repeated.")] = None,
     results: Results = RESULTS,
 ) -> None:
@@ -70,7 +73,7 @@ def judge_bench(
         return store_in(results).existing(name)
 
     about = subject(model, change or [], existing, progress.say)
-    found = bench(pools, judge, about, existing, progress, count=count, again=again)
+    found = bench(pools, judge, about, existing, progress, count=count, again=again, wordings=wording or [])
     write(found, out or [])
     for table in tables(found):
         print_table(table, console())
