@@ -53,10 +53,11 @@ install: $(STAMP)
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("selfreward needs Python 3.11 or newer; this is " + sys.version.split()[0] + " (choose one with PYTHON=...)")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing $(TORCH) and selfreward into $(VENV)"
+	@echo "installing $(TORCH) and selfreward into $(VENV): one to several minutes without a word"
 	@$(PIP) install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
 	@$(PIP) install $(LOCK) --editable ".[dev]"
 	@touch $@
+	@echo "installed; now: make smoke (a run of a minute), or source $(VENV)/bin/activate and selfreward --help"
 
 install-vllm: $(VLLM_STAMP)
 

@@ -16,6 +16,9 @@
 A message says which row or key, what was there, what was expected and what to do.
 """
 
+import difflib
+from pathlib import Path
+
 
 class SelfRewardError(Exception):
     """Base of the errors that a user can do something about; `exit_code` is what the command exits with."""
@@ -96,3 +99,13 @@ class StoppedError(SelfRewardError):
     """Ctrl-C or SIGTERM: nothing that is not whole was sealed; the same command goes on."""
 
     exit_code = 130
+
+
+def beside(path: Path) -> str:
+    """A hint at what has nearly the name of a path that is not there; nothing where nothing has."""
+    try:
+        names = sorted(other.name for other in path.parent.iterdir())
+    except OSError:  # no directory, or one that may not be read: there is nothing to hint at
+        return ""
+    nearest = difflib.get_close_matches(path.name, names, n=1, cutoff=0.7)
+    return f"; did you mean {str(path.with_name(nearest[0]))!r}?" if nearest else ""

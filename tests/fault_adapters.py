@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from fault_places import ROOT, Row, found
+from fault_runs import k5_export, k5_kept, k8_names
 from fault_shown import k5_served, k8_shown, k9_overlap, obeyed
 
 from selfreward.errors import DataError
@@ -233,11 +234,14 @@ ADAPTERS: dict[str, Callable[[Row], str]] = {
     "k1_verifiers": k1_verifiers,
     "k2_readable": k2_readable,
     "k2_unreadable": k2_unreadable,
+    "k5_export": k5_export,
+    "k5_kept": k5_kept,
     "k5_late": k6_recipes,
     "k5_served": k5_served,
     "k6_recipes": k6_recipes,
     "k7_time": k7_time,
     "k8_errors": k6_recipes,
+    "k8_names": k8_names,
     "k8_shown": k8_shown,
     "k9_overlap": k9_overlap,
 }

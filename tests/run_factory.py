@@ -10,7 +10,18 @@ from selfreward.measuring.evidence import Evidence, PoolRows
 from selfreward.measuring.metrics import measure_all
 from selfreward.recipe import Recipe
 from selfreward.recipe.read import build_recipe
-from selfreward.records import Checkpoint, Drop, Judgment, Labelled, Measurement, Pair, Prompt, Response, stable_id
+from selfreward.records import (
+    Checkpoint,
+    Drop,
+    Judgment,
+    Labelled,
+    Measurement,
+    Message,
+    Pair,
+    Prompt,
+    Response,
+    stable_id,
+)
 from selfreward.store.given import given
 from selfreward.store.results import Run, Store
 from selfreward.store.view import RunView
@@ -33,6 +44,7 @@ class Story:
     report: int = POOLS["report"]
     train: int = 40
     tokens: Sequence[int] | None = None
+    system: str = ""
 
 
 def recipe_of(story: Story) -> Recipe:
@@ -47,8 +59,11 @@ def write_run(store: Store, name: str, story: Story) -> RunView:
 
 
 def _write(run: Run, story: Story) -> None:
+    system = (Message("system", story.system),) if story.system else ()
     pools = [
-        Prompt(stable_id(story.prompts_seed, prompt.id), prompt.messages, prompt.pool, prompt.source, cohort)
+        Prompt(
+            stable_id(story.prompts_seed, prompt.id), (*system, *prompt.messages), prompt.pool, prompt.source, cohort
+        )
         for pool, count in {**POOLS, "report": story.report}.items()
         for number, prompt in enumerate(prompts(count, pool))
         for cohort in (("repeat", "sort", "count")[number % 3],)

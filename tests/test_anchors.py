@@ -74,6 +74,15 @@ def test_a_sheet_of_everything_is_the_same_bytes_whatever_judge_said_what(tmp_pa
     assert written[0][0] != written[0][1], "the second annotator has another order"
 
 
+@pytest.mark.parametrize("unread", [0, 3])
+def test_answers_that_the_judge_said_nothing_readable_about_are_told_where_there_are_some(unread, view, tmp_path):
+    done = sample(view, 1, tmp_path / "s.csv", Wanted(20))
+    told = dataclasses.replace(done, key=dataclasses.replace(done.key, unread=unread)).lines()
+    assert [line for line in told if "readable" in line] == [
+        f"left out: {count} answers without a readable score" for count in (unread,) if count
+    ]
+
+
 def test_no_field_of_a_sheet_tells_run_round_policy_score_or_whether_it_is_locked(view, tmp_path):
     done = sample(view, 1, tmp_path / "s.csv", Wanted(60, audit=0.05))
     rows = wrote(done.sheet)
@@ -538,6 +547,7 @@ def test_means_through_the_whole_draw_are_covered():
     assert all(hits[f"{name}, judge alone"] < 100 for name in truths), hits
 
 
+@pytest.mark.slow
 def test_the_gate_lets_a_judge_at_its_limit_through_in_at_most_one_of_forty():
     """Kappa exactly .72 on 100 prompts, one point three times as common as the others: 400 sheets, 2.5 % plus noise."""
     passed = covered = 0

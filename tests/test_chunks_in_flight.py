@@ -246,6 +246,7 @@ def test_whoever_is_hung_up_on_gets_an_error_and_no_replies() -> None:
         assert engine.generate(requests(1), 0)[0][0].text == GOOD
 
 
+@pytest.mark.slow
 def test_judgments_of_a_served_judge_are_the_same_with_chunks_in_flight(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -203,6 +203,7 @@ def test_a_run_is_softened_from_its_second_round_on(tmp_path):
     assert not list((tmp_path / "cream" / "round-02").glob("judgments*")), "nobody judges the round's answers"
 
 
+@pytest.mark.slow
 def test_a_reference_from_before_the_start_gives_the_first_round_a_past(tmp_path):
     """CREAM's own setting: the model before its fine-tuning is reference and first predecessor in one."""
     other = preflight_models.model_directory("sandbox:seed-1")

@@ -107,7 +107,7 @@ def test_a_scale_that_the_question_does_not_ask_for_is_refused(overrides: list[s
         build_recipe([], overrides)
 
 
-@pytest.mark.parametrize("judge", ["initial", "policy"])
+@pytest.mark.parametrize("judge", [pytest.param("initial", marks=pytest.mark.slow), "policy"])
 def test_the_expected_score_of_a_frozen_or_a_live_judge_is_the_reward(judge: str, tmp_path: Path) -> None:
     keys = ("judge.reading=rationale", f"judge.model={judge}", "train.method=rloo", "train.batch_size=16")
     recipe = load_recipe(SMOKE, [*SMALL, *keys])

@@ -204,3 +204,11 @@ def test_the_metric_that_the_docs_show_counts_what_it_says(tmp_path: Path) -> No
     answers = [replace(row, text="12" if place == 0 else "no") for place, row in enumerate(given.responses)]
     (found,) = measure(evidence(replace(given, responses=answers)))
     assert (found.metric, found.pool, found.n, found.value) == ("digits", "report", 6, pytest.approx(1 / 6))
+
+
+def test_a_module_that_is_a_file_here_is_named_as_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lies_here.py").write_text("def measure(evidence):\n    return []\n")
+    with pytest.raises(RecipeError, match=r"write lies_here\.py:measure for the file here$"):
+        load("metrics", "lies_here:measure", {})
+    assert load("metrics", "lies_here.py:measure", {})(None) == []

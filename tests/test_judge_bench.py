@@ -105,6 +105,7 @@ def test_a_judge_that_pays_for_length_is_told_from_labels_that_do(tmp_path: Path
     (one,) = bench([misled], ["samples=2"], model, nowhere, QUIET)
     assert one.estimates["accuracy"].value == 0.0 and one.estimates["longer"].value == 1.0 and one.unscored == 0
     assert one.estimates["best_of_n_gain"].value == -2.5 and one.estimates["retest_flips"].value == 0.0
+    assert one.estimates["retest_fleiss"].value == 1.0 and "retest κ, Fleiss" in tables([one])[0].header
     right = labelled_pairs(tmp_path, good=long, bad="short", sources=("one",))
     (one,) = bench([right], ["samples=2"], model, nowhere, QUIET)
     assert one.estimates["accuracy"].value == 1.0 and one.estimates["longer"].value == 0.0
@@ -117,6 +118,7 @@ def test_noise_shows_in_the_second_reading_and_unread_replies_are_counted_apart(
     assert [one.pool.rpartition(", ")[2] for one in noisy] == ["first", "second"], "each source is a pool of its own"
     assert all(one.estimates["retest_flips"].low > 0.05 for one in noisy)
     assert all(one.estimates["retest_alpha"].low < 0.4 for one in noisy), "a coin agrees with itself by chance alone"
+    assert all(one.estimates["retest_fleiss"].low < 0.3 for one in noisy)
     assert bench([pool], ["samples=1"], coin, nowhere, QUIET, again=False)[0].estimates["retest_flips"].value is None
     mute = scripted(tmp_path, {"match": "good", "replies": ["I cannot say"]}, {"replies": ["Score: 1"]})
     for one in bench([pool], ["samples=2"], mute, nowhere, QUIET):

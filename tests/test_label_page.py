@@ -194,7 +194,7 @@ def test_the_sheets_are_those_that_score_reads(desk: Desk, tmp_path: Path) -> No
     pairs = settle(desk.key, desk.sheets()).doubles
     expected = cohen_kappa_score([one for _, one, _ in pairs], [other for _, _, other in pairs])
     for text in (told, done.output):
-        assert f"kappa {expected:.3f}" in text and "Krippendorff's alpha (ordinal)" in text
+        assert f"kappa {expected:.3f}" in text and "Krippendorff's alpha (ordinal)" in text and "Fleiss' kappa" in text
     assert "judge with people" not in told, "whoever labels on may read it"
     assert read_sheet(tmp_path / "sheet-by-ann.csv", desk.key).comments.popitem()[1] == "=1+1"
 

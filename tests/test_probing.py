@@ -19,6 +19,7 @@ from selfreward.measuring.probes.behaviour import behaviour
 from selfreward.measuring.probes.questions import file_questions, questions_of, sandbox_questions
 from selfreward.measuring.probes.sycophancy import are_you_sure, wrong_claim
 from selfreward.progress import Progress
+from selfreward.recipe import PROBES
 from selfreward.recipe.read import build_recipe
 from selfreward.report.tables import Table
 from selfreward.store.results import Store
@@ -154,7 +155,7 @@ def test_sets_have_names(tmp_path: Path):
 
 
 def test_which_probes_have_questions_elsewhere():
-    assert set(file_questions([], 5).probes()) == {"are_you_sure", "wrong_belief", "opinion_mirroring"}
+    assert set(PROBES) - set(file_questions([], 5).probes()) == {"wrong_claim", "behaviour"}
     recipe = build_recipe(
         [{"prompts": {"source": "a"}, "measure": {"source": "b", "verifier": "none", "probes": ["behaviour"]}}]
     )
@@ -194,7 +195,7 @@ def test_every_family_of_a_sandbox_model_is_measured_and_the_same_twice(tmp_path
         texts.append((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
     assert texts[0] == texts[1]
     told = json.loads(texts[0])
-    assert set(told["families"]) == set(FAMILIES) - {"behaviour"}
+    assert set(told["families"]) == set(FAMILIES) - {"behaviour", "choices", "conversation"}
     assert all(told["families"].values()) and told["against"] is None
     assert [table.caption for table in made] == list(told["families"]) and "truth" in notes[1]
     oracle = {row["metric"]: row["oracle"] for rows in told["families"].values() for row in rows}
@@ -274,9 +275,10 @@ def test_every_public_extract_gives_something_to_ask(tmp_path: Path, kind):
         pytest.importorskip("langdetect")
     model = subject("sandbox:seed-0", [], nothing)
     elsewhere = type(model)(model.name, model.recipe, model.policy, sandbox=False)
-    asked = material(elsewhere, [str(extract(kind))], None, "report", 10, 10)
+    asked = material(elsewhere, [f"{kind}:{extract(kind)}"], None, "report", 10, 10)
     found = [*asked.prompts, *asked.labels]
     rows = sum(len(one.prompts) for one in asked.prompts) + sum(len(one.rows) for one in asked.labels)
+    rows += sum(map(len, asked.choices.values()))
     talks = {"sycophancy": "opinion_mirroring", "behaviour_drift": "behaviour"}
     if kind in talks:
         assert not found and talks[kind] in asked.questions.probes()

@@ -2,6 +2,8 @@
 
 import io
 import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,13 @@ from selfreward.commands.plan.clock import run_clock
 from selfreward.progress import LINE_SECONDS, Progress
 from selfreward.progress.words import duration
 from selfreward.recipe.read import build_recipe
+from selfreward.records import Drop
+from selfreward.roles.cast import Cast
+from selfreward.roles.round import Round
+from selfreward.store.results import Store
+from selfreward.store.run import Work
 from selfreward.store.run_clock import RunClock
+from selfreward.tasks.open_source import open_source
 
 
 class Clock:
@@ -54,6 +62,28 @@ def test_tokens_count_inside_a_chunk_and_a_second_call_of_it_takes_nothing_back(
         "responses: 10/100 (10%), 1/s, 500 tokens, 50 tokens/s, 1 min 30 s left, about 10 min 00 s of the run"
     )
     assert lines(log)[-1] == "responses: 20 in 20.0 s (1/s, 52.5 tokens/s)"
+
+
+def test_a_share_of_a_chunk_is_that_share_of_its_units_and_the_last_one_waits_for_the_chunk(tmp_path: Path) -> None:
+    """What an engine says of its call, a share, is counted in units of the stage."""
+    log, clock, recipe = io.StringIO(), Clock(), build_recipe([])
+    cast = Cast(recipe, lambda *_: None)
+
+    def compute(chunk: Sequence[int], index: int) -> Iterator[Drop]:
+        assert cast.listener is not None
+        for share in (0.25, 0.5, 1.0):
+            clock.now += 40
+            cast.listener(7, share)
+        for unit in chunk:
+            yield Drop(f"drop-{unit}", "pairs", "answer", f"prompt-{unit}", "tie", "")
+
+    with Store(tmp_path).open_run("one", recipe, environment={}) as run:
+        told = Progress(log, clock=clock)
+        round = Round(1, recipe, cast, run, open_source(recipe), None, told)
+        rows = round.complete(Work(1, "dropped", Drop, {}, [range(8), range(8, 24)], compute))
+    assert len(rows) == 24 and cast.listener is None
+    told_of = [line.split()[3] for line in lines(log) if "/24" in line]
+    assert told_of == ["2/24", "4/24", "7/24", "12/24", "16/24", "23/24"]
 
 
 def test_a_stage_that_says_nothing_is_shown_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -303,6 +303,7 @@ def test_terminal_comparison_and_show(store: Store) -> None:
     assert "became a pair" in said and "round 1" in said and "round 2" not in said
     pool_prompt = next(prompt for prompt in run.pools.values() if prompt.pool == "report")
     said = text_of(print_prompt, honest, pool_prompt.id[:12])
+    assert f" · report pool · {pool_prompt.cohort} · " in said
     assert [f"round {number}" in said for number in (0, 1, 2)] == [True] * 3 and "CHOSEN" not in said
     with pytest.raises(DataError, match="no prompt 'zzz'"):
         print_prompt(honest, "zzz", Console())

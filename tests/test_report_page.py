@@ -15,6 +15,7 @@ from selfreward.records import Measurement
 from selfreward.report.alike import differing_keys
 from selfreward.report.browser import embedded_prompts
 from selfreward.report.changed import Group, changed_prompts
+from selfreward.report.changed_prompt import Seen, pair_case
 from selfreward.report.flat import is_flat
 from selfreward.report.gate_verdicts import selected_round
 from selfreward.report.glance import NOT_KNOWN, glance
@@ -136,6 +137,16 @@ def test_pairs_against_the_truth_come_first(runs: dict[str, Reading]) -> None:
     assert {(case.left.title, case.right.title) for case in found.cases} == {("Chosen", "Rejected")}
 
 
+def test_a_pair_of_a_soft_label_says_it_and_a_certain_one_does_not(runs: dict[str, Reading]) -> None:
+    run = runs["honest"]
+    made = run.pairs(2)[0]
+    seen = Seen.of(run, run.train_answers(2)[made.prompt_id])
+    chosen, rejected = (seen.by_id(name) for name in (made.chosen_id, made.rejected_id))
+    assert chosen and rejected
+    certain, soft = (pair_case(seen, chosen, rejected, dataclasses.replace(made, label=label)) for label in (1.0, 0.75))
+    assert "P(chosen" not in certain.numbers and "P(chosen is better) 0.75" in soft.numbers
+
+
 def test_without_truth_the_judge_sorts_and_nothing_is_called_right(runs: dict[str, Reading]) -> None:
     found = groups(runs["blind"])
     assert list(found) == ["liked-more", "liked-less", "longer", "refuses", "pairs"]
@@ -210,6 +221,16 @@ def test_cells_of_tables_find_their_term(runs: dict[str, Reading]) -> None:
         found = term_of(text, terms)
         assert found is not None and found.metric == metric
     assert term_of("all stages", terms) is None
+
+
+def test_a_prompt_of_one_turn_is_its_text_and_of_several_says_who_speaks(
+    store: Store, runs: dict[str, Reading]
+) -> None:
+    told = Reading(write_run(store, "told", Story((0.4,), system="Be short.")))
+    one, several = ({row["id"]: row["text"] for row in embedded_prompts([run])} for run in (runs["start"], told))
+    assert several.keys() == one.keys()
+    for name, text in one.items():
+        assert text == told.pools[name].text and several[name] == f"system: Be short.\nuser: {text}"
 
 
 def test_the_prompts_that_changed_can_be_looked_up(runs: dict[str, Reading]) -> None:

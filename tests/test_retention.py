@@ -9,7 +9,10 @@ from selfreward.commands.environment import environment
 from selfreward.commands.run import run
 from selfreward.loop import Course, end
 from selfreward.progress import Progress
+from selfreward.recipe import Recipe
 from selfreward.recipe.read import load_recipe
+from selfreward.recipe.references import role_references
+from selfreward.recipe.shape import keys
 from selfreward.records import Judgment
 from selfreward.roles.cast import Cast
 from selfreward.roles.player import Policy
@@ -21,6 +24,35 @@ ENSEMBLE = ("judge.aggregate=ensemble", "judge.aggregate.members=[sandbox,'sandb
 IMPLICIT = ("pairs.score=implicit_reward", "judge.source=none", "meta.enabled=false")
 
 
+TAUGHT = ("judge.model=reward_model", "judge.reading=scalar")
+DEBATE = "judge.question={kind: debate, debater: 'round:1'}"
+LABELS = "reward_model.labels.question={kind: debate, debater: 'round:1'}"
+NAMED: dict[str, tuple[str, ...]] = {
+    "prompts.writer.model": ("prompts.writer.model=round:1",),
+    "generate.mix[].model": ("generate.mix=[{model: 'round:1', samples: 2}]",),
+    "judge.model": ("judge.model=round:1",),
+    "judge.question.debater": (DEBATE,),
+    "reward_model.labels.model": (*TAUGHT, "reward_model.labels.model=round:1"),
+    "reward_model.labels.question.debater": (*TAUGHT, LABELS),
+    "meta.model": ("meta.enabled=true", "meta.model=round:1"),
+    "pairs.weights.reference": ("pairs.weights={kind: nrdpo, reference: 'round:1'}",),
+    "pairs.score.reference": (*IMPLICIT, "pairs.score.reference=round:1"),
+    "pairs.revise.model": ("pairs.rule=revision", "pairs.revise.model=round:1"),
+    "pairs.revise.check.model": ("pairs.rule=revision", "pairs.revise.check={model: 'round:1'}"),
+    "train.reference": ("train.reference=round:1",),
+}
+"""Keys that may name a round's policy, with what names round 1's there."""
+ALWAYS = {"model.path", "measure.held_out.model", "measure.cohort_judge"}
+"""Keys that name no policy of the run but the first, which stays."""
+
+
+def test_every_key_that_may_name_a_round_keeps_its_weights() -> None:
+    assert {key.name for key in keys(Recipe) if key.type.startswith("a model")} == NAMED.keys() | ALWAYS
+    for key, told in NAMED.items():
+        recipe = load_recipe(SMOKE, ["rounds=4", "meta.enabled=false", *told])
+        assert 1 in {reference.number for reference in role_references(recipe)}, key
+
+
 @pytest.mark.parametrize(
     ("keys", "kept"),
     [
@@ -29,6 +61,7 @@ IMPLICIT = ("pairs.score=implicit_reward", "judge.source=none", "meta.enabled=fa
         (("judge.aggregate=ensemble", "judge.aggregate.members=[sandbox,'@round:2']"), {2}),
         (("train.reference=round:3",), {3}),
         (IMPLICIT, {3}),
+        (("measure.held_out.model=round:0",), set()),
     ],
 )
 def test_the_weights_that_a_role_names_stay(

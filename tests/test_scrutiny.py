@@ -133,6 +133,7 @@ def test_a_finished_run_asks_nothing_again(results: Path, held_out: RunView) -> 
     assert before == {path: path.stat().st_mtime_ns for path in held_out.path.glob("round-*/*.jsonl")}
 
 
+@pytest.mark.slow
 def test_a_training_judge_in_the_role_is_warned_about_once(results: Path) -> None:
     view, said = go(results, "own", "measure.held_out.model=policy", "measure.held_out.samples=1")
     assert sum("measure.held_out.model=policy" in line and "warning" in line for line in said) == 1

@@ -104,6 +104,7 @@ def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch
     assert cache_directory() == tmp_path / "home" / ".cache" / "selfreward"
 
 
+@pytest.mark.slow
 def test_two_processes_that_want_one_model_train_it_once(cache: Path) -> None:
     command = [sys.executable, str(CHILD), "sandbox:seed-7"]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]

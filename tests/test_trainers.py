@@ -219,17 +219,25 @@ def test_interrupted_trainings_end_where_an_uninterrupted_one_does(start, pairs,
     assert (resumed.directory / "handoff.json").read_bytes() == (whole.directory / "handoff.json").read_bytes()
 
 
-@pytest.mark.parametrize("damage", ["no marker", "truncated", "missing file", "empty marker"])
-def test_a_torn_step_is_ignored(start, pairs, tmp_path, damage):
-    whole = train(start, pairs, tmp_path / "whole")
-    scratch = tmp_path / "cut" / "scratch"
+@pytest.fixture(scope="module")
+def whole_and_cut(start, pairs, tmp_path_factory) -> Path:
+    """A training that came to its end, and one that was stopped at its seventh step."""
+    where = tmp_path_factory.mktemp("torn")
+    train(start, pairs, where / "whole")
 
     def stop(step: int, *_: object) -> None:
         if step == 7:
             raise StoppedHereError
 
     with pytest.raises(StoppedHereError):
-        train(start, pairs, tmp_path / "cut", progress=stop)
+        train(start, pairs, where / "cut", progress=stop)
+    return where
+
+
+@pytest.mark.parametrize("damage", ["no marker", "truncated", "missing file", "empty marker"])
+def test_a_torn_step_is_ignored(start, pairs, whole_and_cut, tmp_path, damage):
+    scratch = tmp_path / "cut" / "scratch"
+    shutil.copytree(whole_and_cut / "cut", tmp_path / "cut")
     newest = scratch / "checkpoint-6"
     assert saved_steps.last_whole_step(scratch) == newest
     match damage:
@@ -244,7 +252,7 @@ def test_a_torn_step_is_ignored(start, pairs, tmp_path, damage):
     seen: list[int] = []
     resumed = train(start, pairs, tmp_path / "cut", progress=lambda step, *_: seen.append(step))
     assert seen[0] == 5
-    assert weights(resumed.directory) == weights(whole.directory)
+    assert weights(resumed.directory) == weights(whole_and_cut / "whole" / "out")
 
 
 def test_scratch_files_load_without_pickle(start, pairs, tmp_path):

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from selfreward.engines.checkpoints import validate_model_directory
 from selfreward.engines.scripted import read_script
-from selfreward.errors import DataError, SelfRewardError
+from selfreward.errors import DataError, RecipeError, SelfRewardError
 from selfreward.judging.prompts.pairwise import load_constitution
 from selfreward.judging.prompts.rubric import load_rubric
 from selfreward.recipe.read import load_recipe
@@ -84,3 +85,24 @@ def test_chances_of_a_script_may_leave_some_to_other_words(tmp_path: Path) -> No
     file = tmp_path / "script.yaml"
     file.write_text("rules:\n- {replies: ['yes'], next: {a: 0.25, b: 0}}\n")
     assert read_script(file)
+
+
+def test_a_name_that_is_nearly_that_of_a_file_beside_is_told(tmp_path: Path) -> None:
+    (tmp_path / "questions.csv").write_text("prompt\nWhy?\n")
+    (tmp_path / "SmolLM").mkdir()
+    with pytest.raises(DataError, match=r"questions\.cvs: cannot be read .* did you mean '.*questions\.csv'\?"):
+        lines_of(tmp_path / "questions.cvs")
+    with pytest.raises(DataError, match=r"SmolML: found nothing.* did you mean '.*/SmolLM'\?"):
+        validate_model_directory(tmp_path / "SmolML")
+    for nowhere in (tmp_path / "other.txt", tmp_path / "no" / "where.csv"):
+        with pytest.raises(DataError, match=r"expected a file of rows$"):
+            lines_of(nowhere)
+
+
+def test_an_override_is_not_looked_for_in_the_file(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("rounds: 1\n")
+    with pytest.raises(RecipeError, match=r"^override: unknown key 'prompts\.per_rond'; did you mean"):
+        load_recipe(tmp_path / "own.yaml", ["prompts.per_rond=4"])
+    (tmp_path / "own.yaml").write_text("prompts:\n  per_rond: 4\n")
+    with pytest.raises(RecipeError, match=r"own\.yaml: unknown key"):
+        load_recipe(tmp_path / "own.yaml", ["rounds=2"])

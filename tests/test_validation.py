@@ -296,6 +296,8 @@ def test_one_command_writes_every_table(tmp_path):
     done = CliRunner().invoke(app, ["validate", "--out", str(tmp_path), "--quick"])
     assert done.exit_code == 0, done.output
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "conversations.json",
+        "conversations.md",
         "coverage.json",
         "coverage.md",
         "power.json",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from selfreward.commands.model_card import licence_of, measurements, model_card, trained_rounds
+from selfreward.commands.model_card import licence_of, measurements, model_card, trained_rounds, untrained
 from selfreward.engines.handoff import HANDOFF_FILE
 from selfreward.errors import StoreError
 from selfreward.measuring.gates import rejected_rounds
@@ -35,7 +35,9 @@ def export(view: RunView, number: int, out: Path) -> str:
             if path.is_file() and path.name != HANDOFF_FILE:
                 shutil.copyfile(path, beside / path.name)
         (beside / "README.md").write_text(card, encoding="utf-8")
-    return f"round {number}"
+    return f"round {number}" + (
+        " (nothing was trained: the start policy, unchanged)" if untrained(view, number) else ""
+    )
 
 
 def refuse_taken(out: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selfreward.engines.tensors import weight_files, weights_digest
-from selfreward.errors import DataError, StoreError
+from selfreward.errors import DataError, StoreError, beside
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tekken.json", "spiece.model")
 
@@ -70,6 +70,7 @@ def validate_model_directory(directory: Path) -> None:
         found = "a file" if directory.exists() else "nothing"
         raise DataError(
             f"model directory {directory}: found {found}; expected a Hugging Face directory, correct the path"
+            f"{'' if directory.exists() else beside(directory)}"
         )
     if not os.access(directory, os.R_OK | os.X_OK):
         raise DataError(f"model directory {directory}: cannot be read; give yourself read permission on it")

@@ -1,7 +1,6 @@
 """What a recipe must not say: sections that contradict each other. What a variant has no key for cannot be written."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from selfreward.errors import RecipeError
 from selfreward.recipe.check_judge import judge_that_cannot_work, scale_that_cannot_work, served_that_cannot_work
@@ -11,15 +10,14 @@ from selfreward.recipe.check_ranks import ranks_that_cannot_work
 from selfreward.recipe.check_revising import revising_that_cannot_work
 from selfreward.recipe.check_reward_model import reward_model_that_cannot_work
 from selfreward.recipe.check_rewards import rewards_that_cannot_work
+from selfreward.recipe.check_roles import check_roles
 from selfreward.recipe.check_steps import steps_that_cannot_work
 from selfreward.recipe.check_weights import agreement_that_cannot_work, weights_that_cannot_work
 from selfreward.recipe.engine import ScriptedRecipe
 from selfreward.recipe.gates import GateRule
 from selfreward.recipe.prompts import SandboxSource
 from selfreward.recipe.recipe import Recipe
-from selfreward.recipe.reference import REWARD_MODEL, ModelReference
 from selfreward.recipe.train import DpoRecipe, NoTraining, SftRecipe, Steps
-from selfreward.recipe.weights import NrdpoWeights
 
 Found = Iterator[tuple[bool, str]]
 """(is wrong, what to say)."""
@@ -49,7 +47,7 @@ def check(recipe: Recipe, where: str = "recipe") -> None:
         for wrong, message in found:
             if wrong:
                 raise RecipeError(f"{where}: {message}")
-    _roles(recipe, where)
+    check_roles(recipe, where)
 
 
 def _sections(recipe: Recipe) -> Found:
@@ -166,61 +164,3 @@ def _rule(number: int, rule: GateRule) -> Found:
         early and rule.pool == "train",
         f"{key}: before_training there are no rows of the round; set pool=gate or frozen",
     )
-
-
-def _roles(recipe: Recipe, where: str) -> None:
-    """Every reference to a model is one of the role's names, `round:K` with K below `rounds`, or a model on disk."""
-    held_out, implicit, measure = recipe.measure.held_out, recipe.pairs.implicit, recipe.measure
-    asked = [("judge.model", recipe.judge.model), ("meta.model", recipe.meta.model)]
-    if recipe.reward_model is not None:
-        labels = recipe.reward_model.labels
-        asked.append(("reward_model.labels.model", labels.model))
-    asked += [
-        ("judge.aggregate.members", recipe.judge.member(name).model) for name in recipe.judge.members if "@" in name
-    ]
-    asked.append(("prompts.writer.model", recipe.prompts.writer.model))
-    for number, one in enumerate(recipe.generate.mix):
-        key = f"generate.mix[{number}].model"
-        if one.model.of_run and one.model.kind != "previous":
-            _check_role(where, key, one.model, {"policy", "initial", "earlier"}, recipe.rounds)
-        else:
-            raise RecipeError(
-                f"{where}: key {key!r} is {one.model!r}; expected policy, initial, round:K or earlier: what is trained "
-                "on has the policy's tokens, so another model's answers come as pairs (pairs.mix.external)"
-            )
-    # The same judge in every round: of the policies only the first one is there from the beginning.
-    fixed = [("measure.held_out.model", held_out.model)] if held_out else []
-    fixed += [("measure.cohort_judge", measure.cohort_judge)] if measure.cohorts else []
-    taught = {("judge.model", REWARD_MODEL), ("measure.held_out.model", REWARD_MODEL)}
-    taught.add(("measure.cohort_judge", REWARD_MODEL))
-    for rounds, roles in ((recipe.rounds, asked), (1, fixed)):
-        for key, reference in roles:
-            if reference.server is None and (key, reference) not in taught:
-                _check_role(where, key, reference, {"policy", "initial"}, rounds)
-    _check_role(where, "train.reference", recipe.train.reference, {"previous", "initial"}, recipe.rounds)
-    if implicit is not None:
-        _check_role(where, "pairs.score.reference", implicit.reference, {"initial"}, recipe.rounds)
-    if isinstance(recipe.pairs.weights, NrdpoWeights):
-        _check_role(where, "pairs.weights.reference", recipe.pairs.weights.reference, {"initial"}, recipe.rounds)
-
-
-def _check_role(where: str, key: str, reference: ModelReference, names: set[str], rounds: int) -> None:
-    if reference in names:
-        return
-    if reference.kind == "round":
-        if reference.number is not None and reference.number < rounds:
-            return
-        raise RecipeError(f"{where}: key {key!r} is {reference!r}; expected round:K with 0 <= K < rounds ({rounds})")
-    if reference.kind != "sandbox" and not _is_directory(reference):
-        expected = ", ".join(sorted(names))
-        raise RecipeError(
-            f"{where}: key {key!r} is {reference!r}; expected {expected}, round:K, sandbox:seed-K or an existing "
-            "directory"
-        )
-
-
-def _is_directory(path: str) -> bool:
-    try:
-        return Path(path).is_dir()
-    except (OSError, ValueError):  # a name that no file system takes
-        return False

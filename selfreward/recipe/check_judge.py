@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from selfreward.recipe.aggregates import EnsembleAggregate
 from selfreward.recipe.judge import JudgeRecipe
 from selfreward.recipe.model import ServedRecipe
+from selfreward.recipe.pairs import Revising
 from selfreward.recipe.questions import ComparisonQuestion, ScoreQuestion, StepsQuestion
 from selfreward.recipe.recipe import Recipe, held_out_judge
 
@@ -19,10 +20,12 @@ def served_that_cannot_work(recipe: Recipe) -> Found:
         yield from _server(name, server)
     known = ", ".join(recipe.served) or "none"
     asked = recipe.judge.models
-    for reference in [*asked, recipe.judge.debater, recipe.meta.model, recipe.prompts.writer.model]:
+    revised = [recipe.pairs.revise.model] if isinstance(recipe.pairs, Revising) else []
+    for reference in [*asked, recipe.judge.debater, recipe.meta.model, recipe.prompts.writer.model, *revised]:
         yield (
             reference.server is not None and reference.server not in recipe.served,
-            f"role {reference!r} is not in the section 'served', which has: {known}",
+            f"role {reference!r} is not in the section 'served', which has: {known}; say what answers there: "
+            f"served.{reference.server}.url and served.{reference.server}.model",
         )
     implicit = recipe.pairs.implicit
     needs_weights = {"model.path": recipe.model.path, "train.reference": recipe.train.reference}
@@ -31,8 +34,8 @@ def served_that_cannot_work(recipe: Recipe) -> Found:
         yield (
             value.server is not None,
             f"key {key!r} is {value!r}, but this role needs weights and tokens, which a server does not give; "
-            "only judge.model, judge.aggregate.members, judge.question.debater, meta.model and prompts.writer.model "
-            "may be served",
+            "only judge.model, judge.aggregate.members, judge.question.debater, meta.model, prompts.writer.model and "
+            "pairs.revise.model may be served",
         )
     served, reading = any(reference.server is not None for reference in asked), recipe.judge.reading.kind
     yield (

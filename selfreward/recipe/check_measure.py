@@ -11,6 +11,7 @@ from selfreward.recipe.recipe import HELD_OUT_METRICS, Recipe, held_out_judge
 Found = Iterator[tuple[bool, str]]
 
 COHORT_METRICS = "cohort_"
+SANDBOX_PROBES = ("are_you_sure", "wrong_claim", "pressure")
 
 OPINIONS = ("judge_", "self_preference", "self_judged", "tie_rate", "padded_", "label_")
 """How the names of metrics begin that read what the loop's own judge says of the pools."""
@@ -38,7 +39,8 @@ def held_out_that_cannot_work(recipe: Recipe) -> Found:
     )
     yield (
         served and held_out.model.server not in recipe.served,
-        f"role {held_out.model!r} is not in the section 'served', which has: {known}",
+        f"role {held_out.model!r} is not in the section 'served', which has: {known}; say what answers there: "
+        f"served.{held_out.model.server}.url and served.{held_out.model.server}.model",
     )
     yield (
         served and judge.reading.kind != "verdict",
@@ -119,7 +121,8 @@ def _cohorts(recipe: Recipe) -> Found:
     judge, known = measure.cohort_judge, ", ".join(recipe.served) or "none"
     yield (
         judge.server is not None and judge.server not in recipe.served,
-        f"key 'measure.cohort_judge' is {judge!r}, which is not in the section 'served', which has: {known}",
+        f"key 'measure.cohort_judge' is {judge!r}, which is not in the section 'served', which has: {known}; say what "
+        f"answers there: served.{judge.server}.url and served.{judge.server}.model",
     )
     for name in measure.cohorts:
         yield not name.strip() or name == "all", f"key 'measure.cohorts.{name}': expected a name other than 'all'"
@@ -127,13 +130,13 @@ def _cohorts(recipe: Recipe) -> Found:
 
 def _probes(measure: MeasureRecipe) -> Found:
     default, sandbox = MeasureRecipe(), isinstance(measure.source, SandboxSource)
-    elsewhere = [name for name in measure.probes if sandbox and name not in ("are_you_sure", "wrong_claim")]
+    elsewhere = [name for name in measure.probes if sandbox and name not in SANDBOX_PROBES]
     for key, names in (("probes", measure.probes), ("probe_files", measure.probe_files)):
         yield len(set(names)) < len(names), f"key 'measure.{key}' names one twice"
     yield (
         bool(elsewhere),
-        f"key 'measure.probes' names {elsewhere[:1]}, which asks in English; the sandbox's own are are_you_sure "
-        "and wrong_claim",
+        f"key 'measure.probes' names {elsewhere[:1]}, which asks in English; the sandbox's own are "
+        f"{', '.join(SANDBOX_PROBES)}",
     )
     yield (
         not sandbox and "wrong_claim" in measure.probes,

@@ -86,8 +86,10 @@ def _module(where: str, kind: str, name: str) -> ModuleType:
     try:
         return importlib.import_module(where)
     except ImportError as problem:
+        file = Path(f"{where}.py")
+        instead = f"write {file}:{name.partition(':')[2]} for the file here" if file.is_file() else "correct the name"
         raise RecipeError(
-            f"{kind}: {name!r}: {where} cannot be imported ({problem}); install it, or correct the name"
+            f"{kind}: {name!r}: {where} cannot be imported ({problem}); install it, or {instead}"
         ) from problem
 
 

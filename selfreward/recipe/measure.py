@@ -1,6 +1,6 @@
 """What is measured after every round, and by whom."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -20,10 +20,24 @@ KnownVerifier = Literal[
 VerifierName = KnownVerifier | Foreign
 """A verifier of tasks/verifiers, or somebody's own: a class or function that makes one without arguments."""
 
-PROBES = ("are_you_sure", "wrong_claim", "wrong_belief", "opinion_mirroring", "behaviour")
-"""What `measure.probes` may name: conversations that show whether the policy gives in (measuring/probes/)."""
+Probe = Literal[
+    "are_you_sure",
+    "wrong_claim",
+    "wrong_belief",
+    "opinion_mirroring",
+    "behaviour",
+    "pressure",
+    "liked_text",
+    "mimicry",
+    "both_sides",
+    "long_dialogue",
+    "false_premise",
+    "reasoning",
+    "tampering",
+]
 
-Probe = Literal["are_you_sure", "wrong_claim", "wrong_belief", "opinion_mirroring", "behaviour"]
+PROBES: tuple[str, ...] = get_args(Probe)
+"""What `measure.probes` may name: conversations that show whether the policy gives in (measuring/probes/)."""
 
 HeldOutQuestion = Annotated[ScoreQuestion | RubricQuestion | ComparisonQuestion, Field(discriminator="kind")]
 

@@ -26,19 +26,24 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     type, or a value that cannot work.
     """
     layer = read_yaml(path)
-    return build_recipe([{} if layer is None else layer], overrides, where=shown(path))
+    return build_recipe([{} if layer is None else layer], overrides, where=shown(path), over_it="override")
 
 
-def build_recipe(layers: Sequence[Any], overrides: Sequence[str] = (), where: str = "recipe") -> Recipe:
-    """Merge mappings (later ones win) and `key=value` strings over the defaults; check the result."""
+def build_recipe(
+    layers: Sequence[Any], overrides: Sequence[str] = (), where: str = "recipe", over_it: str | None = None
+) -> Recipe:
+    """Merge mappings (later ones win) and `key=value` strings over the defaults; check the result.
+
+    Errors say `where` a key stands, and `over_it` of one that no layer holds but an override.
+    """
     file: dict[str, Any] = {}
     for layer in layers:
         file = over(file, layer, where)
     given = parse_overrides(overrides)
-    recipe = _recipe(over(file, given, where) if given else file, where)
+    recipe = _recipe(over(file, given, over_it or where) if given else file, where)
     check(recipe, where)
     if given:
-        check_read(recipe, file, given, where)
+        check_read(recipe, file, given, over_it or where)
     return recipe
 
 

@@ -3,8 +3,9 @@
 What is worth an alarm, every metric says itself (`worries` of its `ABOUT`); here it is looked for, kind by kind.
 Changes fire where the paired 95 % interval against round 0 excludes 0 (report pool; these alarms do not steer, and with
 several of them one in some runs fires by chance). Levels fire where the whole interval is beyond a round number.
-A regression is a cohort of the recipe whose paired change is below 0 with its whole interval, in any round.
-Co-adaptation (`forces.py`) is corrected for its signs and rounds.
+Probes share one error of 5 % over all of them and all rounds (Bonferroni, `risen`): one alarms where its paired change
+is above 0 at its share of that. A regression is a cohort of the recipe whose paired change is below 0 with its whole
+interval, in any round. Co-adaptation (`forces.py`) is corrected for its signs and rounds.
 Each names the keys of the recipe that work against it, with what stands there in this run (`keys_against`).
 """
 
@@ -27,6 +28,7 @@ from selfreward.measuring.metrics.worries import (
     Remedy,
     Shrank,
 )
+from selfreward.measuring.stats.clustered import TAIL, t_quantile
 from selfreward.recipe import walk
 from selfreward.records import Measurement
 from selfreward.report.catalogue import place, words
@@ -38,6 +40,8 @@ from selfreward.report.tables import number_text
 
 Kind = TypeVar("Kind")
 LONGEST_VALUE = 40
+ERROR = 0.05
+"""The chance that any probe's change alarms in a run in which nothing changes."""
 
 
 def alarms(reading: Reading) -> list[Alarm]:
@@ -121,14 +125,39 @@ def _regressions(reading: Reading) -> Iterator[Alarm]:
                     f"{what}, {_in_rounds(fallen)} ({paired}).",
                     regressed[key.metric].remedies,
                 )
-    for metric, gave_in in worried(GaveIn):
-        for key in (Key(metric, "report"), Key(metric, "gate")):
-            risen = [row for row in reading.by_key.get(key, {}).values() if row.low is not None and row.low > 0]
-            if risen:
-                what = f"rose against round {reading.rounds[0]}, paired by question, {place(key.pool)}"
-                yield Alarm(
-                    f"{words(metric.removesuffix('_change'))}:", f"{what}, {_in_rounds(risen)}.", gave_in.remedies
-                )
+    yield from _gave_in(reading)
+
+
+def _gave_in(reading: Reading) -> Iterator[Alarm]:
+    """The probes' changes, as many as they are."""
+    asked = dict(worried(GaveIn))
+    keys = [Key(metric, pool) for metric in asked for pool in ("report", "gate")]
+    found = {key: list(reading.by_key.get(key, {}).values()) for key in keys}
+    beyond = risen([row for rows in found.values() for row in rows])
+    for key, rows in found.items():
+        fired = [row for row in rows if row in beyond]
+        if fired:
+            what = f"rose against round {reading.rounds[0]}, paired by question, {place(key.pool)}"
+            head = f"{words(key.metric.removesuffix('_change'))}:"
+            yield Alarm(head, f"{what}, {_in_rounds(fired)}.", asked[key.metric].remedies)
+
+
+def risen(rows: Sequence[Measurement]) -> list[Measurement]:
+    """Which of a run's changes are above 0, at an error of 5 % for all of them together.
+
+    Each has its share of the error, one-sided, and never more than its 95 % interval leaves on that side; the interval
+    is widened to it by the ratio of t quantiles with n - 1 degrees of freedom, as the gates do. So a run in which
+    nothing changes has an alarm with a chance of 5 % at most, however the probes depend on each other.
+    """
+    told = [row for row in rows if row.value is not None and row.low is not None and row.n > 1]
+    level = min(1 - TAIL, ERROR / max(1, len(told)))
+
+    def bound(row: Measurement) -> float:
+        assert row.value is not None and row.low is not None
+        wider = t_quantile(1 - level, row.n - 1) / t_quantile(TAIL, row.n - 1)
+        return row.value - wider * (row.value - row.low)
+
+    return [row for row in told if bound(row) > 0]
 
 
 def _is_worse(change: Measurement) -> bool:

@@ -5,11 +5,13 @@ determines it is equal) and equal bytes. A fork shares the rounds that it took o
 start. There is nothing to measure then: no interval, and no test.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from selfreward.measuring.stats.clustered import Estimate
 from selfreward.measuring.stats.nested_difference import NestedDifference
 from selfreward.recipe import walk
+from selfreward.recipe.section import is_section
 from selfreward.report.compared import EXACT, PER_RUN
 from selfreward.report.reading import Reading
 from selfreward.report.tables import Table
@@ -60,7 +62,7 @@ def shared_rounds(a: Reading, b: Reading) -> list[str]:
 
 def differing_keys(runs: Sequence[Reading]) -> Table:
     """The keys of which two recipes have different values, in the recipe's order; no rows where there are none."""
-    values = [{key: value for key, value, _ in walk(run.recipe)} for run in runs]
+    values = [dict(_leaves(run.recipe)) for run in runs]
     keys = dict.fromkeys(key for found in values for key in found)
     rows = [
         [key, *(str(found.get(key, "")) for found in values)]
@@ -68,6 +70,16 @@ def differing_keys(runs: Sequence[Reading]) -> Table:
         if any(found.get(key) != values[0].get(key) for found in values)
     ]
     return Table("Recipe keys in which they differ", ["key", *(run.name for run in runs)], rows)
+
+
+def _leaves(section: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key with its value, those of named sections (`served.NAME.url`) too."""
+    for key, value, _ in walk(section, prefix):
+        named = value if isinstance(value, Mapping) and all(map(is_section, value.values())) else {}
+        if not named:
+            yield key, value
+        for name, inner in named.items():
+            yield from _leaves(inner, f"{key}.{name}.")
 
 
 def recipe_differences(a: Reading, b: Reading) -> Table:

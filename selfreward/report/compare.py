@@ -34,6 +34,7 @@ METRICS = (
 )
 POOL = "report"
 LEVEL = 0.05
+TOLD = ("true_accuracy", "judge_mean", "judge_minus_truth", "length_tokens")
 HOLM = "Intervals are of each difference alone; p-values are Holm's over all that are listed in one table."
 # What decides whether two values of one prompt mean the same; sizes of the other pools do not.
 SAME_KEYS = ("measure.samples", "measure.sampling", "measure.verifier")
@@ -156,6 +157,26 @@ def comparison_table(rows: Sequence[Compared], a: str, b: str) -> Table:
             ]
         )
     return Table(f"{b} minus {a}, {POOL} pool, paired by prompt, strongest evidence first", header, body)
+
+
+def comparison_words(rows: Sequence[Compared], a: Reading, b: Reading) -> str:
+    """What the last rounds say of truth, belief and length, in one sentence; Holm's correction is over all rows."""
+    last = (a.rounds[-1], b.rounds[-1])
+    at_last = [
+        (row, adjusted)
+        for row, _, adjusted in by_evidence(rows)
+        if (row.round_a, row.round_b) == last and row.metric in TOLD
+    ]
+    if not at_last:
+        return f"Of their last rounds, {last[0]} and {last[1]}, nothing can be compared."
+    at_last.sort(key=lambda item: TOLD.index(item[0].metric))
+    said = []
+    for row, adjusted in at_last:
+        known = row.difference.resolved and (adjusted is None or adjusted < LEVEL)
+        estimate = row.difference.estimate
+        size = number_text(estimate.value, estimate.low, estimate.high, signed=True)
+        said.append(f"{words(row.metric)} {row.verdict if known else 'not resolved'} ({size})")
+    return f"{b.name} (round {last[1]}) beside {a.name} (round {last[0]}): {'; '.join(said)}."
 
 
 def _signs(signs: SignTest) -> str:

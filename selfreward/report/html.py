@@ -28,7 +28,9 @@ FORMULA = ("=", "+", "-", "@")
 
 
 def write_report(runs: Sequence[RunView], out: Path, people: Sequence[PeopleRow] = ()) -> list[Path]:
-    """Write `out` (HTML) with the same name as .json and .md, and measurements.csv beside it; return the paths.
+    """Write `out` (HTML) with the same name as .json, .md and .csv; return the paths.
+
+    The .csv holds all measurements; that of report.html is called measurements.csv.
 
     Raises DataError where two runs have one name, or different pools (naming what differs).
     """
@@ -42,7 +44,7 @@ def write_report(runs: Sequence[RunView], out: Path, people: Sequence[PeopleRow]
         out: render(readings, parts, comparison, people),
         out.with_suffix(".json"): as_json(readings, parts, comparison, people),
         out.with_suffix(".md"): as_markdown(parts, comparison, people),
-        out.with_name("measurements.csv"): as_csv(readings),
+        out.with_name("measurements.csv" if out.stem == "report" else f"{out.stem}.csv"): as_csv(readings),
     }
     for path, text in files.items():
         with on_disk(path):

@@ -12,7 +12,7 @@ from selfreward.measuring.metrics import families
 from selfreward.measuring.metrics.families import COHORTS, SYCOPHANCY
 from selfreward.measuring.stats.clustered import MANY
 from selfreward.records import Measurement
-from selfreward.report.catalogue import SUMMARY, place, words
+from selfreward.report.catalogue import OTHER, SUMMARY, family_of, place, words
 from selfreward.report.reading import Key, Reading
 
 DASH = "–"
@@ -25,6 +25,12 @@ PLAIN_PROBES = (
     "_loss_change",
     "_corrections_change",
     "sure_accuracy_change",
+    "twin_flips",
+    "twin_uses",
+    "told_affirmed",
+    "_lift_change",
+    "_drop_change",
+    "_able_change",
 )
 
 
@@ -121,18 +127,21 @@ def summary_table(reading: Reading) -> Table:
 
 
 def side_table(reading: Reading) -> Table:
-    """What was asked beside the pools: the recipe's cohorts, and of its probes what is not there without a cue."""
+    """What is measured beside the pools: cohorts, of the probes what is not there without a cue, and own metrics."""
     order = [metric for family in families() if family.name in SIDE_FAMILIES for metric in family.metrics]
+    order += dict.fromkeys(key.metric for key in reading.by_key if family_of(key.metric) is OTHER)
     keys = [key for key in reading.by_key if key.metric in order and not key.metric.endswith(PLAIN_PROBES)]
     keys.sort(key=lambda key: (order.index(key.metric), key.cohort, key.pool))
     full = metric_table(reading, keys, "")
     rows = [[row[0].replace(", report pool", "") + (" *" if row[-1] else ""), *row[1:-2]] for row in full.rows]
-    return Table("Cohorts and probes of the recipe, likewise.", full.header[:-2], rows)
+    return Table("Cohorts, probes and own metrics of the recipe, likewise.", full.header[:-2], rows)
 
 
 def pairs_table(reading: Reading) -> Table:
     """Pairs kept and everything dropped, by reason, per round."""
-    fates: dict[int, Counter[str]] = {number: reading.fates(number) for number in reading.rounds if number}
+    # A round in which everything was dropped is never measured, and its reasons are what one looks for.
+    decided = [n for n in reading.view.rounds() if n and (n in reading.rounds or reading.view.seal(n, "dropped"))]
+    fates: dict[int, Counter[str]] = {number: reading.fates(number) for number in decided}
     names = sorted({name for counted in fates.values() for name in counted}, key=lambda name: (name[0] != "k", name))
     rows = [[name, *(str(fates[number][name]) for number in fates)] for name in names]
     return Table("What was kept and what was dropped, and why", ["", *(f"round {number}" for number in fates)], rows)

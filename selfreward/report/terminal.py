@@ -12,12 +12,13 @@ from rich.text import Text
 from selfreward.progress.words import visible
 from selfreward.report.alarms import alarms
 from selfreward.report.alike import recipe_differences, shared_rounds
-from selfreward.report.compare import HOLM, compare, compare_with_first, comparison_table
+from selfreward.report.compare import HOLM, compare, compare_with_first, comparison_table, comparison_words
 from selfreward.report.cost import cost_tables
 from selfreward.report.forces_table import panel
 from selfreward.report.gate_verdicts import gate_report
 from selfreward.report.lineage import lineage_table
 from selfreward.report.reading import Reading
+from selfreward.report.state import run_state
 from selfreward.report.tables import Table, pairs_table, side_table, summary_table
 from selfreward.report.verdict import judge_run
 from selfreward.store.view import RunView
@@ -89,6 +90,12 @@ def print_comparison(first: RunView, second: RunView, out: Console) -> None:
     a, b = Reading(first), Reading(second)
     rows = compare(a, b)
     keys = recipe_differences(a, b)
+    out.print(words(f"\n{comparison_words(rows, a, b)}", style="bold"))
+    for state in (run_state(first), run_state(second)):
+        if state.word != "finished":
+            out.print(
+                words(f"{state.name} is {state.word}, in round {state.round} of {state.rounds}. {state.said}".strip())
+            )
     if keys.rows:
         print_table(keys, out)
     else:

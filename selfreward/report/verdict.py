@@ -17,6 +17,7 @@ from selfreward.measuring.stats.multiplicity import p_value
 from selfreward.report.compare import Compared, compare_rounds
 from selfreward.report.gate_verdicts import gate_report, selected_round
 from selfreward.report.reading import Key, Reading
+from selfreward.report.state import run_state
 from selfreward.report.tables import number_text
 from selfreward.report.verdict_file import Tone, Verdict
 
@@ -28,11 +29,18 @@ def direction(estimate: Estimate) -> int:
     return -1 if estimate.high is not None and estimate.high < 0 else 0
 
 
+def _so_far(reading: Reading) -> str:
+    state = run_state(reading.view)
+    if state.word == "failed":
+        return f"the run failed in round {state.round}: {state.said}"
+    return "there is nothing to compare it with yet."
+
+
 def judge_run(reading: Reading) -> Verdict:
     """The verdict on one run."""
     first, last = reading.rounds[0], reading.rounds[-1]
     if last == first:
-        return Verdict("Only the start policy is measured; there is nothing to compare it with yet.", (), "open")
+        return Verdict(f"Only the start policy is measured; {_so_far(reading)}", (), "open")
     changes = {row.metric: row for row in compare_rounds(reading, reading, first, last)}
     details = [*_off_policy(reading), *gate_report(reading).sentences, selection_sentence(reading)]
     if "true_accuracy" not in changes:

@@ -41,7 +41,8 @@ def _source(recipe: Recipe) -> Source:
     if prompts.kind != measured.kind:
         raise RecipeError(
             f"keys 'prompts.source' and 'measure.source': one is {prompts.kind!r} and the other {measured.kind!r}; "
-            "expected both alike"
+            f"expected both alike: set {'measure' if measured.kind == 'sandbox' else 'prompts'}.source too, or begin "
+            "with `selfreward init --data FILE`, which writes a recipe for rows of your own"
         )
     if recipe.measure.verifier == "sandbox":
         raise RecipeError(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from selfreward.errors import DataError
+from selfreward.errors import DataError, beside
 
 
 def lines_of(path: Path) -> list[tuple[int, str]]:
@@ -22,7 +22,8 @@ def stream_lines(path: Path) -> Iterator[tuple[int, str]]:
             for number, line in enumerate(file, start=1):
                 yield number, line.removesuffix("\n")
     except OSError as problem:
-        raise DataError(f"{path}: cannot be read ({problem.strerror}); expected a JSON Lines file") from problem
+        hint = "" if path.exists() else beside(path)
+        raise DataError(f"{path}: cannot be read ({problem.strerror}); expected a file of rows{hint}") from problem
     except UnicodeDecodeError as problem:
         raise DataError(f"{path}: not UTF-8 (after line {number}); save the file as UTF-8") from problem
 

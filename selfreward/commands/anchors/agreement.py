@@ -3,10 +3,12 @@
     raw                share of equal whole points; prevalence: share of the second rater's commonest point
     kappa              Cohen's; linear, quadratic: weighted by |i - j| and (i - j)²
     alpha              Krippendorff's, ordinal, of the whole points
+    fleiss             Fleiss' kappa of the whole points; over every two annotators of a row it is that of all of them,
+                       if all rows had as many
     spearman, tau_b    rank correlations of the values, not rounded
     youden             TPR - FPR; good is a label, and positive a value, above the middle of the scale
 
-Intervals are clustered by prompt, as in metrics/judge/agreement.py; alpha's is a jackknife's.
+Intervals are clustered by prompt, as in metrics/judge/agreement.py; those of alpha and Fleiss' kappa are a jackknife's.
 """
 
 import math
@@ -19,7 +21,7 @@ import numpy as np
 
 from selfreward.measuring.metrics.judge.agreement import POINTS, kappa, kappa_estimate, prevalence, youden
 from selfreward.measuring.stats.clustered import NOTHING, Estimate, clustered_share
-from selfreward.measuring.stats.reliability import alpha_estimate
+from selfreward.measuring.stats.reliability import alpha_estimate, fleiss_estimate
 from selfreward.measuring.stats.resampling import clustered_bootstrap, clustered_kendall, clustered_spearman
 
 GATE = 0.72
@@ -36,6 +38,7 @@ class Agreement:
     linear: Estimate
     quadratic: Estimate
     alpha: Estimate
+    fleiss: Estimate
     prevalence: Estimate
     spearman: Estimate
     tau_b: Estimate
@@ -45,7 +48,7 @@ class Agreement:
 def agreement(first: Sequence[float], second: Sequence[float], clusters: Sequence[str], levels: int) -> Agreement:
     """The first rater (the judge) against the second (people) on a scale of `levels` points from 0."""
     if not len(first):
-        return Agreement(0, *[NOTHING] * 9)
+        return Agreement(0, *[NOTHING] * 10)
     pairs = np.floor(np.asarray([first, second], dtype=np.float64) + 0.5).clip(0, levels - 1).astype(np.intp)
     cells = pairs[0] * POINTS + pairs[1]
     middle = (levels - 1) / 2
@@ -59,6 +62,7 @@ def agreement(first: Sequence[float], second: Sequence[float], clusters: Sequenc
         linear=clustered_bootstrap(partial(kappa, power=1), cells, clusters),
         quadratic=clustered_bootstrap(partial(kappa, power=2), cells, clusters),
         alpha=alpha_estimate(pairs.T.tolist(), clusters, "ordinal"),
+        fleiss=fleiss_estimate(pairs.T.tolist(), clusters),
         prevalence=clustered_bootstrap(prevalence, cells, clusters),
         spearman=clustered_spearman(first, second, clusters),
         tau_b=clustered_kendall(first, second, clusters),

@@ -71,7 +71,7 @@ def block(title: str, found: Agreement) -> list[str]:
     return [
         head,
         f"  kappa {shown(found.kappa)}, linear {shown(found.linear)}, quadratic {shown(found.quadratic)}",
-        f"  Krippendorff's alpha (ordinal) {shown(found.alpha)}",
+        f"  Krippendorff's alpha (ordinal) {shown(found.alpha)}, Fleiss' kappa {shown(found.fleiss)}",
         f"  raw agreement {shown(found.raw)}, commonest label {shown(found.prevalence)}",
         f"  Spearman {shown(found.spearman)}, tau-b {shown(found.tau_b)}, TPR - FPR {shown(found.youden)}",
         *few,

@@ -30,6 +30,7 @@ WORDS = {
     "longer": "prefers longer",
     "retest_flips": "retest flips",
     "retest_alpha": "retest α",
+    "retest_fleiss": "retest κ, Fleiss",
     "best_of_n_gain": "best-of-N gain",
 }
 IN_OTHER_WORDS = {

@@ -10,12 +10,14 @@
     longer           pairs of different length in which it prefers the longer answer, less those in which the labels do
     retest_flips     of a second, independent reading: pairs that both readings order, and order differently
     retest_alpha     Krippendorff's alpha (interval) of both readings' scores of an answer: 1 is no noise, 0 only noise
+    retest_fleiss    Fleiss' kappa of their whole points: how often both are the same one, beyond chance
     best_of_n_gain   label of the answer that it picks of a prompt's, less that of a random one
 
 Answers without a readable verdict are in none of these but the last, where they rank below all, and are counted apart.
 A judge that reads probabilities and samples nothing has no second reading.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 from selfreward.commands.anchors.agreement import agreement
@@ -29,7 +31,7 @@ from selfreward.measuring.metrics.judge.agreement import MIDDLE, POINTS, auc_est
 from selfreward.measuring.metrics.judge.best_of_n import UNREAD, Sample, estimates
 from selfreward.measuring.stats.calibration import calibration
 from selfreward.measuring.stats.clustered import NOTHING, Estimate, clustered_share
-from selfreward.measuring.stats.reliability import alpha_estimate
+from selfreward.measuring.stats.reliability import alpha_estimate, fleiss_estimate
 from selfreward.recipe import JudgeRecipe
 from selfreward.records import Comparison, Labelled
 
@@ -64,14 +66,21 @@ def estimates_of(
         "order_flips": flip_share(comparisons)[0],
         "longer": longer_wins(fought).excess,
         "retest_flips": NOTHING if again is None else difference(plain(scores), plain(again), pool.rows).flip_share,
-        "retest_alpha": NOTHING if again is None else _alpha(pool, scores, again),
+        **_retest(pool, scores, again),
         "best_of_n_gain": _gain(pool, scores),
     }
 
 
-def _alpha(pool: LabelledPool, first: Scores, second: Scores) -> Estimate:
+def _retest(pool: LabelledPool, first: Scores, second: Scores | None) -> dict[str, Estimate]:
+    if second is None:
+        return dict.fromkeys(("retest_alpha", "retest_fleiss"), NOTHING)
     units = [[side[row.id].value if row.id in side else None for side in (first, second)] for row in pool.rows]
-    return alpha_estimate(units, [row.prompt.id for row in pool.rows], "interval")
+    points = [[None if value is None else math.floor(value + 0.5) for value in unit] for unit in units]
+    prompts = [row.prompt.id for row in pool.rows]
+    return {
+        "retest_alpha": alpha_estimate(units, prompts, "interval"),
+        "retest_fleiss": fleiss_estimate(points, prompts),
+    }
 
 
 def outcomes(pool: LabelledPool, scores: Scores) -> Outcomes:

@@ -4,6 +4,7 @@ import dataclasses
 
 from selfreward.commands.plan.workload import Asking, Lengths, judgments_of
 from selfreward.recipe import (
+    MeasureRecipe,
     Recipe,
     held_out_judge,
     held_out_pools,
@@ -11,6 +12,8 @@ from selfreward.recipe import (
 from selfreward.store.artifacts import COMPARISONS, held_out_artifact, part_of
 from selfreward.tasks.anchors_file import read_anchors
 from selfreward.tasks.cohorts import read_cohorts
+from selfreward.tasks.sets import OWN
+from selfreward.tasks.sets.sets import read_set
 
 
 def measuring(recipe: Recipe, lengths: Lengths) -> list[Asking]:
@@ -85,12 +88,32 @@ def _side(recipe: Recipe, lengths: Lengths, draws: float) -> list[Asking]:
         found.append(Asking("measure: cohorts", "cohort_responses", *asked, samples))
     if judged:
         found += judgments_of(by, lengths, "measure: cohorts", "cohort_judgments", (judged, samples), draws)
-    turns = sum(_TURNS[name] for name in measure.probes) * float(measure.probe_questions)
+    turns = float(sum(_TURNS[name] * _questions(name, measure) for name in measure.probes))
     if turns:
         question = 2 * lengths.prompt + lengths.response
         found.append(Asking("measure: asked", "asked", turns, question, lengths.response, turns * question, 1.0))
     return found
 
 
-_TURNS = {"are_you_sure": 5, "wrong_claim": 2, "wrong_belief": 2, "opinion_mirroring": 2, "behaviour": 1}
+def _questions(name: str, measure: MeasureRecipe) -> int:
+    """How many a probe has, at most: without a file for it those of the small set that ships, where it has its own."""
+    few = name in OWN and not measure.probe_files
+    return min(measure.probe_questions, len(read_set(f"own:{name}").rows)) if few else measure.probe_questions
+
+
+_TURNS = {
+    "are_you_sure": 5,
+    "wrong_claim": 2,
+    "wrong_belief": 2,
+    "opinion_mirroring": 2,
+    "behaviour": 1,
+    "pressure": 11,
+    "liked_text": 3,
+    "mimicry": 2,
+    "both_sides": 4,
+    "long_dialogue": 30,
+    "false_premise": 3,
+    "reasoning": 2,
+    "tampering": 3,
+}
 """Replies to one question of each probe, at most: a first answer, and the later turns of both arms."""

@@ -33,10 +33,12 @@ def differences(model: Probed, against: Probed) -> list[Measurement]:
                 change = paired_difference(mine[metric], theirs[metric])
                 asked = mine[metric].keys() | theirs[metric].keys()
                 found.append(_row(level, change.value, change.low, change.high, change.n, len(asked) - change.n))
-    for metric, rows in _by_name(model.asked).items():
-        change, excluded = difference(rows, _by_name(against.asked).get(metric, []))
-        level = levels[metric, CONVERSATIONS]
-        found.append(_row(level, change.value, change.low, change.high, change.n, excluded))
+    theirs_asked = {CONVERSATIONS: against.asked, **against.chosen}
+    for place, values in {CONVERSATIONS: model.asked, **model.chosen}.items():
+        others = _by_name(theirs_asked[place])
+        for metric, rows in _by_name(values).items():
+            change, excluded = difference(rows, others.get(metric, []))
+            found.append(_row(levels[metric, place], change.value, change.low, change.high, change.n, excluded))
     order = list(levels)
     return sorted(found, key=lambda row: order.index((row.metric, row.pool)))
 

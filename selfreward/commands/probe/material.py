@@ -1,12 +1,13 @@
-"""What a model is asked: sets of prompts, conversations that show whether it gives in, answers that people labelled.
+"""What a model is asked: sets of prompts, conversations that show whether it gives in, answers that people labelled,
+and choices whose likelihoods it is asked for.
 
 Without a file: in the sandbox the prompts of one pool, wrong claims and doubts, and the labelled answers of its frozen
 pool; for a round of a run the run's own pool; for any other model the small sets that ship here.
 """
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from selfreward.commands.probe.models import Subject
@@ -15,15 +16,16 @@ from selfreward.measuring.probes.questions import Questions, file_questions, san
 from selfreward.records import Labelled, Message, Prompt, Response, stable_id
 from selfreward.tasks.sandbox.source import SandboxSource
 from selfreward.tasks.sandbox.words import WORD_IDS
-from selfreward.tasks.sets import OWN
+from selfreward.tasks.sets import OWN, TALKS
 from selfreward.tasks.sets.labels import LabelledPair, LabelledTruth
+from selfreward.tasks.sets.mc1 import KIND as MC1
+from selfreward.tasks.sets.mc1 import MultipleChoice
 from selfreward.tasks.sets.sets import ProbeSet, read_set, some
 from selfreward.tasks.verifiers.protocol import load_verifier
 
 AskedPool = Literal["gate", "selection", "report"]
 BEST, WORST, TIE = 5.0, 0.0, 2.5
 JUDGED = ("judge_calibration", "truth_judge")
-TALKS = ("sycophancy", "behaviour_drift")
 
 RUN = "code_tasks"
 """The kind whose answers are programs: they are run only where somebody asked for that."""
@@ -49,9 +51,12 @@ class LabelSet:
 
 @dataclass(frozen=True)
 class Material:
+    """`choices` are questions with given answers, by the name of their set."""
+
     prompts: Sequence[PromptSet]
     labels: Sequence[LabelSet]
     questions: Questions
+    choices: Mapping[str, Sequence[MultipleChoice]] = field(default_factory=dict)
 
 
 def material(
@@ -69,7 +74,12 @@ def material(
             f"--probe-file {unusable[0]}: these labels are about our refusal detector and say nothing about a model; "
             "expected questions, conversations, judge_calibration or truth_judge"
         )
-    asked = [_graded(one, count) for one in sets if one.kind not in (*JUDGED, *TALKS)]
+    if model.recipe.engine.kind == "scripted" and any(one.kind == MC1 for one in sets):
+        raise RecipeError(
+            f"--probe-file {MC1}: engine.kind=scripted makes up its log-probabilities, and they say nothing about "
+            "choices; expected transformers or vllm"
+        )
+    asked = [_graded(one, count) for one in sets if one.kind not in (*JUDGED, *TALKS, MC1)]
     if source is not None:
         found = read_set(source)
         named = model.recipe.measure.verifier if found.verifier == "none" else found.verifier
@@ -83,8 +93,14 @@ def material(
         rows = SandboxSource(model.recipe).frozen()
         labels = [LabelSet("frozen", rows[:count])] if rows else []
         return Material(asked, labels, sandbox_questions("report", questions))
-    talks = [reference for reference, one in zip(files, sets, strict=True) if one.kind not in JUDGED]
-    return Material(asked, labels, file_questions(talks, questions))
+    talks = [reference for reference, one in zip(files, sets, strict=True) if one.kind not in (*JUDGED, MC1)]
+    choices: dict[str, Sequence[MultipleChoice]] = {}
+    for one in sets:
+        if one.kind == MC1 and one.name in choices:
+            raise RecipeError(f"--probe-file {MC1}: two files are named {one.name!r}; rename one, or ask them apart")
+        if one.kind == MC1:
+            choices[one.name] = some(list(one.rows), count)
+    return Material(asked, labels, file_questions(talks, questions), choices)
 
 
 def _without_files(model: Subject, pool: AskedPool, count: int | None) -> list[PromptSet]:

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
+from selfreward.commands.probe.choosing import choose_from
 from selfreward.commands.probe.material import LabelSet, Material, PromptSet
 from selfreward.commands.probe.models import Subject
 from selfreward.errors import RecipeError
@@ -39,8 +40,12 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "judge": ("belief", "judge", "judge_agreement", "judge_health", "judge_length"),
     "sycophancy": (),
     "behaviour": (),
+    "conversation": (),
+    "choices": (),
 }
-"""Name -> the metrics behind it (their names in `measuring/metrics`); the last two hold conversations."""
+"""Name -> the metrics behind it (their names in `measuring/metrics`); three of them hold conversations, one chooses."""
+BY_NAME = ("conversation",)
+"""Families that are asked where they are named: about 800 replies with the sets that ship."""
 OF_METRICS: dict[str, Callable[[str], bool]] = {
     "length": lambda metric: metric.startswith(("length", "truncated")),
     "refusal": lambda metric: "refusal" in metric,
@@ -49,21 +54,35 @@ OF_METRICS: dict[str, Callable[[str], bool]] = {
 """Where several families share a metric's module: which of its rows are whose."""
 CONVERSATIONS = "asked"
 """What stands in place of a set where a probe chose its questions itself."""
+CHOICES = "choices"
 TALKS = {
     "sycophancy": ("are_you_sure", "wrong_claim", "wrong_belief", "opinion_mirroring"),
     "behaviour": ("behaviour",),
+    "conversation": (
+        "pressure",
+        "liked_text",
+        "mimicry",
+        "both_sides",
+        "long_dialogue",
+        "false_premise",
+        "reasoning",
+        "tampering",
+    ),
 }
 
 
 @dataclass
 class Probed:
-    """What was found about a model. `answers` are its rows by set, `asked` the values of its conversations."""
+    """What was found about a model. `answers` are its rows by set, `asked` the values of its conversations, `chosen`
+    those of its choices by set.
+    """
 
     name: str
     policy: str
     families: dict[str, list[Measurement]]
     answers: dict[str, tuple[PoolRows, Verifier | None]] = field(default_factory=dict)
     asked: list[AskedValue] = field(default_factory=list)
+    chosen: dict[str, list[AskedValue]] = field(default_factory=dict)
 
 
 def wanted_families(text: str | None, material: Material) -> list[str]:
@@ -75,8 +94,9 @@ def wanted_families(text: str | None, material: Material) -> list[str]:
     }
     there["truth"] = any(one.verifier != "none" for one in material.prompts)
     there["judge"] = there["judge"] or bool(material.labels)
+    there[CHOICES] = bool(material.choices)
     if text is None:
-        return [name for name, present in there.items() if present]
+        return [name for name, present in there.items() if present and name not in BY_NAME]
     names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     for name in names:
         if name not in FAMILIES:
@@ -110,6 +130,8 @@ def probe(model: Subject, material: Material, families: Sequence[str], progress:
                 _about_labels(found, labels, judging)
         for family in TALKS.keys() & found.families.keys():
             _converse(found, family, material.questions, player, model, progress)
+        if CHOICES in families:
+            found.chosen, found.families[CHOICES] = choose_from(material.choices, player, cast.day, model, progress)
     return found
 
 
@@ -121,7 +143,7 @@ def _about_prompts(
     complete: Callable[..., Rows[Any]],
     model: Subject,
 ) -> None:
-    families = [name for name in found.families if name not in TALKS]
+    families = [name for name in found.families if name not in (*TALKS, CHOICES)]
     if not families:
         return
     prompts = Rows(asked.prompts, asked.name)

@@ -9,6 +9,7 @@ Everything else of the round is as in the null: the same prompts, and answers an
     drift              this share of answers is the trained policy's
     worse answers      this share of answers loses its last word
     refusals           this share of answers refuses
+    judge-directed     this share of answers ends with words to the judge
     saturated judge    this share of scores is the maximum, whatever the answer
     generous judge     this share of scores is a point higher (at most the maximum)
     stale judge        this share of answers keeps the score of another answer: of the same prompt, on the frozen pool
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 
 from selfreward.commands.validate.plants import (
     Plant,
+    appealing,
     collapsed,
     drifted,
     each,
@@ -70,6 +72,7 @@ PLANTS: dict[str, Plant] = {
     "drift": drifted,
     "worse answers": each(worse),
     "refusals": each(refusing),
+    "judge-directed": each(appealing),
     "saturated judge": rescored(lambda score, _: TOP_SCORE),
     "generous judge": rescored(lambda score, _: min(TOP_SCORE, score + 1)),
     "stale judge": stale,

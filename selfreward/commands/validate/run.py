@@ -1,4 +1,4 @@
-"""One command, every table: results/tables/coverage.{md,json} and power.{md,json}."""
+"""One command, every table: results/tables/coverage, power and conversations, each as .md and .json."""
 
 import dataclasses
 import json
@@ -8,14 +8,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 from selfreward.commands.run import run
-from selfreward.commands.validate import coverage, forces_null, gates_null, nulls, planted, real_drift, tables
+from selfreward.commands.validate import (
+    conversations,
+    coverage,
+    forces_null,
+    gates_null,
+    nulls,
+    planted,
+    real_drift,
+    tables,
+)
 from selfreward.commands.validate.population import read_population
 from selfreward.progress import Progress
 from selfreward.recipe import PREVIOUS, DpoRecipe, MeasureRecipe, ModelRecipe, ModelReference, PromptsRecipe, Recipe
 from selfreward.store.files import write_durably
 from selfreward.store.results import Store
 
-Part = Literal["all", "coverage", "power"]
+Part = Literal["all", "coverage", "power", "conversations"]
 POPULATION = Recipe(
     rounds=1,
     model=ModelRecipe(path=ModelReference("sandbox:seed-0"), device="cpu"),
@@ -35,9 +44,11 @@ class Repeats:
     planted: int = planted.REPEATS
     runs: int = gates_null.REPEATS
     real: int = real_drift.REPEATS
+    talks: int = conversations.REPEATS
+    silent_runs: int = conversations.RUNS
 
 
-QUICK = Repeats(coverage=40, nulls=10, planted=4, runs=10, real=2)
+QUICK = Repeats(coverage=40, nulls=10, planted=4, runs=10, real=2, talks=2, silent_runs=2)
 
 
 def validate(out: Path, part: Part, repeats: Repeats, say: Callable[[str], None]) -> list[Path]:
@@ -50,6 +61,11 @@ def validate(out: Path, part: Part, repeats: Repeats, say: Callable[[str], None]
     if part in ("all", "power"):
         with tempfile.TemporaryDirectory() as scratch:
             written += _power(out, make_run(Path(scratch), POPULATION), repeats, say)
+    if part in ("all", "conversations"):
+        powers = conversations.conversation_powers(repeats.talks, say)
+        silent = conversations.conversation_nulls(repeats.silent_runs, say)
+        text = conversations.conversations_markdown(powers, silent)
+        written += _write(out, "conversations", text, {"powers": powers, "nulls": silent})
     return written
 
 

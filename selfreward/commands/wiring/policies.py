@@ -15,7 +15,11 @@ def probe(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="sandbox:seed-K, a directory, or RUN@ROUND.")],
     overrides: Overrides = None,
     family: Annotated[
-        str | None, typer.Option(help="Some of truth,length,form,refusal,diversity,judge,sycophancy,behaviour.")
+        str | None,
+        typer.Option(
+            help="Some of truth,length,form,refusal,diversity,judge,sycophancy,behaviour,choices; "
+            "if named: conversation."
+        ),
     ] = None,
     probe_file: Annotated[
         list[str] | None, typer.Option(metavar="[KIND:]PATH", help="A labelled file to ask from; may be repeated.")

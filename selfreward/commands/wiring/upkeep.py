@@ -30,7 +30,10 @@ def doctor(
 
 def validate(
     out: Annotated[Path, typer.Option(help="Where the tables go.")] = RESULTS / "tables",
-    only: Annotated[Literal["all", "coverage", "power"], typer.Option(help="Intervals, or metrics and gates.")] = "all",
+    only: Annotated[
+        Literal["all", "coverage", "power", "conversations"],
+        typer.Option(help="Intervals, metrics and gates, or conversation probes."),
+    ] = "all",
     quick: Annotated[bool, typer.Option(help="A few repeats, to see that it works: no numbers to believe.")] = False,
 ) -> None:
     """Prove the ruler: do intervals cover, metrics stay silent on nulls and find planted effects, gates keep 5 %."""

@@ -7,7 +7,7 @@ from selfreward.measuring.probes.asked import moved
 from selfreward.measuring.probes.drive import drive
 from selfreward.measuring.probes.questions import Questions
 from selfreward.recipe import Recipe, as_dict
-from selfreward.records import Pool, stable_id
+from selfreward.records import Pool
 from selfreward.roles import version
 from selfreward.roles.player import Player
 from selfreward.store.run import Work
@@ -34,7 +34,7 @@ def ask(
         made_from={
             "version": VERSION,
             "round": round,
-            "probes": {name: [pool, stable_id(questions.made_from)] for name, (pool, questions) in asked.items()},
+            "probes": {name: [pool, questions.told(name)] for name, (pool, questions) in asked.items()},
             "template": version("generator", recipe.generate.template),
             "sampling": as_dict(sampling),
             **player.determines(),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from selfreward.measuring.probes.asked import Probe, values
-from selfreward.measuring.probes.sycophancy import choice
+from selfreward.measuring.probes.talk import choice
 from selfreward.records import Message, Prompt
 from selfreward.tasks.sets.sycophancy import BehaviourRow
 

@@ -1,20 +1,25 @@
 """What the probes of a recipe ask: each gets its questions, or the recipe is refused before anything is sampled.
 
-In the sandbox: tasks without a claim, and the same ones with a wrong claim; its language has one second turn. Elsewhere
-`are_you_sure` asks the prompts of the pool, where `measure.verifier` reads a final answer, or the sets of `probe_files`
-whose verifier does, or our own arithmetic; `wrong_belief` and `opinion_mirroring` ask the sets of `probe_files`, or our
-own small one. Which questions of a longer list are asked is decided by a hash of their ids.
+In the sandbox: tasks without a claim, and the same ones with a wrong claim; its language has one second turn, which
+`pressure` says five times. Elsewhere
+`are_you_sure` and `pressure` ask the prompts of the pool, where `measure.verifier` reads a final answer, or the sets of
+`probe_files` whose verifier does, or our own arithmetic; `wrong_belief` and `opinion_mirroring` ask the sets of
+`probe_files`, or our own small one; `conversations.py` has what the others ask. Which questions of a longer list are
+asked is decided by a hash of their ids.
 
 A probe is of the report pool, unless a gate reads one of its metrics: then it is of the gate pool and steers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from selfreward.errors import RecipeError
-from selfreward.measuring.probes.asked import Probe
 from selfreward.measuring.probes.behaviour import behaviour
+from selfreward.measuring.probes.conversations import Begin, conversations, pressing
+from selfreward.measuring.probes.conversations import start as _start
+from selfreward.measuring.probes.pressure import ENGLISH as PRESSED
+from selfreward.measuring.probes.pressure import Pressing
 from selfreward.measuring.probes.sycophancy import (
     ENGLISH,
     ClaimPair,
@@ -36,24 +41,36 @@ from selfreward.tasks.verifiers.protocol import Verifier, load_verifier
 
 FINAL_ANSWERS = ("exact", "choice", "numeric", "mathematics")
 """Verifiers of something that can be asked for again: "so what is your final answer?"."""
+TURNS_OF_PRESSURE = len(PRESSED.turns)
 
 
 @dataclass(frozen=True)
 class Questions:
-    """What can be asked. `oracle`: the truth of `graded` and `claims` is one that a user would not have."""
+    """What can be asked. `oracle`: the truth of `graded` and `claims` is one that a user would not have.
+
+    `further` starts the probes of `conversations.py`, and `contents` are digests of what some of them ask.
+    """
 
     graded: Sequence[tuple[Sequence[Prompt], Verifier]] = ()
     turns: Turns = ENGLISH
+    pressed: Pressing = PRESSED
     claims: Sequence[ClaimPair] = ()
     beliefs: Sequence[SycophancyRow] = ()
     opinions: Sequence[SycophancyRow] = ()
     behaviours: Sequence[BehaviourRow] = ()
     oracle: bool = False
     made_from: list[str] = field(default_factory=list)
+    further: Mapping[str, list[Begin]] = field(default_factory=dict)
+    contents: Mapping[str, list[str]] = field(default_factory=dict)
 
-    def probes(self) -> dict[str, list[Callable[[], Probe]]]:
+    def told(self, probe: str) -> str:
+        """What the probe's values are made from."""
+        return stable_id([*self.made_from, *self.contents.get(probe, ())])
+
+    def probes(self) -> dict[str, list[Begin]]:
         """Each probe that has questions, with what starts it: one conversation after the other for each set."""
-        found: dict[str, list[Callable[[], Probe]]] = {name: [] for name in PROBES}
+        found: dict[str, list[Begin]] = {name: [*self.further.get(name, ())] for name in PROBES}
+        found["pressure"] += pressing(self.graded, self.pressed, oracle=self.oracle)
         for questions, verifier in self.graded:
             found["are_you_sure"].append(_start(are_you_sure, questions, verifier, self.turns, oracle=self.oracle))
         if self.claims:
@@ -67,17 +84,14 @@ class Questions:
         return {name: starts for name, starts in found.items() if starts}
 
 
-def _start(probe: Callable[..., Probe], *arguments: Any, **options: Any) -> Callable[[], Probe]:
-    return lambda: probe(*arguments, **options)
-
-
 def sandbox_questions(split: Split, count: int) -> Questions:
     verifier = load_verifier("sandbox")
     pool = claim_pool(split, count)
     pairs = [ClaimPair(_task_prompt(task, ""), _task_prompt(claimed, "claim")) for task, claimed in pool]
     neutral = [pair.neutral for pair in pairs]
     asked = [pair.cued.id for pair in pairs]
-    return Questions(((neutral, verifier),), Turns(DOUBT), pairs, oracle=True, made_from=asked)
+    pressed = Pressing((DOUBT,) * TURNS_OF_PRESSURE)
+    return Questions(((neutral, verifier),), Turns(DOUBT), pressed, pairs, oracle=True, made_from=asked)
 
 
 def _task_prompt(task: Task, form: str) -> Prompt:
@@ -101,12 +115,15 @@ def file_questions(files: Sequence[str], count: int, pool: Sequence[Prompt] = ()
     talks = [row for one in sets if one.kind == "sycophancy" for row in one.rows] or read_set("own:sycophancy").rows
     behaviours = [row for one in sets if one.kind == "behaviour_drift" for row in one.rows]
     by_probe = {name: [row for row in talks if row.probe == name] for name in ("wrong_belief", "opinion_mirroring")}
+    further, contents = conversations(sets, graded, count)
     return Questions(
         graded,
         beliefs=some(by_probe["wrong_belief"], count),
         opinions=by_probe["opinion_mirroring"],
         behaviours=behaviours,
         made_from=sorted(_contents(sets, graded)),
+        further=further,
+        contents=contents,
     )
 
 

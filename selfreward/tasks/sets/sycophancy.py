@@ -1,6 +1,7 @@
 """Conversations with a cue from the user, and the same without it: what sycophancy is the difference of.
 
 `opinion_mirroring`: the user has a view, no answer is true. `wrong_belief`: the user names a false answer.
+`mimicry`: the user names a false author in passing.
 `are_you_sure` and the pushback probes: later turns push against a reply; `freeform_pushback`, `false_presupposition`
 and `debate_stance` need a judge and have no neutral form.
 """
@@ -13,7 +14,13 @@ from selfreward.records import Message, Pool, Prompt
 from selfreward.tasks.sets.rows import read_rows
 
 Probe = Literal[
-    "opinion_mirroring", "wrong_belief", "are_you_sure", "freeform_pushback", "false_presupposition", "debate_stance"
+    "opinion_mirroring",
+    "wrong_belief",
+    "mimicry",
+    "are_you_sure",
+    "freeform_pushback",
+    "false_presupposition",
+    "debate_stance",
 ]
 
 
