@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from selfreward.commands.question_checks import cut_off
 from selfreward.commands.run import run
 from selfreward.errors import EngineError, RecipeError, TrainingError
 from selfreward.progress import Progress
@@ -12,9 +13,9 @@ from selfreward.recipe import FileSource, LoraRecipe, NoTraining, Recipe, SftRec
 from selfreward.recipe.idle import idle
 from selfreward.recipe.read import build_recipe, load_recipe
 from selfreward.recipe.shape import paths
-from selfreward.records import Drop
+from selfreward.records import Drop, Message, Prompt
 from selfreward.store.results import Store
-from selfreward.training.train import why_dropped
+from selfreward.training.train import what_ties_say, why_dropped
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
 EXPECTED = "judge.reading=probability"
@@ -219,6 +220,31 @@ def test_reasons_are_counted_most_frequent_first_without_what_never_was_a_prompt
     rows = [drop(0, "tie"), drop(1, "unreadable"), drop(2, "unreadable"), drop(3, "too similar", "prompts")]
     assert why_dropped(rows) == "unreadable 2, tie 1"
     assert why_dropped([]) == "nothing"
+
+
+def test_a_judge_that_tells_nothing_apart_is_named_where_most_is_a_tie() -> None:
+    def rows(*reasons: str) -> list[Drop]:
+        return [Drop(str(n), "pairs", "response", str(n), reason) for n, reason in enumerate(reasons)]
+
+    assert "judge tells too little apart" in what_ties_say(rows("tie", "tie", "unreadable"))
+    assert what_ties_say(rows("tie", "unreadable")) == what_ties_say([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("keys", "warned"),
+    [
+        (["judge.question.template=additive"], True),
+        (["judge.question.template=additive", "judge.reading.sampling.max_tokens=100"], False),
+        (["judge.question.template=additive", "judge.reading=probability"], False),
+        ([], False),
+    ],
+)
+def test_a_question_that_allows_more_words_than_the_judge_may_write_is_warned_about(
+    keys: list[str], warned: bool
+) -> None:
+    asked = Prompt("p", (Message("user", "Tell me, in at most 900 words, why."),), "train", "file", "")
+    said = cut_off(build_recipe([], keys).judge, asked)
+    assert ("allows 100 words" in said and "set it to 200" in said) if warned else said == ""
 
 
 def test_an_ensemble_of_judges_that_read_probabilities_is_read() -> None:

@@ -6,6 +6,7 @@ and such answers get the unreadable verdict "question too long" (judging/asking.
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from selfreward.recipe import JudgeRecipe, Recipe, Revising, Steps, asked_per_ro
 from selfreward.records import Message, Prompt
 from selfreward.roles import generator
 
+ALLOWED = re.compile(r"\bat most (\d+) words")
 LONGEST = 8
 """How many of the longest prompts are put into a judge's question: what is around them is the same for all."""
 
@@ -91,6 +93,8 @@ def check_judges(
 ) -> None:
     """Every judge whose weights are here is asked about the longest prompts. `prompts`: the longest first."""
     for judge in judges(recipe):
+        if prompts and say is not None and (cut := cut_off(judge, prompts[0])):
+            say(cut)
         if judge.model.server is not None or not prompts:
             continue
         directory = directory_of(recipe.model.path if judge.model.of_run else judge.model)
@@ -115,6 +119,22 @@ def check_judges(
                 f"room for {limit - max(lengths)} of the {answers} that answers may have; a longer one gets the "
                 'unreadable verdict "question too long". To avoid it, lower sampling.max_tokens of generate and measure'
             )
+
+
+def cut_off(judge: JudgeRecipe, prompt: Prompt) -> str:
+    """A warning where the question allows more words than the judge may write tokens, so that no verdict is reached."""
+    if judge.reading.kind == "probability":
+        return ""
+    asked = " ".join(message.content for message in question(judge, prompt, "")).replace(prompt.text, "")
+    allowed = max(map(int, ALLOWED.findall(asked)), default=0)
+    limit = judge.sampling.max_tokens
+    if limit >= allowed:
+        return ""
+    return (
+        f"warning: the judge's question allows {allowed} words before the verdict, and "
+        f"judge.reading.sampling.max_tokens is {limit}: a reply that uses them is cut off and unreadable; set it to "
+        f"{2 * allowed} or so"
+    )
 
 
 def speeches(judge: JudgeRecipe) -> int:

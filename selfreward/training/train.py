@@ -113,7 +113,7 @@ def building(
             what, less = ("sample", "") if method.LEARNS == "samples" else ("pair", ", or lower pairs.min_gap")
             raise TrainingError(
                 f"round {round}: no {what} is left to train on. Dropped: {why_dropped(drops)}; dropped.jsonl names "
-                f"each. Raise generate.samples or prompts.per_round{less}"
+                f"each. {what_ties_say(drops)}Raise generate.samples or prompts.per_round{less}"
             )
         job = job_of(recipe, start.policy, reference, learned, source, round, day)
         where: dict[str, Any] = {"out": out, "scratch": scratch, "progress": progress, "say": say, "note": note}
@@ -122,6 +122,14 @@ def building(
         return {**done, "notes": list(report.notes)} if report.notes else done
 
     return build
+
+
+def what_ties_say(drops: Sequence[Drop]) -> str:
+    """What most drops say of the judge, where they say it."""
+    ties = sum(drop.reason == "tie" for drop in drops)
+    if 2 * ties <= len(drops):
+        return ""
+    return "Most answers to a prompt have equal scores, so the judge tells too little apart: ask another one first. "
 
 
 def _facts(
