@@ -8,6 +8,9 @@ turns, a round each, `--repeats` times, and who waits is stopped. Seconds are wa
 processes of a system, stand beside them, because a loaded machine moves the first more than the second. B0, which
 compiles in every process, gets one round. All have one thread a process. What a tiny model on a CPU shows is mostly
 start-ups and overhead; the arithmetic for large models is `selfreward plan`'s.
+
+The small form, in about a minute, is `--only "B1" "ours, transformers"`. What is measured is set beside the last table
+by how many times as fast ours is, in processor seconds: that hardly depends on the machine, as seconds do.
 """
 
 import argparse
@@ -20,10 +23,11 @@ import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from baselines.served import Served
 from baselines.systems import CACHE, EAGER, Stages, Worker, resume
-from baselines.timed import Timed, ratio, row, table
+from baselines.timed import Timed, ratio, row, table, turns
 from baselines.workload import BATCH, TEMPERATURE, TRAINING, Size
 
 from selfreward.commands.preflight_models import model_directory
@@ -156,6 +160,27 @@ def claims(timed: Mapping[str, Timed]) -> list[str]:
     return lines
 
 
+def compared(timed: Mapping[str, Timed], setting: str, last: Mapping[str, Any]) -> list[str]:
+    """Ours against each baseline that the `last` table has, too, then and now; apart where the spreads do not meet."""
+    if last["setting"][0] != setting:
+        return [f"- not compared with the last table, which is of another size: {last['setting'][0]}"]
+    then = {
+        name: Timed(None, seconds=known["seconds"], processor=known["processor"])
+        for name, known in last["systems"].items()
+        if name in timed
+    }
+    lines = []
+    for mine in (name for name in then if name.startswith("ours")):
+        for other in (name for name in then if name.startswith("B")):
+            now, before = turns(timed, mine, other, "processor"), turns(then, mine, other, "processor")
+            told = "faster" if min(now) > max(before) else "slower" if max(now) < min(before) else "as then"
+            lines.append(
+                f"- {mine} against {other.partition(' ')[0]}, in CPU seconds: {ratio(timed, mine, other, 'processor')} "
+                f"times as fast, in the last table {ratio(then, mine, other, 'processor')}: **{told}**"
+            )
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--prompts", type=int, default=64)
@@ -184,7 +209,8 @@ def main() -> None:
     ]
     rows = [row(name, one) for name, one in timed.items()]
     text = "\n".join([*facts, "", table(rows), "", *claims(timed), ""])
-    print(text)
+    last = json.loads(TABLES.joinpath("round.json").read_text(encoding="utf-8"))
+    print(text, *compared(timed, facts[0], last), sep="\n")
     if given.write:
         TABLES.joinpath("round.md").write_text(f"# A steady round, ours and baselines\n\n{text}", encoding="utf-8")
         kept = {

@@ -1,6 +1,7 @@
 """Evidence with a planted truth: prompts of the sandbox, and replies whose true quality is chosen by hand."""
 
 import dataclasses
+import math
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice, permutations
@@ -10,6 +11,9 @@ from selfreward.measuring.metrics import measure_all
 from selfreward.records import Drop, Judgment, Likelihood, Measurement, Message, MetaJudgment, Pair, Prompt, Response
 from selfreward.tasks.verifiers.sandbox import SandboxVerifier
 
+LETTERS = ("abcdefgh", "abcdefghij", "abcdefghijklmnoqrstuvwxyz")
+"""Without p, which a worthless reply says."""
+
 FILLER = ("", "sure : ", "here you go : ", "good question ! ", "happy to help : ")
 Scores = Callable[[Response, float], Sequence[float | None]]
 
@@ -17,7 +21,8 @@ Scores = Callable[[Response, float], Sequence[float | None]]
 def prompts(count: int, pool: str = "report", cohort: str = "repeat", wrong_claim: bool = False) -> list[Prompt]:
     """Distinct tasks `repeat W X Y Z` of four different letters; a wrong claim has two of them exchanged."""
     made = []
-    for letters in islice(permutations("abcdefgh" if count <= 1680 else "abcdefghij", 4), count):
+    alphabet = next(letters for letters in LETTERS if math.perm(len(letters), 4) >= count)
+    for letters in islice(permutations(alphabet, 4), count):
         claim = f" ; we think it is {reply_items(letters, 3)}" if wrong_claim else ""
         text = f"repeat {' '.join(letters)}{claim}"
         made.append(Prompt(f"{pool}:{text}", (Message("user", text),), pool, "sandbox", cohort))

@@ -41,6 +41,8 @@ class Story:
     seed: int = 0
     prompts_seed: str = ""
     texts: Mapping[str, str] | None = None
+    gate: int = POOLS["gate"]
+    selection: int = POOLS["selection"]
     report: int = POOLS["report"]
     train: int = 40
     tokens: Sequence[int] | None = None
@@ -64,7 +66,7 @@ def _write(run: Run, story: Story) -> None:
         Prompt(
             stable_id(story.prompts_seed, prompt.id), (*system, *prompt.messages), prompt.pool, prompt.source, cohort
         )
-        for pool, count in {**POOLS, "report": story.report}.items()
+        for pool, count in {name: getattr(story, name) for name in POOLS}.items()
         for number, prompt in enumerate(prompts(count, pool))
         for cohort in (("repeat", "sort", "count")[number % 3],)
     ]
@@ -125,8 +127,8 @@ def _training(run: Run, story: Story, number: int) -> tuple[PoolRows, list[Pair]
     ]
     own = _answers(story, number, drawn, "train")
     pairs, drops = [], []
-    for prompt in drawn:
-        mine = [row for row in own.responses if row.prompt_id == prompt.id]
+    for position, prompt in enumerate(drawn):
+        mine = own.responses[position * SAMPLES : (position + 1) * SAMPLES]
         if prompt.id < "8":
             pairs.append(pair(mine[0], mine[1]))
         else:

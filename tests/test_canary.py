@@ -165,8 +165,13 @@ def test_a_held_out_judge_is_a_truth_too_and_without_any_it_cannot_be_known():
     held_out = ["measure.verifier=none", "measure.held_out.model=sandbox:seed-1", "measure.held_out.samples=1"]
     verdict, _ = canary_command(smoke(*held_out), QUIET, 40)
     assert verdict.word == "train" and "held-out judge (sandbox:seed-1)" in verdict.sentence
-    verdict, _ = canary_command(smoke("measure.verifier=none"), QUIET, 4)
+    said: list[str] = []
+    loud = Progress(style="silent")
+    loud.say = said.append
+    few = ["measure.verifier=none", "measure.gate=2", "prompts.per_round=2"]
+    verdict, _ = canary_command(smoke(*few), loud, 6)
     assert verdict.word == "cannot be known"
+    assert "will be 'cannot be known'" in said[0] and any(line.startswith("4 prompts and not 6:") for line in said)
 
 
 def test_a_judge_that_cannot_be_read_and_the_order_of_a_pairwise_one(tmp_path: Path):

@@ -247,3 +247,17 @@ def test_columns_with_names_of_their_own_are_dealt_under_ours(tmp_path: Path) ->
         for made in (dealt, plain)
     ]
     assert sides[0] == sides[1] and dealt.verifier == plain.verifier == "numeric"
+
+
+@pytest.mark.parametrize(("answered", "verifier"), [(12, "numeric"), (11, "none")])
+def test_rows_with_answers_are_measured_where_only_some_have_one(tmp_path: Path, answered: int, verifier: str) -> None:
+    """Of thirty rows twelve are measured: with as many answers a verifier has all it reads, with one less not."""
+    rows = [{"prompt": f"What is {n} and {n}?", **({"answer": str(2 * n)} if n < answered else {})} for n in range(30)]
+    (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    dealt = deal(tmp_path / "data.jsonl", tmp_path / "r.yaml")
+    dealt.write()
+    measured = read_prompts(dealt.evaluation, "report")
+    assert (dealt.verifier, len(measured), dealt.train) == (verifier, 12, 18)
+    assert all(prompt.answer for prompt in measured) == (verifier == "numeric")
+    assert f"{answered} of 30 rows bring something to check" in dealt.words()
+    assert ("no verifier" in dealt.words()) == (verifier == "none")

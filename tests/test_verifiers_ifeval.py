@@ -29,6 +29,7 @@ EXAMPLES = [
     ("keywords:existence", {"keywords": ["mom", "mother"]}, "My Mother, mom.", "My mother."),
     ("keywords:frequency", {"keyword": "a.b", "frequency": 2, "relation": "at least"}, "a.b A.B", "a.b axb"),
     ("keywords:frequency", {"keyword": "no", "frequency": 1, "relation": "less than"}, "yes", "no"),
+    ("keywords:frequency", {"keyword": "no ", "frequency": 1, "relation": "at least"}, "no.", "yes"),
     ("keywords:forbidden_words", {"forbidden_words": ["cook", "eat"]}, "cooking heat", "I eat."),
     ("keywords:letter_frequency", {"letter": "!", "let_frequency": 2, "let_relation": "at least"}, "a!b!", "a!"),
     ("keywords:letter_frequency", {"letter": "c", "let_frequency": 1, "let_relation": "less than"}, "dog", "Cat"),
@@ -51,6 +52,12 @@ EXAMPLES = [
     ),
     (
         "length_constraints:nth_paragraph_first_word",
+        {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "two"},
+        "one\n\n'\"Two",
+        "one\n\n\"'Two",
+    ),
+    (
+        "length_constraints:nth_paragraph_first_word",
         {"num_paragraphs": 3, "nth_paragraph": 3, "first_word": "three"},
         THREE,
         f"{THREE}\n\nfour",
@@ -61,6 +68,7 @@ EXAMPLES = [
     ("detectable_format:number_bullet_lists", {"num_bullets": 2}, "* a\n- b", "* a\n- b\n* c"),
     ("detectable_format:constrained_response", {}, "Well. My answer is maybe.", "Yes."),
     ("detectable_format:number_highlighted_sections", {"num_highlights": 2}, "*a* and *b c*", "*a* and ** **"),
+    ("detectable_format:number_highlighted_sections", {"num_highlights": 2}, "*a* and **b**", "*a* and *\t*"),
     (
         "detectable_format:multiple_sections",
         {"section_spliter": "PART", "num_sections": 2},
@@ -68,6 +76,8 @@ EXAMPLES = [
         "PART 1",
     ),
     ("detectable_format:json_format", {}, '```json\n{"a": 1}\n```', "{a: 1}"),
+    ("detectable_format:json_format", {}, "```Json\n[]\n```", "```jsOn\n[]\n```"),
+    ("detectable_format:title", {}, "<<> <>>", "<<\t>>\ntext"),
     ("detectable_format:title", {}, "<<A Title>>\ntext", "<< >>\ntext"),
     ("combination:two_responses", {}, "one\n******\ntwo", "one\n******\none"),
     ("combination:two_responses", {}, "one******two", "one******two******three"),

@@ -9,7 +9,7 @@ import pytest
 from selfreward.errors import DataError
 from selfreward.records import Message, Prompt
 from selfreward.tasks.verifiers.boxed import listed_boxes
-from selfreward.tasks.verifiers.denials import is_denied
+from selfreward.tasks.verifiers.denials import Retraction, is_denied, taken_back
 from selfreward.tasks.verifiers.final_answer import final_answer
 from selfreward.tasks.verifiers.latex import compact, respelled
 from selfreward.tasks.verifiers.quantity import shortest
@@ -168,3 +168,13 @@ def test_a_bound_is_an_answer_only_where_it_is_a_number_of_something(sentence: s
 def test_an_answer_without_a_number_is_shown_as_it_was_said() -> None:
     truth = VERIFIER.check(asked("\\text{east}"), "east")
     assert truth.correct and truth.answer == "east"
+
+
+def test_an_answer_that_has_become_another_is_taken_back_and_one_that_is_checked_stands() -> None:
+    became = "There were 12, but it is now 7 of them."
+    assert taken_back(became, became.index("12")) == Retraction(became.index(" 7"), True)
+    checked = "The answer is 12. Wait, let me check: 3 * 4 = 12. Correct."
+    assert taken_back(checked, checked.index("12")) is None
+    denied = "The answer is 12. No, that was wrong. The answer is 7."
+    found = taken_back(denied, denied.index("12"))
+    assert found is not None and found.said and denied[found.place :] == "7."

@@ -44,9 +44,13 @@ class Timed:
 
 def ratio(timed: Mapping[str, Timed], ours_: str, other: str, measured: str = "seconds") -> str:
     """How many times as long the other takes: median and range of the turns that were taken together."""
-    pairs = zip(getattr(timed[other], measured), getattr(timed[ours_], measured), strict=False)
-    found = [theirs / mine for theirs, mine in pairs]
+    found = turns(timed, ours_, other, measured)
     return f"{statistics.median(found):.2f} [{min(found):.2f}, {max(found):.2f}] (n = {len(found)})"
+
+
+def turns(timed: Mapping[str, Timed], ours_: str, other: str, measured: str) -> list[float]:
+    pairs = zip(getattr(timed[other], measured), getattr(timed[ours_], measured), strict=False)
+    return [theirs / mine for theirs, mine in pairs]
 
 
 def row(name: str, one: Timed) -> list[str]:

@@ -54,7 +54,7 @@ def check_recipe(recipe: "Recipe", say: Say) -> None:
     except RecipeError:
         raise
     except SelfRewardError as problem:
-        raise RecipeError(f"{type(problem).__name__} of a run with this recipe: {problem}") from problem
+        raise RecipeError(f"a run would end with {type(problem).__name__}: {problem}") from problem
     training = source.training(1, recipe.prompts.per_round)
     mean, rubric = 0.0, 0.0
     if recipe.engine.kind == "scripted":

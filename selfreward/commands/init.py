@@ -70,6 +70,10 @@ def init(
 
     dealt = deal(data, out, columns_of(column or [])) if data is not None else None
     dealt = deal_pairs(pairs, out) if pairs is not None else dealt
+    if dealt is not None:
+        typer.echo(dealt.words())
+    if model is not None:
+        typer.echo("measuring the model on this machine, up to a minute or two where it is slow", err=True)
     text = SANDBOX if model is None else recipe_for(*_directory(model), dealt)
     if dealt is not None:
         dealt.write()

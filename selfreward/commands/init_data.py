@@ -31,7 +31,7 @@ CANDIDATES = ("ifeval", "json_schema", "numeric", "exact")
 
 @dataclass(frozen=True, slots=True)
 class Dealt:
-    """Two files and what goes into them, the pools' sizes, and the verifier that can check every row, if one can."""
+    """Two files and what goes into them, the pools' sizes, and the verifier that can check what is measured, if any."""
 
     training: Path
     evaluation: Path
@@ -44,6 +44,16 @@ class Dealt:
     pairs: bool = False
     """The training file holds pairs, on which alone is trained."""
 
+    def words(self) -> str:
+        """What was dealt, and whether anything says what is right."""
+        dealt = f"{self.train} rows to train on, {sum(self.pools.values())} to measure"
+        if self.pairs:
+            return dealt
+        brought = f"{self.answered} of {len(self.prompts)} rows bring something to check"
+        if self.verifier == "none":
+            return f"{dealt}; {brought}: too few, or of no one kind, so no verifier says what is right"
+        return f"{dealt}; {brought}, measured by verifier {self.verifier}"
+
     def write(self) -> None:
         for path, text in self.texts.items():
             path.write_text(text, encoding="utf-8")
@@ -53,6 +63,8 @@ def deal(data: Path, recipe: Path, columns: ColumnsRecipe | None = None) -> Deal
     """What goes into `<recipe>.train.jsonl` and `<recipe>.eval.jsonl`. Raises DataError for rows that no run takes.
 
     Rows whose `columns` have names of their own are dealt under ours, so that the recipe need not name them again.
+    Where only some rows bring something to check, and they are enough, those are measured: a truth is worth more there
+    than in training, where the judge is asked about the others.
     """
     prompts = read_prompts(data, "train", columns)
     if len(prompts) < LEAST:
@@ -61,15 +73,17 @@ def deal(data: Path, recipe: Path, columns: ColumnsRecipe | None = None) -> Deal
         )
     order = sorted(range(len(prompts)), key=lambda index: stable_id("init", prompts[index].text))
     wanted = min(int(EVALUATED * len(prompts)), sum(LARGEST.values()) + 1)
-    evaluated = set(order[:wanted])
+    checkable = [index for index in order if prompts[index].answer is not None or prompts[index].meta]
+    measured = checkable if len(checkable) >= wanted else order
+    evaluated = set(measured[:wanted])
     lines = _lines(data, columns)
     files = _files(recipe)
     texts = {
         path: "".join(f"{lines[index]}\n" for index in sorted(kept))
         for path, kept in zip(files, (set(order) - evaluated, evaluated), strict=True)
     }
-    answered = sum(prompt.answer is not None or bool(prompt.meta) for prompt in prompts)
-    return Dealt(*files, len(prompts) - wanted, _pools(wanted), suited(prompts), answered, prompts, texts)
+    verifier = suited([prompts[index] for index in measured])
+    return Dealt(*files, len(prompts) - wanted, _pools(wanted), verifier, len(checkable), prompts, texts)
 
 
 def deal_pairs(data: Path, recipe: Path) -> Dealt:

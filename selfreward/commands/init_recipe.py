@@ -185,9 +185,10 @@ def _measure(machine: Machine, dealt: Dealt | None, sizes: Sizes) -> str:
     if dealt is None:
         verifier = "ifeval # checks the instructions of the requests: the truth of this run"
     elif dealt.verifier != "none":
-        verifier = f"{dealt.verifier} # every row brings what it checks: the truth of this run"
+        verifier = f"{dealt.verifier} # every row that is measured brings what it checks: the truth of this run"
     else:
-        verifier = f"none # {dealt.answered} of {len(dealt.prompts)} rows bring something to check; all must"
+        brought = f"{dealt.answered} of {len(dealt.prompts)} rows bring something to check"
+        verifier = f"none # {brought}; those that are measured all must, and one verifier must take them"
     asked = ""
     if dealt is not None and dealt.pairs:
         verifier = "none # nothing says what is right; a held-out judge would tell more"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from selfreward.commands.preflight import preflight
 from selfreward.judging.judge import judge
-from selfreward.measuring.canary.evidence import RoundAnswers, canary_evidence, check_canary
+from selfreward.measuring.canary.evidence import RoundAnswers, canary_evidence, check_canary, truths_of
 from selfreward.measuring.canary.verdict import CanaryEvidence, CanaryVerdict, decide
 from selfreward.measuring.judge_truth import duels, pairwise_accuracy, tied_prompts, within_tau
 from selfreward.measuring.stats.clustered import NOTHING, Estimate
@@ -35,6 +35,11 @@ PROMPTS = 60
 def canary_command(recipe: Recipe, progress: Progress, prompts: int = PROMPTS) -> tuple[CanaryVerdict, Table]:
     """The verdict on a recipe, and what it rests on. Raises RecipeError where no judge makes its pairs."""
     check_canary(recipe)
+    if not truths_of(recipe):
+        progress.say(
+            "measure.verifier, measure.anchors and measure.held_out are not set: the verdict will be 'cannot be "
+            "known', and what is asked now tells only whether this judge can be read"
+        )
     start, source, verifier = preflight(recipe, progress.say)
     evidence = ask(recipe, start, source, verifier, progress, prompts)
     verdict = decide(evidence, recipe.gates.min_readable)
@@ -54,6 +59,11 @@ def ask(
     ):
         round = Round(1, lenient, cast, artifacts, source, verifier, progress)
         chosen = asked_prompts(recipe, source, count)
+        if len(chosen) < count:
+            progress.say(
+                f"{len(chosen)} prompts and not {count}: the gate pool (measure.gate={recipe.measure.gate}) and one "
+                f"round (prompts.per_round={recipe.prompts.per_round}) have no more"
+            )
         prompts: Rows[Prompt] = round.complete(given(1, "prompts", Prompt, chosen, {"canary": count}))
         responses = respond(round, prompts)
         judgments = judge(round, prompts, responses)
@@ -71,7 +81,7 @@ def canary_table(evidence: CanaryEvidence, verdict: CanaryVerdict) -> Table:
     fought = duels(evidence.rated)
     decided = f"{verdict.decided} of {len(evidence.pairs)}"
     rows = [
-        ("truth", evidence.truth or f"none: {evidence.missing}", NOTHING),
+        ("truth", evidence.truth or "none", NOTHING),
         ("chosen is the better one, of the decided pairs", None, verdict.accuracy),
         ("pairs that the truth decides", decided, NOTHING),
         ("smallest accuracy that so many show (80 %)", number_text(verdict.smallest), NOTHING),

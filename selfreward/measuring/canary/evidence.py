@@ -94,7 +94,7 @@ def canary_evidence(round: Round, rows: RoundAnswers) -> CanaryEvidence:
 
 def check_canary(recipe: Recipe) -> None:
     """Raise RecipeError where no judge makes the pairs, so that there is nothing to hold against a truth."""
-    source, measure = recipe.judge.source, recipe.measure
+    source = recipe.judge.source
     if not recipe.judge.asks_model:
         raise RecipeError(f"the canary asks the recipe's judge, but judge.source={source} asks no model; remove it")
     if isinstance(recipe.train, PolicyGradient):
@@ -103,12 +103,18 @@ def check_canary(recipe: Recipe) -> None:
     if needs != "scores" or recipe.pairs.implicit is not None:
         score = "pairs.score=implicit_reward" if needs == "scores" else f"pairs.rule={recipe.pairs.rule}"
         raise RecipeError(f"the canary asks whether the judge's pairs are right, but {score} needs no judge; remove it")
-    truths = (measure.verifier != "none", measure.anchors is not None, measure.held_out is not None)
-    if recipe.gates.canary == "require" and not any(truths):
+    if recipe.gates.canary == "require" and not truths_of(recipe):
         raise RecipeError(
             "gates.canary=require stops every run here: nothing stands beside the judge; set measure.verifier, "
             "measure.anchors or measure.held_out, or gates.canary=off"
         )
+
+
+def truths_of(recipe: Recipe) -> list[str]:
+    """The keys of the recipe that put a truth beside its judge."""
+    measure = recipe.measure
+    there = {"verifier": measure.verifier != "none", "anchors": measure.anchors, "held_out": measure.held_out}
+    return [f"measure.{name}" for name, value in there.items() if value]
 
 
 def _fought(pair: Pair, truths: Mapping[str, float], prompt_of: Mapping[str, str]) -> Fought:

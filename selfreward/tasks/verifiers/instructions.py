@@ -5,10 +5,11 @@ uses. The definitions follow the paper and its published checker, quirks include
 keywords match inside words but forbidden words only whole ones). Sentences and capital words are counted as its
 tokenisers count them (`punkt.py`, `treebank_words.py`).
 
-On 5,088 pairs of an instruction and an English text both say the same on 99.9 %, and on at least 99 % of each kind but
-one. What differs: a `letter` that is no letter (`!` in the data set) is counted, where the published checker draws a
-letter at random (98 % of letter_frequency); "English" in the two letter-case instructions is not tested, since an
-all-capital text defeats language identification; a language that cannot be told is left open, where it says followed.
+Beside that checker, on 5,688 pairs of an instruction and an answer made by rules, 21 of the 25 kinds say the same on
+99.6 % or more (`results/tables/ifeval_agreement.md`). What differs in the other four: a `letter` that is none (`!` in
+the data set) is counted, where the published checker draws a letter at random; "English" in the two letter-case
+instructions is not tested, since langdetect takes short English answers for other languages, so that other languages in
+those letters pass here; a language that cannot be told is left open, where it says followed.
 """
 
 import json
@@ -38,7 +39,7 @@ def keyword_existence(text: str, *, keywords: Iterable[str]) -> bool:
 
 
 def keyword_frequency(text: str, *, keyword: str, frequency: int, relation: Relation) -> bool:
-    return _compare(len(re.findall(re.escape(keyword), text, re.IGNORECASE)), relation, frequency)
+    return _compare(len(re.findall(re.escape(keyword.strip()), text, re.IGNORECASE)), relation, frequency)
 
 
 def forbidden_words(text: str, *, forbidden_words: Iterable[str]) -> bool:
@@ -76,11 +77,14 @@ def number_words(text: str, *, num_words: int, relation: Relation) -> bool:
 
 
 def nth_paragraph_first_word(text: str, *, num_paragraphs: int, nth_paragraph: int, first_word: str) -> bool:
-    """Paragraphs stand between empty lines; quotation marks before and punctuation after the word do not count."""
+    """Paragraphs stand between empty lines; quotation marks before and punctuation after the word do not count.
+
+    Single ones are taken away before double ones: the first word of `"'so` is none.
+    """
     paragraphs = text.split("\n\n")
     if nth_paragraph > len(paragraphs) or not paragraphs[nth_paragraph - 1].strip():
         return False
-    word = paragraphs[nth_paragraph - 1].split()[0].lstrip("'\"")
+    word = paragraphs[nth_paragraph - 1].split()[0].lstrip("'").lstrip('"')
     word = re.split(r"[.,?!'\"]", word)[0]
     present = sum(bool(paragraph.strip()) for paragraph in paragraphs)
     return present == num_paragraphs and word.lower() == first_word.lower()
@@ -91,8 +95,8 @@ def number_placeholders(text: str, *, num_placeholders: int) -> bool:
 
 
 def postscript(text: str, *, postscript_marker: str) -> bool:
-    known = {"P.P.S": r"p\.\s?p\.\s?s", "P.S.": r"p\.\s?s\."}
-    marker = known.get(postscript_marker, re.escape(postscript_marker.lower()))
+    known, asked = {"P.P.S": r"p\.\s?p\.\s?s", "P.S.": r"p\.\s?s\."}, postscript_marker.strip()
+    marker = known.get(asked, re.escape(asked.lower()))
     return re.search(rf"\s*{marker}.*$", text.lower(), re.MULTILINE) is not None
 
 
@@ -109,15 +113,15 @@ def constrained_response(text: str) -> bool:
 def number_highlighted_sections(text: str, *, num_highlights: int) -> bool:
     single = re.findall(r"\*[^\n*]*\*", text)
     double = re.findall(r"\*\*[^\n*]*\*\*", text)
-    return sum(bool(part.strip("* ")) for part in [*single, *double]) >= num_highlights
+    return sum(bool(part.strip("*").strip()) for part in [*single, *double]) >= num_highlights
 
 
 def multiple_sections(text: str, *, section_spliter: str, num_sections: int) -> bool:
-    return len(re.split(rf"\s?{re.escape(section_spliter)}\s?\d+\s?", text)) - 1 >= num_sections
+    return len(re.split(rf"\s?{re.escape(section_spliter.strip())}\s?\d+\s?", text)) - 1 >= num_sections
 
 
 def json_format(text: str) -> bool:
-    plain = re.sub(r"^```(?:json)?|```$", "", text.strip(), flags=re.IGNORECASE).strip()
+    plain = re.sub(r"^```(?:json|Json|JSON)?|```$", "", text.strip()).strip()
     try:
         json.loads(plain)
     except (ValueError, RecursionError):
@@ -126,7 +130,7 @@ def json_format(text: str) -> bool:
 
 
 def title(text: str) -> bool:
-    return any(found.strip("<> ") for found in re.findall(r"<<[^\n]+>>", text))
+    return any(found.lstrip("<").rstrip(">").strip() for found in re.findall(r"<<[^\n]+>>", text))
 
 
 def two_responses(text: str) -> bool:
