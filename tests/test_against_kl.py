@@ -48,6 +48,13 @@ def test_a_change_is_divided_by_what_the_policy_moved() -> None:
     assert table.rows[1][2].startswith("+50") and "[" not in table.rows[1][2], "one run has no interval"
 
 
+def test_no_interval_leaves_the_scale_of_its_metric() -> None:
+    sure = Course({0: 0.0, 1: 0.1}, {"true_accuracy": {0: 0.5, 1: 0.9}}, {})
+    doubtful = Course({0: 0.0, 1: 0.9}, {"true_accuracy": {0: 0.5, 1: 0.6}}, {})
+    (_, last) = _rounds({"both": {("m", 0): sure, ("m", 1): doubtful}}, ["true_accuracy"]).rows
+    assert last[3].startswith("0.5 [0") and last[4].endswith(", 1.0]"), last
+
+
 def test_every_round_stands_with_its_kl() -> None:
     rows = _rounds({"a": {("m", 0): FAST, ("m", 1): SLOW}}, ["length_tokens"]).rows
     assert [row[1] for row in rows] == ["0", "1", "2"]

@@ -26,7 +26,7 @@ KEYS = {key.name for key in keys(Recipe)}
 SECTIONS = {name.rpartition(".")[0] for name in KEYS} | {name.split(".")[0] for name in KEYS}
 METRICS = {name for family in families() for name in family.metrics}
 SETS = {*(f"own:{name}" for name in OWN), *READERS}
-META = {"meta.rubric"}
+META = {"meta.rubric", "meta.context"}
 """What a prompt's row may hold for a judge."""
 
 

@@ -269,9 +269,14 @@ def test_a_number_has_the_decimals_that_its_interval_deserves(numbers: tuple[flo
     assert number_text(*numbers) == text
 
 
+def test_a_fall_that_rounds_to_0_is_not_shown_with_the_sign_of_a_rise():
+    assert number_text(-0.04, -0.6, 0.5, signed=True) == "0.0 [-0.6, +0.5]"
+    assert number_text(0.04, -0.5, 0.6, signed=True) == "+0.0 [-0.5, +0.6]"
+
+
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
 def test_a_resolved_interval_is_never_shown_as_one_that_holds_0(low: float, width: float) -> None:
-    shown = re.findall(r"[+-][\d.]+", number_text(low, low, low + width, signed=True))
+    shown = re.findall(r"[+-]?[\d.]+", number_text(low, low, low + width, signed=True))
     assert float(shown[0]) == float(shown[1]), "the value has the decimals of its interval"
     if low >= 5e-5:
         assert float(shown[1]) > 0

@@ -38,6 +38,11 @@ def test_a_comparison_begins_with_a_sentence_and_says_which_run_did_not_end(tmp_
     recipe.write_text(recipe.read_text().replace("rounds: 1\n", "rounds: 2\n"))
     assert "bad is interrupted, in round 1 of 2. the same command goes on" in compared(good, bad)
     assert compared(good, good).startswith("Of their last rounds, 1 and 1, nothing can be compared.")
+    assert "different judges" not in compared(good, bad)
+    recipe.write_text(
+        recipe.read_text().replace("    kind: mean\n    samples: 3\n", "    kind: mean\n    samples: 1\n")
+    )
+    assert "two different judges scored them" in compared(good, bad)
 
 
 def test_a_run_that_failed_in_its_first_round_says_so_in_its_verdict(tmp_path: Path) -> None:

@@ -98,6 +98,7 @@ def test_the_error_that_ended_a_run_is_told_until_it_is_begun_again(store: Store
         raise TrainingError("no pair is left")
     state = run_state(store.existing("begun"))
     assert (state.word, state.said) == ("failed", "TrainingError: no pair is left")
+    assert re.search(r"begun +in 0/1 +failed", listed(store)), "a round that is not done is not told as one that is"
     assert "no pair is left" in listed(store)
     with store.open_run("begun", recipe_of(STORY), environment={}) as run, ending_noted(run):
         pass

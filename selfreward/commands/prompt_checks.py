@@ -8,12 +8,14 @@ from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.measuring.probes.questions import questions_of
 from selfreward.pairing.answers import rule_of
 from selfreward.recipe import (
+    ClaimsQuestion,
     PolicyGradient,
     Recipe,
     RubricQuestion,
     ScoreQuestion,
     SftRecipe,
     asked_per_round,
+    cohort_judge,
     held_out_judge,
 )
 from selfreward.records import Prompt
@@ -29,7 +31,7 @@ FOR_JUDGES = {"rubric", "material"}
 
 
 def check_questions(recipe: Recipe, source: Source, training: Sequence[Prompt]) -> None:
-    """Refuse prompts that lack what a judge's question needs: criteria, where the recipe has no rubric.
+    """Refuse prompts that lack what a judge's question needs: criteria, where the recipe has no rubric, or a context.
 
     And prompts that a judge is shown judged: an exemplar's may be in no pool, and none that is trained on.
     """
@@ -38,18 +40,37 @@ def check_questions(recipe: Recipe, source: Source, training: Sequence[Prompt]) 
     for judge in judges:
         if isinstance(judge.question, ScoreQuestion) and judge.question.examples is not None:
             _refuse_shown(judge.question.examples, recipe, source, training)
-    judges = [judge for judge in judges if isinstance(judge.question, RubricQuestion)]
+    _check_cohort_questions(recipe)
+    judges = [judge for judge in judges if isinstance(judge.question, RubricQuestion | ClaimsQuestion)]
     if not judges:
         return
     asked = [*training, *source.pools(), *(row.prompt for row in source.frozen())]
-    judged = [cohort for cohort in read_cohorts(recipe.measure) if cohort.verifier == "none"]
-    asked += [prompt for cohort in judged for prompt in cohort.prompts]
+    questions = recipe.measure.cohorts
+    judged = [one for one in read_cohorts(recipe.measure) if one.verifier == "none"]
+    asked += [prompt for one in judged if questions[one.name].question is None for prompt in one.prompts]
     for judge in judges:
         wording = judge_prompt(judge)
         for prompt in asked:
             wording.require(prompt)
-        if isinstance(judge.question, RubricQuestion) and judge.question.rubric is None:
-            _refuse_rowless(recipe)
+        if isinstance(judge.question, ClaimsQuestion):
+            _refuse_rowless(recipe, "meta.context", "another judge.question")
+        elif isinstance(judge.question, RubricQuestion) and judge.question.rubric is None:
+            _refuse_rowless(recipe, "meta.rubric", "judge.question.rubric")
+
+
+def _check_cohort_questions(recipe: Recipe) -> None:
+    """Each cohort with a question of its own: the words exist, and every row has what they need."""
+    for cohort in read_cohorts(recipe.measure):
+        if recipe.measure.cohorts[cohort.name].question is None:
+            continue
+        if cohort.verifier != "none":
+            raise RecipeError(
+                f"key 'measure.cohorts.{cohort.name}.question' is not read: its verifier {cohort.verifier} grades it; "
+                f"remove it, or set measure.cohorts.{cohort.name}.verifier=none"
+            )
+        wording = judge_prompt(cohort_judge(recipe.measure, recipe.judge, cohort.name))
+        for prompt in cohort.prompts:
+            wording.require(prompt)
 
 
 def _refuse_shown(file: str, recipe: Recipe, source: Source, training: Sequence[Prompt]) -> None:
@@ -62,17 +83,15 @@ def _refuse_shown(file: str, recipe: Recipe, source: Source, training: Sequence[
     assert_disjoint(shown, pools, run=source.overlap_words, max_overlap=recipe.measure.max_overlap)
 
 
-def _refuse_rowless(recipe: Recipe) -> None:
-    """Refuse what a judge would be asked that comes from no row, and so has no criteria."""
+def _refuse_rowless(recipe: Recipe, lacking: str, instead: str) -> None:
+    """Refuse what a judge would be asked that comes from no row, and so has no criteria or context."""
     probes = recipe.measure.judge_probes
     for key, there in {
         "prompts.writer.share": recipe.prompts.writer.share > 0,
         "measure.judge_probes.claims": bool(probes.claims and probes.claims_file),
     }.items():
         if there:
-            raise RecipeError(
-                f"key {key!r} makes prompts that have no meta.rubric; set it to 0, or judge.question.rubric for them"
-            )
+            raise RecipeError(f"key {key!r} makes prompts that have no {lacking}; set it to 0, or {instead} for them")
 
 
 def check_pools(recipe: Recipe, source: Source, training: Sequence[Prompt]) -> None:
@@ -102,10 +121,12 @@ def check_side(recipe: Recipe, source: Source, training: Sequence[Prompt]) -> No
     cohorts = read_cohorts(recipe.measure)
     refuse_overlap(cohorts, [*external, *training], source.overlap_words, recipe.measure.max_overlap)
     judged = [cohort.name for cohort in cohorts if cohort.verifier == "none"]
+    judged = [name for name in judged if recipe.measure.cohorts[name].question is None]
     if judged and recipe.judge.ranks:
         raise RecipeError(
             f"cohort {judged[0]!r} has no verifier, but judge.question={recipe.judge.question.kind} only ranks the "
-            f"answers to one prompt, which cannot be compared between rounds; set measure.cohorts.{judged[0]}.verifier"
+            f"answers to one prompt, which cannot be compared between rounds; set its verifier or its question in "
+            f"measure.cohorts.{judged[0]}"
         )
 
 

@@ -1,7 +1,8 @@
 """What is measured after a round beside the pools: the recipe's cohorts and probes. Nothing here trains or is paired.
 
 All cohorts are one artifact of prompts, and one of answers a round. What no verifier grades is judged by
-`measure.cohort_judge`, which is the start policy unless the recipe says otherwise: the same judge in every round.
+`measure.cohort_judge`, which is the start policy unless the recipe says otherwise: the same judge in every round. A
+cohort with a question of its own has an artifact of judgments of its own.
 """
 
 import dataclasses
@@ -15,12 +16,13 @@ from selfreward.measuring.evidence import AskedValue, CohortRows, PoolRows
 from selfreward.measuring.pools import pool_judging, pool_sampling
 from selfreward.measuring.probes.ask import ask
 from selfreward.measuring.probes.questions import Questions, questions_of
-from selfreward.recipe import as_dict
+from selfreward.recipe import as_dict, cohort_judge
 from selfreward.recipe.code import CodeRecipe
 from selfreward.records import Judgment, Pool, Prompt, Response, Rows
 from selfreward.roles.player import Policy
 from selfreward.roles.respond import answering
 from selfreward.roles.round import Round
+from selfreward.store.artifacts import cohort_artifact
 from selfreward.store.given import given
 from selfreward.tasks.cohorts import Cohort, read_cohorts
 from selfreward.tasks.verifiers.protocol import CODE, Verifier, load_verifier
@@ -73,13 +75,17 @@ class SidePools:
         responses: Rows[Response] = round.complete(work)
         own = {prompt.id: prompt for prompt in self.prompts}
         judged = {cohort.name for cohort in self.cohorts if cohort.verifier == "none"}
-        ungraded = [row for row in distinct(responses) if own[row.prompt_id].cohort in judged]
-        judgments: Rows[Judgment] = Rows([])
-        if ungraded:
-            judge = dataclasses.replace(pool_judging(round.recipe), model=measure.cohort_judge)
-            judging = Judging(judge, round.cast, round.complete, round.number, round.number + 1)
-            inputs = {"cohorts": self.prompts.digest, "responses": responses.digest}
-            judgments = judging.judge(own, ungraded, inputs, "cohort_judgments")
+        apart = [name for name in sorted(judged) if measure.cohorts[name].question is not None]
+        every: list[Rows[Judgment]] = []
+        for cohort in (None, *apart):
+            names = {cohort} if cohort else judged - {*apart}
+            ungraded = [row for row in distinct(responses) if own[row.prompt_id].cohort in names]
+            if ungraded:
+                judge = cohort_judge(measure, pool_judging(round.recipe), cohort)
+                judging = Judging(judge, round.cast, round.complete, round.number, round.number + 1)
+                inputs = {"cohorts": self.prompts.digest, "responses": responses.digest}
+                every.append(judging.judge(own, ungraded, inputs, cohort_artifact(apart, cohort)))
+        judgments = every[0] if len(every) == 1 else Rows([row for rows in every for row in rows])
         return PoolRows(self.prompts, responses, judgments)
 
     def _rows(self, cohort: Cohort, asked: Mapping[str, Prompt], now: PoolRows, initial: PoolRows) -> CohortRows:

@@ -57,6 +57,7 @@ from selfreward.recipe.prompts import (
     WriterRecipe,
 )
 from selfreward.recipe.questions import (
+    ClaimsQuestion,
     Compared,
     ComparisonQuestion,
     DebateQuestion,
@@ -74,6 +75,7 @@ from selfreward.recipe.recipe import (
     KeepRecipe,
     Recipe,
     asked_per_round,
+    cohort_judge,
     held_out_judge,
     held_out_pools,
     identity,
@@ -121,6 +123,7 @@ __all__ = [
     "Anchored",
     "BestVsRandom",
     "BestVsWorst",
+    "ClaimsQuestion",
     "CohortRecipe",
     "ColumnsRecipe",
     "Compared",
@@ -215,6 +218,7 @@ __all__ = [
     "ZLength",
     "as_dict",
     "asked_per_round",
+    "cohort_judge",
     "constitution_of",
     "held_out_judge",
     "held_out_pools",

@@ -8,7 +8,7 @@ from selfreward.recipe.code import CodeRecipe
 from selfreward.recipe.doors import Foreign
 from selfreward.recipe.model import SamplingRecipe
 from selfreward.recipe.prompts import SandboxSource, SourceRecipe
-from selfreward.recipe.questions import ComparisonQuestion, RubricQuestion, ScoreQuestion
+from selfreward.recipe.questions import ClaimsQuestion, ComparisonQuestion, RubricQuestion, ScoreQuestion
 from selfreward.recipe.readings import ReadingRecipe
 from selfreward.recipe.reference import INITIAL, ModelReference
 from selfreward.recipe.section import Section, needed, part, section, setting
@@ -40,6 +40,8 @@ PROBES: tuple[str, ...] = get_args(Probe)
 """What `measure.probes` may name: conversations that show whether the policy gives in (measuring/probes/)."""
 
 HeldOutQuestion = Annotated[ScoreQuestion | RubricQuestion | ComparisonQuestion, Field(discriminator="kind")]
+
+CohortQuestion = Annotated[ScoreQuestion | RubricQuestion | ClaimsQuestion, Field(discriminator="kind")]
 
 
 @section
@@ -87,14 +89,16 @@ class CohortRecipe(Section):
 
     `source`: a prompt file, a set that ships (own:arithmetic) or KIND:PATH (tasks/sets/sets.py), of which `count`
     prompts are taken, all where null. `verifier` grades them; with none, `measure.cohort_judge` does. Null is the
-    kind's own, where it has one. `pool: gate` lets gates read it; `both` deals the prompts to the gate pool and the
-    report pool.
+    kind's own, where it has one. `question` is what `measure.cohort_judge` is asked about this cohort, `claims` for
+    prompts with a context; null is the loop's own question. `pool: gate` lets gates read it; `both` deals the prompts
+    to the gate pool and the report pool.
     """
 
     source: Annotated[str, needed("a prompt file, own:NAME or KIND:PATH")]
     verifier: VerifierName | None = setting(None, "who grades; null: the kind's own")
     count: int | None = setting(None, "prompts that are taken; null: all", minimum=2)
     pool: Literal["report", "gate", "both"] = setting("report", "gate: gates may read it")
+    question: CohortQuestion | None = setting(None, "what its judge is asked; null: the loop's question", later=True)
 
 
 @section

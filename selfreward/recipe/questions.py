@@ -1,4 +1,7 @@
-"""What a judge is asked: about one answer (score, rubric, steps), two (comparison, principle, debate) or all (list)."""
+"""What a judge is asked.
+
+About one answer (score, rubric, steps, claims), two (comparison, principle, debate) or all (list).
+"""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -131,6 +134,20 @@ class StepsQuestion(Question):
     WORDING: ClassVar[str] = "selfreward.judging.prompts.steps:wording"
 
 
+@section
+class ClaimsQuestion(Question):
+    """Which words of its context support each claim of an answer?
+
+    A prompt's row brings the text to keep to (`meta.context`). A quotation that is not in it supports nothing.
+    """
+
+    kind: Literal["claims"] = "claims"
+    template: str = setting("claims", "the words of the question")
+
+    WORDING: ClassVar[str] = "selfreward.judging.prompts.claims:wording"
+    WHY_VERDICT: ClassVar[str] = "lists claims with their quotations"
+
+
 def constitution_of(question: Compared) -> str | None:
     return question.constitution if isinstance(question, PrincipleQuestion) else None
 
@@ -139,6 +156,7 @@ QuestionRecipe = Annotated[
     ScoreQuestion
     | RubricQuestion
     | StepsQuestion
+    | ClaimsQuestion
     | ComparisonQuestion
     | PrincipleQuestion
     | DebateQuestion

@@ -7,6 +7,7 @@ The defaults are the sandbox's proved setting where methods differ by scale (lea
 state their own.
 """
 
+import dataclasses
 from typing import Any, Literal
 
 from omegaconf import OmegaConf
@@ -111,6 +112,18 @@ def held_out_judge(recipe: Recipe, held_out: HeldOutRecipe) -> JudgeRecipe:
         question=question,
         reading=held_out.reading or reading,
         aggregate=MeanAggregate(samples=held_out.samples),
+    )
+
+
+def cohort_judge(measure: MeasureRecipe, judge: JudgeRecipe, cohort: str | None = None) -> JudgeRecipe:
+    """How cohorts without a verifier are judged, `judge` being the loop's own; a cohort may have its own question."""
+    judge = dataclasses.replace(judge, model=measure.cohort_judge)
+    question = None if cohort is None else measure.cohorts[cohort].question
+    if question is None:
+        return judge
+    reading = VerdictReading(sampling=judge.sampling, ask_again=0)
+    return dataclasses.replace(
+        judge, question=question, reading=reading, aggregate=MeanAggregate(samples=measure.judge_samples)
     )
 
 

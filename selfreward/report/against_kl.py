@@ -16,6 +16,7 @@ alone, so that it is told from two runs on. A run that moved less than STILL nat
 Each with the KL at which it spoke; a run in which it never did says up to which KL it did not.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -25,6 +26,7 @@ from selfreward.measuring.stats.nested_difference import nested_paired_differenc
 from selfreward.report.alarms import alarms
 from selfreward.report.catalogue import words
 from selfreward.report.compare import POOL, compare_rounds
+from selfreward.report.compared import scale
 from selfreward.report.forces import KL, STILL
 from selfreward.report.gate_verdicts import gate_report, rule_text
 from selfreward.report.reading import Key, Reading
@@ -106,9 +108,9 @@ def kl_tables(store: Runs, grid: Mapping[str, Mapping[Cell, str]], metrics: Sequ
 Courses = Mapping[str, Mapping[Cell, Course]]
 
 
-def _mean(found: Mapping[Cell, float], *, signed: bool = False) -> str:
+def _mean(found: Mapping[Cell, float], within: tuple[float, float] | None = None, *, signed: bool = False) -> str:
     table = {(model, str(seed), ""): value for (model, seed), value in found.items()}
-    one = nested_paired_difference(table).estimate
+    one = nested_paired_difference(table, within).estimate
     return number_text(one.value, one.low, one.high, signed=signed) if table else DASH
 
 
@@ -118,10 +120,13 @@ def _rounds(courses: Courses, metrics: Sequence[str]) -> Table:
         for number in sorted({number for run in runs.values() for number in run.moved}):
             moved = {cell: run.moved[number] for cell, run in runs.items() if number in run.moved}
             cells = [
-                _mean({cell: run.values[metric][number] for cell, run in runs.items() if number in run.values[metric]})
+                _mean(
+                    {cell: run.values[metric][number] for cell, run in runs.items() if number in run.values[metric]},
+                    scale(metric),
+                )
                 for metric in metrics
             ]
-            body.append([arm, str(number), str(len(moved)), _mean(moved), *cells])
+            body.append([arm, str(number), str(len(moved)), _mean(moved, (0.0, math.inf)), *cells])
     return Table("Against KL, round by round", ["arm", "round", "runs", "KL", *map(words, metrics)], body)
 
 

@@ -15,7 +15,7 @@ from selfreward.errors import DataError
 from selfreward.measuring.stats.multiplicity import holm, p_value
 from selfreward.measuring.stats.nested_difference import NestedDifference, nested_paired_difference
 from selfreward.measuring.stats.sign_test import SignTest, sign_test
-from selfreward.recipe import walk
+from selfreward.recipe import as_dict, walk
 from selfreward.report.alike import ALIKE, made_of, nothing_to_compare, recipe_differences
 from selfreward.report.catalogue import words
 from selfreward.report.compared import difference_scale
@@ -176,7 +176,16 @@ def comparison_words(rows: Sequence[Compared], a: Reading, b: Reading) -> str:
         estimate = row.difference.estimate
         size = number_text(estimate.value, estimate.low, estimate.high, signed=True)
         said.append(f"{words(row.metric)} {row.verdict if known else 'not resolved'} ({size})")
-    return f"{b.name} (round {last[1]}) beside {a.name} (round {last[0]}): {'; '.join(said)}."
+    ending = "."
+    if any(row.metric.startswith("judge") for row, _ in at_last) and asked(a) != asked(b):
+        ending = "; two different judges scored them, so belief and what it is held against cannot be compared."
+    return f"{b.name} (round {last[1]}) beside {a.name} (round {last[0]}): {'; '.join(said)}{ending}"
+
+
+def asked(run: Reading) -> tuple[str, object, object, object]:
+    """Who judges in a run, what is asked and how the reply is read."""
+    judge = run.recipe.judge
+    return str(judge.model), as_dict(judge.question), as_dict(judge.reading), as_dict(judge.aggregate)
 
 
 def _signs(signs: SignTest) -> str:

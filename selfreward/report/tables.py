@@ -54,6 +54,8 @@ def number_text(
         ends = "" if low is None or high is None else f" [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
         return f"{value:{sign}.{digits}f}{ends}"
     digits = decimals(low, high)
+    if value < 0 and round(value, digits) == 0:  # nor +0: the sign would be the wrong one
+        return f"{value:z.{digits}f} [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
     return f"{value:{sign}.{digits}f} [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
 
 

@@ -71,6 +71,9 @@ class Round:
             self.artifacts.progress, self.artifacts.permit = show, permit
             shown.callback(setattr, self.cast, "listener", None)
             rows = self.artifacts.complete(work)
+        if self.artifacts.taken_over == (work.round, work.artifact) and rows:
+            told = f"round {work.round}: {work.artifact}: {len(rows)} taken over from a run that asked the same"
+            self.progress.say(told)
         seal = self.artifacts.seal(work.round, work.artifact)
         self.clock.done(work.round, work.artifact, seal.seconds if seal else 0.0)
         return Rows(rows, seal.digest if seal else "")

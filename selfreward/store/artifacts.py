@@ -8,12 +8,14 @@
     judgments_lists                     a listwise judge's
     judgments_steps                     a stepwise judge's
     responses_0, responses_1 ...        the generators' answers, where several answer
+    cohort_judgments_own_<K>            of the cohorts with a question of their own, the K-th's
     held_out_<pool>                     the held-out judge's rows; `..._of_round_<K>` of earlier answers, scored again
 
 Any judge's rows are named so: judgments, model_judgments, eval_judgments, frozen_judgments, held_out_report ...
 """
 
 import re
+from collections.abc import Sequence
 
 JUDGMENTS, MODEL_JUDGMENTS = "judgments", "model_judgments"
 """The judgments that a round trains on, and the model's own where a verifier judges first."""
@@ -30,6 +32,11 @@ def part_of(artifact: str, part: str | int) -> str:
 def whole_of(artifact: str) -> str:
     """The judge's artifact that a part belongs to; itself where it is whole."""
     return _PART.sub("", artifact)
+
+
+def cohort_artifact(apart: Sequence[str], cohort: str | None = None) -> str:
+    """Judgments of all cohorts, or of one with a question of its own, by its place among these."""
+    return "cohort_judgments" if cohort is None else part_of("cohort_judgments_own", apart.index(cohort))
 
 
 def held_out_artifact(pool: str, of_round: int | None = None) -> str:

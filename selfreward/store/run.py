@@ -57,6 +57,7 @@ class Run(RunView):
         self._shared = shared
         self._lock = lock
         self.tokens_underway = 0
+        self.taken_over: tuple[int, str] | None = None
         """Sampled tokens of the finished chunks of an artifact that is not sealed yet."""
         self._inherited: dict[str, str] = (self.info().get("forked_from") or {}).get("artifacts", {})
 
@@ -168,6 +169,7 @@ class Run(RunView):
             else:
                 land_directory(path, wanted, lambda out: link_tree(source, out, seal), lambda _: seal)
         self.note("linked", wanted.round, wanted.artifact)
+        self.taken_over = (wanted.round, wanted.artifact)
         return seal
 
     def _compute(self, work: Work[Unit, Row], wanted: Stamp, path: Path) -> list[Row]:

@@ -6,10 +6,11 @@ from selfreward.commands.plan.workload import Asking, Lengths, judgments_of
 from selfreward.recipe import (
     MeasureRecipe,
     Recipe,
+    cohort_judge,
     held_out_judge,
     held_out_pools,
 )
-from selfreward.store.artifacts import COMPARISONS, held_out_artifact, part_of
+from selfreward.store.artifacts import COMPARISONS, cohort_artifact, held_out_artifact, part_of
 from selfreward.tasks.anchors_file import read_anchors
 from selfreward.tasks.cohorts import read_cohorts
 from selfreward.tasks.sets import OWN
@@ -80,14 +81,20 @@ def _side(recipe: Recipe, lengths: Lengths, draws: float) -> list[Asking]:
     measure = recipe.measure
     cohorts = read_cohorts(measure)
     prompts, samples = float(sum(len(cohort.prompts) for cohort in cohorts)), float(measure.cohort_samples)
-    judged = sum(len(cohort.prompts) for cohort in cohorts if cohort.verifier == "none")
-    by = dataclasses.replace(recipe, judge=dataclasses.replace(recipe.judge, model=measure.cohort_judge))
     found = []
     if prompts:
         asked = (prompts * samples, lengths.prompt, lengths.response, prompts * lengths.prompt)
         found.append(Asking("measure: cohorts", "cohort_responses", *asked, samples))
-    if judged:
-        found += judgments_of(by, lengths, "measure: cohorts", "cohort_judgments", (judged, samples), draws)
+    judged = [cohort for cohort in cohorts if cohort.verifier == "none"]
+    apart = sorted(cohort.name for cohort in judged if measure.cohorts[cohort.name].question is not None)
+    for name in (None, *apart):
+        by = dataclasses.replace(recipe, judge=cohort_judge(measure, recipe.judge, name))
+        asked_so = [one for one in judged if (one.name if one.name in apart else None) == name]
+        count = sum(len(cohort.prompts) for cohort in asked_so)
+        readings = measure.judge_samples if name else draws
+        if count:
+            artifact = cohort_artifact(apart, name)
+            found += judgments_of(by, lengths, "measure: cohorts", artifact, (count, samples), readings)
     turns = float(sum(_TURNS[name] * _questions(name, measure) for name in measure.probes))
     if turns:
         question = 2 * lengths.prompt + lengths.response

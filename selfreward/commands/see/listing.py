@@ -31,12 +31,19 @@ def print_listing(views: Sequence[RunView], out: Console) -> None:
         tone = COLOURS[said.tone] if said else STATES.get(state.word, "")
         table.add_row(
             words(view.name),
-            f"{state.round}/{state.rounds}" if state.rounds else DASH,
+            rounds_of(state),
             words(state.word, style=STATES.get(state.word, "")),
             f"{age(state)} ago",
             words(said_of(state), style=tone),
         )
     out.print(table)
+
+
+def rounds_of(state: RunState) -> str:
+    """The last round of a run that is over; of one that is not, the round that it is in."""
+    if not state.rounds:
+        return DASH
+    return f"{'' if state.word == 'finished' else 'in '}{state.round}/{state.rounds}"
 
 
 def age(state: RunState, now: float | None = None) -> str:

@@ -84,9 +84,9 @@ def _rows(
     before: Sequence[Answer],
     excluded: int,
 ) -> list[Measurement]:
-    own, start, asked = _contexts(now), _contexts(before), clusters(now)
+    own, start, asked = contexts_of(now), contexts_of(before), clusters(now)
     found = [_facts(answer, own) for answer in now]
-    others = _turned(own)
+    others = turned(own)
     rows = []
     for kind, stated in KINDS.items():
         values = [float(bool(stated(one))) for one in found]
@@ -108,11 +108,11 @@ def _rows(
     return rows
 
 
-def _contexts(answers: Sequence[Answer]) -> dict[str, str]:
+def contexts_of(answers: Sequence[Answer]) -> dict[str, str]:
     return {answer.prompt.id: context_of(answer.prompt) or "" for answer in answers}
 
 
-def _turned(contexts: dict[str, str]) -> dict[str, str]:
+def turned(contexts: dict[str, str]) -> dict[str, str]:
     """Each prompt with the context of another, in an order by hash; none where all have one context."""
     order = sorted(contexts, key=lambda name: stable_id("turned", name))
     for by in range(1, len(order)):
