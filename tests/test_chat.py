@@ -99,6 +99,7 @@ def test_models_that_no_question_can_be_put_to_are_refused(models: tuple[Subject
         said((models[0], dataclasses.replace(models[1], sandbox=False)), [ASKED])
 
 
+@pytest.mark.slow
 def test_the_command_reads_lines_from_a_pipe(tmp_path: Path) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

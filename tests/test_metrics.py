@@ -164,10 +164,12 @@ def test_every_metric_has_rows_and_no_row_comes_twice():
         if name == "verified":
             # The sandbox's truth is nobody's to ask.
             given = dataclasses.replace(given, verifier=load_verifier("refusal"))
-        if name == "groundedness":
-            # Only where rows bring a context.
+        if name in ("groundedness", "claims"):
+            # Only where rows bring a context, and of claims where the judge was asked for them.
             read = [dataclasses.replace(one, meta={**one.meta, "context": one.text}) for one in given.pools.prompts]
-            grounded = dataclasses.replace(given.pools, prompts=read)
+            reply = {"template": "judge_claims/claims@0", "text": "Claim: it is so\nQuote: none"}
+            listed = [dataclasses.replace(one, **reply) for one in given.pools.judgments]
+            grounded = dataclasses.replace(given.pools, prompts=read, judgments=listed)
             given = dataclasses.replace(given, cohorts=[CohortRows("read", grounded, given.initial, None)])
         assert getattr(__import__(module, fromlist=[attribute]), attribute)(given), name
     keys = [(row.metric, row.cohort, row.pool) for row in measure_all(whole())]

@@ -14,7 +14,7 @@ LONGEST = 20
 
 FILE = re.compile(r"`([\w./]+\.(?:py|md|yaml|txt|jsonl?|csv))`")
 FOLDER = re.compile(r"`([\w./]+/)`")
-MADE = {"sheet.csv", "anchors.jsonl", "coverage.md", "power.md"}
+MADE = {"sheet.csv", "anchors.jsonl", "coverage.md", "power.md", "conversations.md"}
 """Files that a command makes."""
 
 
