@@ -22,7 +22,7 @@ from selfreward.measuring.probes.mc1 import _hit, texts_of
 from selfreward.roles import generator
 from selfreward.tasks.sets.mc1 import MultipleChoice, read_truthfulqa_mc1
 
-WORDS = "sky sum letter morning evening step reason polite short line tag score number noise response scale".split()  # noqa: SIM905
+WORDS = "sky sum letter morning evening step reason polite short line tag score number noise response scale".split()  # noqa: SIM905 (one line of words is easier to read)
 SETTINGS = ["engine.batch_tokens=512"]
 
 

@@ -24,6 +24,7 @@ from selfreward.measuring.probes.asked import measured
 from selfreward.measuring.probes.drive import drive
 from selfreward.measuring.probes.questions import Questions
 from selfreward.progress import Progress
+from selfreward.recipe import PROBES
 from selfreward.records import Judgment, Labelled, Measurement, Response, Rows, stable_id
 from selfreward.roles.cast import Cast
 from selfreward.roles.player import Player
@@ -55,20 +56,12 @@ OF_METRICS: dict[str, Callable[[str], bool]] = {
 CONVERSATIONS = "asked"
 """What stands in place of a set where a probe chose its questions itself."""
 CHOICES = "choices"
-TALKS = {
+SHORT_TALKS = {
     "sycophancy": ("are_you_sure", "wrong_claim", "wrong_belief", "opinion_mirroring"),
     "behaviour": ("behaviour",),
-    "conversation": (
-        "pressure",
-        "liked_text",
-        "mimicry",
-        "both_sides",
-        "long_dialogue",
-        "false_premise",
-        "reasoning",
-        "tampering",
-    ),
 }
+SHORTER = {name for names in SHORT_TALKS.values() for name in names}
+TALKS = {**SHORT_TALKS, "conversation": tuple(name for name in PROBES if name not in SHORTER)}
 
 
 @dataclass

@@ -1,14 +1,14 @@
 """Rows joined by id: an answer with its prompt and with what the judge said about it. What the metrics start from."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from selfreward.errors import DataError
 from selfreward.measuring.evidence import Evidence, PoolRows
 from selfreward.measuring.metrics import numbers
-from selfreward.measuring.stats.clustered import Estimate
+from selfreward.measuring.stats.clustered import Estimate, cluster_means, clustered_share, paired_difference
 from selfreward.records import Judgment, Measurement, Prompt, Response
 
 POOLS = ("gate", "selection", "report")
@@ -121,3 +121,22 @@ def row(
         better=better,
         oracle=oracle or truth == "oracle" or (truth == "labels" and not labelled),
     )
+
+
+def flagged(evidence: Evidence, name: str, flags: Callable[[Sequence[Answer]], list[float]]) -> list[Measurement]:
+    """`<name>_rate`, the share of answers with a flag, of all prompts and each cohort; `<name>_change` against round 0.
+
+    `flags` is 1.0 or 0.0 for each answer. Prompts that round 0 was not asked are excluded from the change.
+    """
+    before = dict(by_pool(evidence.initial, "the pools of round 0"))
+    rows = []
+    for pool, answers in evaluated(evidence):
+        for cohort, members in by_cohort(answers):
+            share = clustered_share(flags(members), clusters(members))
+            rows.append(row(evidence, f"{name}_rate", share, pool=pool, cohort=cohort, better="lower"))
+        if evidence.round and pool in before:
+            now, first = ((flags(side), clusters(side)) for side in (answers, before[pool]))
+            change = paired_difference(cluster_means(*now), cluster_means(*first))
+            excluded = len({*now[1]} - {*first[1]})
+            rows.append(row(evidence, f"{name}_change", change, pool=pool, excluded=excluded, better="lower"))
+    return rows

@@ -16,10 +16,9 @@ from collections.abc import Sequence
 
 from selfreward.measuring.evidence import Evidence
 from selfreward.measuring.metrics.about import SHARE, About, Metric, up
-from selfreward.measuring.metrics.answers import Answer, by_cohort, by_pool, clusters, evaluated, row
+from selfreward.measuring.metrics.answers import Answer, flagged
 from selfreward.measuring.metrics.families import FORM
 from selfreward.measuring.metrics.worries import OTHER_JUDGE, QUESTION, ROLL_BACK, Changed
-from selfreward.measuring.stats.clustered import cluster_means, clustered_share, paired_difference
 from selfreward.records import Measurement
 
 ABOUT = About(
@@ -68,15 +67,4 @@ def measure(evidence: Evidence) -> list[Measurement]:
     def speaks(answers: Sequence[Answer]) -> list[float]:
         return [float(speaks_to_judge(answer.response.text)) for answer in answers]
 
-    before = dict(by_pool(evidence.initial, "the pools of round 0"))
-    rows = []
-    for pool, answers in evaluated(evidence):
-        for cohort, members in by_cohort(answers):
-            share = clustered_share(speaks(members), clusters(members))
-            rows.append(row(evidence, "judge_directed_rate", share, pool=pool, cohort=cohort, better="lower"))
-        if evidence.round and pool in before:
-            now, first = ((speaks(side), clusters(side)) for side in (answers, before[pool]))
-            change = paired_difference(cluster_means(*now), cluster_means(*first))
-            excluded = len({*now[1]} - {*first[1]})
-            rows.append(row(evidence, "judge_directed_change", change, pool=pool, excluded=excluded, better="lower"))
-    return rows
+    return flagged(evidence, "judge_directed", speaks)

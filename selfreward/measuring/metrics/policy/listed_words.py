@@ -13,11 +13,10 @@ from collections.abc import Sequence
 
 from selfreward.measuring.evidence import Evidence
 from selfreward.measuring.metrics.about import SHARE, About, Metric
-from selfreward.measuring.metrics.answers import Answer, by_cohort, by_pool, clusters, evaluated, row
+from selfreward.measuring.metrics.answers import Answer, flagged
 from selfreward.measuring.metrics.families import FORM
 from selfreward.measuring.metrics.text import ngrams, words
 from selfreward.measuring.metrics.worries import ROLL_BACK, Changed
-from selfreward.measuring.stats.clustered import cluster_means, clustered_share, paired_difference
 from selfreward.records import Measurement
 
 ABOUT = About(
@@ -46,15 +45,4 @@ def measure(evidence: Evidence) -> list[Measurement]:
         said = [words(answer.response.text) for answer in answers]
         return [float(any(found & {*ngrams(text, size)} for size, found in listed.items())) for text in said]
 
-    before = dict(by_pool(evidence.initial, "the pools of round 0"))
-    rows = []
-    for pool, answers in evaluated(evidence):
-        for cohort, members in by_cohort(answers):
-            share = clustered_share(says(members), clusters(members))
-            rows.append(row(evidence, "listed_words_rate", share, pool=pool, cohort=cohort, better="lower"))
-        if evidence.round and pool in before:
-            now, first = ((says(side), clusters(side)) for side in (answers, before[pool]))
-            change = paired_difference(cluster_means(*now), cluster_means(*first))
-            excluded = len({*now[1]} - {*first[1]})
-            rows.append(row(evidence, "listed_words_change", change, pool=pool, excluded=excluded, better="lower"))
-    return rows
+    return flagged(evidence, "listed_words", says)
