@@ -80,8 +80,9 @@ smoke: $(STAMP)
 	$(BIN)/selfreward run recipes/smoke.yaml --results $(RESULTS)
 	$(BIN)/selfreward report smoke --results $(RESULTS)
 
+# Bytecode is kept, whatever the shell says: each worker and some hundred commands that tests start read the same files.
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)

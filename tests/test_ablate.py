@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from small_keys import HARDLY_MEASURED
 
 from selfreward.commands.ablate import ablate, load_grid, require_all
 from selfreward.errors import RecipeError, SelfRewardError
@@ -71,7 +72,7 @@ def test_a_wrong_grid_is_refused_before_anything_runs(tmp_path: Path, arms: str,
 
 
 def test_a_failed_cell_is_named_with_its_reason(tmp_path: Path) -> None:
-    arms = f"  mute: [{SMALL}, judge.reading.sampling.max_tokens=3]"
+    arms = f"  mute: [{SMALL}, {', '.join(HARDLY_MEASURED)}, judge.reading.sampling.max_tokens=3]"
     failed = ablate(load_grid(grid_file(tmp_path, arms=arms, seeds="[0]")), tmp_path / "results", 1, Progress())
     assert list(failed) == ["grid.mute.seed-0.0"]
     with pytest.raises(SelfRewardError, match=r"1 cells failed.*exit 9.*verdicts could be read"):

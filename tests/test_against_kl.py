@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from small_keys import HARDLY_MEASURED
 from test_reward_model import SMOKE
 
 from selfreward.commands.ablate import load_grid
@@ -74,7 +75,7 @@ def test_who_speaks_is_told_with_round_and_kl_and_who_does_not_with_how_far() ->
 def made(tmp_path_factory: pytest.TempPathFactory) -> Store:
     store = Store(tmp_path_factory.mktemp("runs"), share=False)
     rule = "gates.rules=[{metric: kl_initial_k3_token, above: -1, pool: gate}]"
-    keys = ("meta.enabled=false", "prompts.writer.share=0", "prompts.per_round=8", rule)
+    keys = ("meta.enabled=false", "prompts.writer.share=0", "prompts.per_round=8", *HARDLY_MEASURED, rule)
     run(load_recipe(SMOKE, keys), store, "one", Progress(style="silent"))
     return store
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from run_factory import Story, write_run
 from sklearn.metrics import cohen_kappa_score
+from small_keys import UNPROBED
 from typer.testing import CliRunner
 
 from selfreward.commands.anchors.agreement import agreement, gate_word
@@ -396,6 +397,7 @@ def small(results, name, anchors, *overrides):
         "prompts.writer.share=0",
         "prompts.per_round=16",
         "measure.report=8",
+        *UNPROBED,
     ]
     run(load_recipe(SMOKE, [*keys, f"measure.anchors={anchors}", *overrides]), store, name, Progress())
     return store.existing(name)

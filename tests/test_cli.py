@@ -1,4 +1,5 @@
-"""The command as a user meets it: real processes, their exit codes and what they print."""
+"""The command as a user meets it: its exit codes and what it prints. Each kind of ending has a process of its own; what
+differs from it in words only is asked in this one."""
 
 import json
 import os
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_factory import selfreward_here
 
 from selfreward import __version__
 from selfreward.errors import SelfRewardError
@@ -91,13 +93,13 @@ def test_help_comes_at_once_and_names_every_command(tmp_path: Path) -> None:
     [["probe", "sandbox:seed-0", "--family=truth", "--family=length"], ["anchors", "sample", "x", "--n=4", "--n=5"]],
 )
 def test_an_option_that_stands_twice_is_refused(tmp_path: Path, words: list[str]) -> None:
-    done = selfreward(*words, cwd=tmp_path)
+    done = selfreward_here(*words, cwd=tmp_path)
     assert done.returncode == 2
     assert f"{words[-1].partition('=')[0]} is given 2 times" in done.stderr
 
 
 def test_an_option_that_collects_may_stand_twice(tmp_path: Path) -> None:
-    done = selfreward("probe", "sandbox:seed-0", "--probe-file=a", "--probe-file=b", cwd=tmp_path)
+    done = selfreward_here("probe", "sandbox:seed-0", "--probe-file=a", "--probe-file=b", cwd=tmp_path)
     assert_fails(done, 2, "--probe-file", "sandbox")
 
 
@@ -122,7 +124,7 @@ def test_version(tmp_path: Path) -> None:
 def test_a_wrong_recipe_ends_with_2_before_anything_is_written(
     tmp_path: Path, override: str, words: tuple[str, ...]
 ) -> None:
-    done = selfreward("run", SMOKE, override, cwd=tmp_path)
+    done = selfreward_here("run", SMOKE, override, cwd=tmp_path)
     assert_fails(done, 2, "RecipeError:", *words)
     assert len(done.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
@@ -131,7 +133,7 @@ def test_a_wrong_recipe_ends_with_2_before_anything_is_written(
 def test_a_recipe_that_is_not_there_or_no_yaml(tmp_path: Path) -> None:
     assert_fails(selfreward("run", "missing.yaml", cwd=tmp_path), 2, "missing.yaml", "cannot be read")
     (tmp_path / "broken.yaml").write_text("rounds: [3\n")
-    assert_fails(selfreward("run", "broken.yaml", cwd=tmp_path), 2, "broken.yaml", "not valid YAML")
+    assert_fails(selfreward_here("run", "broken.yaml", cwd=tmp_path), 2, "broken.yaml", "not valid YAML")
 
 
 def test_debug_shows_the_traceback_as_well(tmp_path: Path) -> None:
@@ -145,12 +147,12 @@ def test_debug_shows_the_traceback_as_well(tmp_path: Path) -> None:
     "command", [["export", "nix"], ["report", "nix"], ["compare", "nix", "nix"], ["show", "nix", "x"]]
 )
 def test_a_run_that_is_not_there(tmp_path: Path, command: list[str]) -> None:
-    assert_fails(selfreward(*command, cwd=tmp_path), 4, "no run 'nix'", "there are: none")
+    assert_fails(selfreward_here(*command, cwd=tmp_path), 4, "no run 'nix'", "there are: none")
 
 
 @pytest.mark.parametrize("source", ["run", "run@", "run@two", "@2"])
 def test_fork_wants_a_run_and_a_round(tmp_path: Path, source: str) -> None:
-    assert_fails(selfreward("fork", source, "--name", "x", cwd=tmp_path), 2, repr(source), "RUN@ROUND")
+    assert_fails(selfreward_here("fork", source, "--name", "x", cwd=tmp_path), 2, repr(source), "RUN@ROUND")
 
 
 def test_gc_of_nothing_removes_nothing(tmp_path: Path) -> None:
@@ -170,8 +172,10 @@ def test_doctor_says_what_is_there_and_loads_no_model(tmp_path: Path) -> None:
 def test_doctor_looks_at_a_model_when_one_is_named(tmp_path: Path) -> None:
     model = build_model(seed=0)
     save_model(model, tmp_path / "model")
-    assert f"{model.num_parameters():,} parameters" in selfreward("doctor", "--model", "model", cwd=tmp_path).stdout
-    assert "name a Hugging Face model directory" in selfreward("doctor", "--model", "nix", cwd=tmp_path).stdout
+    assert (
+        f"{model.num_parameters():,} parameters" in selfreward_here("doctor", "--model", "model", cwd=tmp_path).stdout
+    )
+    assert "name a Hugging Face model directory" in selfreward_here("doctor", "--model", "nix", cwd=tmp_path).stdout
 
 
 @pytest.fixture(scope="module")
@@ -192,10 +196,12 @@ def test_a_model_without_a_chat_template_is_refused_before_it_is_copied(tmp_path
     shutil.copytree(untrained, tmp_path / "model")
     template = tmp_path / "model" / "chat_template.jinja"
     template.unlink()
-    done = selfreward("run", SMOKE, "model.path=model", cwd=tmp_path)
+    done = selfreward_here("run", SMOKE, "model.path=model", cwd=tmp_path)
     assert_fails(done, 3, "DataError: model directory model:", "no chat template")
     template.write_text("{{ nonsense( }}")
-    assert_fails(selfreward("run", SMOKE, "model.path=model", cwd=tmp_path), 3, "DataError: model directory model:")
+    assert_fails(
+        selfreward_here("run", SMOKE, "model.path=model", cwd=tmp_path), 3, "DataError: model directory model:"
+    )
     assert not (tmp_path / "results").exists()
 
 
@@ -215,7 +221,7 @@ def test_a_run_that_another_process_holds_ends_with_5(tmp_path: Path, untrained:
 
 def test_another_recipe_on_the_same_run_names_the_field(tmp_path: Path, untrained: Path) -> None:
     Store(tmp_path / "results").open_run("smoke", Recipe(seed=5), environment={}).close()
-    done = selfreward("run", SMOKE, f"model.path={untrained}", cwd=tmp_path)
+    done = selfreward_here("run", SMOKE, f"model.path={untrained}", cwd=tmp_path)
     assert_fails(done, 4, "StoreError:", "'smoke' was made with")
 
 
@@ -253,14 +259,14 @@ def test_report_prints_tables_and_says_last_where_the_page_is(place: Path) -> No
 
 
 def test_a_run_may_be_named_by_its_directory(place: Path, tmp_path: Path) -> None:
-    done = selfreward("report", place / "results" / "smoke", "--out", tmp_path / "page.html", cwd=tmp_path)
+    done = selfreward_here("report", place / "results" / "smoke", "--out", tmp_path / "page.html", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "page.html").is_file()
 
 
 def test_show_prints_a_prompt_by_the_first_characters_of_its_id(place: Path) -> None:
     row = json.loads((place / "results/smoke/round-01/prompts.jsonl").read_text().splitlines()[0])
-    done = selfreward("show", "smoke", row["id"][:10], cwd=place)
+    done = selfreward_here("show", "smoke", row["id"][:10], cwd=place)
     assert done.returncode == 0, done.stderr
     assert row["messages"][-1]["content"] in " ".join(done.stdout.split())
 
@@ -270,7 +276,7 @@ def test_export_writes_a_model_directory(place: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"round 1: {Path('exports', 'smoke-round-1')}\n"
     assert {"model.safetensors", "README.md"} <= {path.name for path in (place / "exports/smoke-round-1").iterdir()}
-    assert_fails(selfreward("export", "smoke", "--round", "last", cwd=place), 4, "not an empty directory")
+    assert_fails(selfreward_here("export", "smoke", "--round", "last", cwd=place), 4, "not an empty directory")
 
 
 @pytest.mark.slow

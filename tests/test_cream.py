@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
+from small_keys import HARDLY_MEASURED
 
 from selfreward.commands import preflight_models
 from selfreward.commands.run import run
@@ -179,7 +180,7 @@ def test_a_run_is_softened_from_its_second_round_on(tmp_path):
         "judge.source=none",
         "pairs.score=implicit_reward",
         "pairs.score.consistency=set",
-        "measure.frozen=0",
+        *HARDLY_MEASURED,
     ]
     store = Store(tmp_path)
     run(load_recipe(SMOKE, keys), store, "cream", Progress())

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from datasets import load_dataset
+from small_keys import HARDLY_MEASURED
 from transformers import AutoTokenizer
 from trl import is_conversational, maybe_apply_chat_template, maybe_extract_prompt
 from typer.testing import CliRunner
@@ -49,7 +50,7 @@ def view(tmp_path_factory: pytest.TempPathFactory) -> RunView:
     place = tmp_path_factory.mktemp("out")
     (place / "human.jsonl").write_text(json.dumps(HUMAN) + "\n")
     mix = [f"pairs.mix.external={place / 'human.jsonl'}", "pairs.mix.external_share=0.1", "pairs.mix.earlier_share=0.2"]
-    recipe = load_recipe(SMOKE, [*mix, "rounds=2"])
+    recipe = load_recipe(SMOKE, [*mix, *HARDLY_MEASURED, "rounds=2"])
     store = Store(place / "results")
     run(recipe, store, "own", Progress())
     return store.existing("own")

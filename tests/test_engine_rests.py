@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_keys import HARDLY_MEASURED
 from training_factory import CPU, tiny_policy
 
 from selfreward.commands.plan.plan import Assumptions, plan
@@ -71,7 +72,7 @@ def test_a_round_is_trained_while_no_engine_holds_weights(tmp_path: Path, monkey
     monkeypatch.setattr(jobs, "carry_out", watched)
     gc.collect()
     before = engines_weights()
-    keys = ["rounds=2", "meta.enabled=false"]
+    keys = ["rounds=2", "meta.enabled=false", *HARDLY_MEASURED]
     run(load_recipe(SMOKE, keys), Store(tmp_path / "results"), "one", Progress(style="silent"))
     assert held == [before, before]
 

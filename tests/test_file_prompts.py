@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from small_keys import HARDLY_MEASURED
 
 from selfreward.commands.preflight_models import SANDBOX_SEEDS
 from selfreward.commands.run import run
@@ -45,6 +46,7 @@ def go(tmp_path: Path, training: Path, held_out: Path, *overrides: str) -> RunVi
             "prompts.per_round=20",
             "prompts.writer.share=0",
             "meta.enabled=false",
+            *HARDLY_MEASURED,
             *overrides,
         ],
     )

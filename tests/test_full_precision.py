@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from small_keys import HARDLY_MEASURED
 from training_factory import END_TOKEN, SHORT, random_pairs, tiny_policy
 from trl.trainer.utils import add_fused_lm_head
 
@@ -173,7 +174,7 @@ def test_a_checkpoint_that_was_changed_beside_its_copy_is_refused(start, tmp_pat
 def test_a_run_in_half_precision_carries_its_copies_and_exports_without_them(tmp_path):
     recipe = load_recipe(
         Path(__file__).parent.parent / "recipes" / "smoke.yaml",
-        ["model.dtype=bfloat16", "rounds=2", "meta.enabled=false", "handoff.noise=0.3"],
+        ["model.dtype=bfloat16", "rounds=2", "meta.enabled=false", "handoff.noise=0.3", *HARDLY_MEASURED],
     )
     store = Store(tmp_path / "results")
     path = run(recipe, store, "half", Progress(style="silent"))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_keys import UNPROBED
 
 from selfreward.commands.export import resolve_round
 from selfreward.commands.run import run
@@ -189,7 +190,7 @@ def test_harm_is_found():
 
 def go(results: Path, name: str, *overrides: str) -> RunView:
     store = Store(results, share=True)
-    small = ("meta.enabled=false", "prompts.writer.share=0", "prompts.per_round=16", "measure.report=8")
+    small = ("meta.enabled=false", "prompts.writer.share=0", "prompts.per_round=16", "measure.report=8", *UNPROBED)
     run(load_recipe(SMOKE, [*small, *overrides]), store, name, Progress())
     return store.existing(name)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_keys import HARDLY_MEASURED
 from training_factory import CPU, SHORT, random_pairs, random_samples, tiny_policy, with_reference
 from transformers.models.llama.modeling_llama import LlamaAttention
 
@@ -86,7 +87,7 @@ def test_layers_are_gone_through_twice_and_the_weights_are_the_same(
 def test_a_run_that_ran_out_of_memory_may_switch_it_on_and_go_on(tmp_path: Path) -> None:
     """It is not what the checkpoint was made from, so sealed rounds stand."""
     store = Store(tmp_path / "results")
-    recipe = ["rounds=1", "meta.enabled=false"]
+    recipe = ["rounds=1", "meta.enabled=false", *HARDLY_MEASURED]
     path = run(load_recipe(SMOKE, recipe), store, "one", Progress(style="silent"))
     sealed = (path / "round-01" / "checkpoint.done.json").read_bytes()
     run(load_recipe(SMOKE, [*recipe, "train.gradient_checkpointing=true"]), store, "one", Progress(style="silent"))

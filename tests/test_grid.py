@@ -105,7 +105,7 @@ def test_slices_are_every_cell_once() -> None:
 def finish(grid: Grid, places: dict[str, Path]) -> None:
     """Every cell as a run with a planted story, in the place of its slice."""
     for index, cell in enumerate(grid.cells()):
-        story = Story((0.35, SKILLS[cell.arm]), seed=10 + cell.seed, report=40, train=8)
+        story = Story((0.35, SKILLS[cell.arm]), seed=10 + cell.seed, gate=4, selection=4, report=40, train=8)
         store = Store(places[str(index % 2)], share=False)
         with store.open_run(cell.name, load_recipe(grid.base, cell.overrides), environment={}) as run:
             _write(run, story)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from judging_factory import script
+from small_keys import HARDLY_MEASURED
 
 from selfreward.commands.run import run
 from selfreward.errors import EngineError, GateError, RecipeError
@@ -21,9 +22,7 @@ SMALL = (
     "meta.enabled=false",
     "prompts.per_round=16",
     "prompts.writer.share=0",
-    "measure.report=4",
-    "measure.gate=4",
-    "measure.selection=4",
+    *HARDLY_MEASURED,
     "measure.frozen=12",
     "train.method=none",
 )

@@ -1,9 +1,11 @@
 """The tree is the architecture: imports point downwards only, and heavy ones wait until their part is used."""
 
 import ast
+import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,8 +41,10 @@ def floor(name: str) -> int:
     return FLOORS.index(top) if top in FLOORS else len(FLOORS)
 
 
-def imported(path: Path) -> Iterator[str]:
+@cache
+def imported(path: Path) -> tuple[str, ...]:
     """Every selfreward module that a file imports anywhere, functions included."""
+    found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -54,7 +58,8 @@ def imported(path: Path) -> Iterator[str]:
             while short not in MODULES and "." in short:
                 short = short.rpartition(".")[0]
             if name.startswith("selfreward.") and short in MODULES:
-                yield short
+                found.append(short)
+    return tuple(found)
 
 
 def test_the_walk_sees_imports_at_the_top_and_inside_functions() -> None:
@@ -82,11 +87,19 @@ def test_a_newcomer_reads_the_top_of_the_tree_at_a_glance() -> None:
     assert len(entries) <= 16, sorted(entries)
 
 
-def loaded_by(statement: str) -> set[str]:
-    """Top-level packages that a fresh interpreter has loaded after `statement`."""
-    code = f"import sys\n{statement}\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(done.stdout.split())
+def loads(modules: Iterable[str], heavy: set[str]) -> dict[str, list[str]]:
+    """Which of `heavy` a fresh interpreter that imports these modules in turn gets at which of them."""
+    code = """import importlib, json, sys
+found, before = {}, set()
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+    after = {name.partition(".")[0] for name in sys.modules}
+    found[name], before = sorted(after - before), after
+print(json.dumps(found))"""
+    names = [f"selfreward.{name}" for name in modules]
+    done = subprocess.run([sys.executable, "-c", code, *names], capture_output=True, text=True, check=True)
+    found = {name: sorted(heavy & set(packages)) for name, packages in json.loads(done.stdout).items()}
+    return {name: packages for name, packages in found.items() if packages}
 
 
 LIGHT = [
@@ -98,11 +111,10 @@ PURE += [name for name in MODULES if name.startswith("measuring.metrics")]
 PURE += ["training.weighing.advantages", "training.weighing.rewards"]
 
 
-@pytest.mark.parametrize("module", LIGHT)
-def test_light_modules_load_nothing_heavy(module: str) -> None:
-    assert not loaded_by(f"import selfreward.{module}") & HEAVY
+def test_light_modules_load_nothing_heavy() -> None:
+    assert not loads(LIGHT, HEAVY)
+    assert loads(["judging.scoring.tournament"], HEAVY), "what is heavy is seen"
 
 
-@pytest.mark.parametrize("module", PURE)
-def test_pure_parts_need_no_model_library(module: str) -> None:
-    assert not loaded_by(f"import selfreward.{module}") & {"torch", "transformers", "trl", "datasets"}
+def test_pure_parts_and_a_run_before_it_is_checked_need_no_model_library() -> None:
+    assert not loads([*PURE, "loop", "commands.run"], {"torch", "transformers", "trl", "datasets"})

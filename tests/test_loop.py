@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from small_keys import HARDLY_MEASURED
 
 from selfreward.commands.preflight_models import SANDBOX_SEEDS
 from selfreward.commands.run import run
@@ -62,7 +63,7 @@ def test_every_round_starts_from_the_policy_before_it(smoke: RunView) -> None:
 
 
 def test_the_first_loss_is_ln_2_plus_the_likelihood_term(results: Path) -> None:
-    view = go(results, "plain", "train.nll=0", "rounds=1")
+    view = go(results, "plain", "train.nll=0", "rounds=1", *HARDLY_MEASURED)
     metrics = checkpoint(view, 1)["metrics"]
     assert isinstance(metrics, dict)
     assert metrics["first_loss"] == pytest.approx(math.log(2), abs=1e-3)
@@ -111,11 +112,12 @@ def test_every_hand_off_is_verified(smoke: RunView) -> None:
 
 
 def test_a_finished_run_computes_nothing_again_and_goes_on_for_more_rounds(results: Path) -> None:
-    view = go(results, "horizon", "rounds=1", "meta.enabled=false")
+    short = ("meta.enabled=false", *HARDLY_MEASURED)
+    view = go(results, "horizon", "rounds=1", *short)
     before = len([event for event in view.events() if event["event"] == "chunk_started"])
-    go(results, "horizon", "rounds=1", "meta.enabled=false")
+    go(results, "horizon", "rounds=1", *short)
     assert len([event for event in view.events() if event["event"] == "chunk_started"]) == before
-    longer = go(results, "horizon", "rounds=2", "meta.enabled=false")
+    longer = go(results, "horizon", "rounds=2", *short)
     assert checkpoint(longer, 2)["parent"] == checkpoint(view, 1)["digest"]
 
 
@@ -126,7 +128,7 @@ def test_another_recipe_is_refused_with_the_field_named(results: Path, smoke: Ru
 
 def test_another_chat_template_is_another_policy_though_the_weights_are_equal(results: Path, tmp_path: Path) -> None:
     """Two model directories with the same weights share nothing that was made from text."""
-    short = ("rounds=1", "train.method=none", "prompts.per_round=8", "measure.frozen=0", "meta.enabled=false")
+    short = ("rounds=1", "train.method=none", "prompts.per_round=8", *HARDLY_MEASURED, "meta.enabled=false")
     views = []
     for name in ("as_it_is", "changed"):
         directory = tmp_path / name
@@ -179,7 +181,7 @@ def test_controls_do_what_they_say(results: Path) -> None:
 
 
 def test_coin_flips_keep_the_judgment_pairs(results: Path, smoke: RunView) -> None:
-    coin = go(results, "coin", "meta.control=coin_flip", "rounds=1")
+    coin = go(results, "coin", "meta.control=coin_flip", "rounds=1", *HARDLY_MEASURED)
 
     def sides(view: RunView) -> set[frozenset[str]]:
         pairs = view.read(1, "pairs", Pair)
@@ -189,7 +191,7 @@ def test_coin_flips_keep_the_judgment_pairs(results: Path, smoke: RunView) -> No
 
 
 def test_reference_initial_is_the_start_policy(results: Path) -> None:
-    view = go(results, "anchored", "train.reference=initial", "meta.enabled=false")
+    view = go(results, "anchored", "train.reference=initial", "meta.enabled=false", *HARDLY_MEASURED)
     facts = checkpoint(view, 2)
     assert facts["reference"] == checkpoint(view, 0)["digest"] != facts["parent"]
     assert {row.reference for row in view.read(2, "pairs", Pair)} == {facts["reference"]}, "not in name only"
@@ -214,13 +216,13 @@ def test_pairs_under_another_reference_are_not_trained_on(smoke: RunView, tmp_pa
 
 
 def test_lora_accumulates_over_rounds(results: Path) -> None:
-    view = go(results, "lora", "train.lora.rank=2", "meta.enabled=false")
+    view = go(results, "lora", "train.lora.rank=2", "meta.enabled=false", *HARDLY_MEASURED)
     assert len({checkpoint(view, number)["digest"] for number in range(3)}) == 3
     assert checkpoint(view, 2)["parent"] == checkpoint(view, 1)["digest"]
 
 
 def test_an_unreadable_judge_stops_the_run_and_loses_nothing(results: Path) -> None:
-    overrides = ("judge.reading.sampling.max_tokens=3", "rounds=1", "meta.enabled=false")
+    overrides = ("judge.reading.sampling.max_tokens=3", "rounds=1", "meta.enabled=false", *HARDLY_MEASURED)
     with pytest.raises(GateError, match=r"0 of .* verdicts could be read.*truncated"):
         go(results, "mute", *overrides)
     view = Store(results).existing("mute")
@@ -248,7 +250,7 @@ def test_nothing_of_the_machine_is_in_a_row(smoke: RunView) -> None:
 
 
 def test_a_role_directory_with_other_text_files_is_another_policy(results: Path, tmp_path: Path) -> None:
-    overrides = ("rounds=1", "meta.enabled=false", "prompts.writer.share=0")
+    overrides = ("rounds=1", "meta.enabled=false", "prompts.writer.share=0", *HARDLY_MEASURED)
     judge = tmp_path / "judge"
     shutil.copytree(SANDBOX_SEEDS / "seed-0", judge)
     one = go(results, "own-judge", *overrides, f"judge.model={judge}")
@@ -261,5 +263,6 @@ def test_a_role_directory_with_other_text_files_is_another_policy(results: Path,
 
 
 def test_a_bfloat16_run_is_verified_too(results: Path) -> None:
-    view = go(results, "half", "model.dtype=bfloat16", "rounds=1", "meta.enabled=false", "prompts.writer.share=0")
+    short = ("rounds=1", "meta.enabled=false", "prompts.writer.share=0", *HARDLY_MEASURED)
+    view = go(results, "half", "model.dtype=bfloat16", *short)
     assert checkpoint(view, 1)["digest"] != checkpoint(view, 0)["digest"]

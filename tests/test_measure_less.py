@@ -28,7 +28,10 @@ from selfreward.store.view import RunView
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 SMALL = ("rounds=1", "prompts.per_round=12", "prompts.writer.share=0", "meta.enabled=false")
-VERIFIED = (*SMALL, "judge.source=none", "pairs.rule=verified")
+VERIFIED = (
+    *(*SMALL, "judge.source=none", "pairs.rule=verified"),
+    *("measure.report=6", "measure.gate=2", "measure.selection=2"),
+)
 
 
 def go(root: Path, name: str, *overrides: str) -> RunView:

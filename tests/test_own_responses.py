@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_keys import HARDLY_MEASURED
 
 from selfreward.commands.plan.workload import Lengths, generating, judging
 from selfreward.commands.preflight import preflight
@@ -23,7 +24,10 @@ from selfreward.tasks.sandbox.pools import prompt_pool
 from selfreward.tasks.sandbox.seeds.cache import SHIPPED
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
-KEYS = ("generate.samples=6", "prompts.writer.share=0", "prompts.per_round=6", "rounds=2", "meta.enabled=false")
+KEYS = (
+    *("generate.samples=6", "prompts.writer.share=0", "prompts.per_round=6", "rounds=2", "meta.enabled=false"),
+    *HARDLY_MEASURED,
+)
 
 
 def write(path: Path, *rows: Any) -> Path:

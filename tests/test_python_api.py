@@ -5,13 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from small_keys import UNPROBED
 
 import selfreward
 from selfreward.errors import RecipeError, StoreError
 from selfreward.recipe.read import load_recipe
 
 SMOKE = Path(__file__).parent.parent / "recipes" / "smoke.yaml"
-FEW = ("rounds=1", "prompts.per_round=12", "meta.enabled=false", "prompts.writer.share=0")
+FEW = ("rounds=1", "prompts.per_round=12", "meta.enabled=false", "prompts.writer.share=0", *UNPROBED)
 
 
 def test_a_run_is_made_opened_and_read_as_tables(tmp_path: Path) -> None:

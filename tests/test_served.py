@@ -28,6 +28,7 @@ from served_factory import (
     sends,
     server,
 )
+from small_keys import UNPROBED
 
 from selfreward.commands.preflight import preflight
 from selfreward.commands.run import run
@@ -447,7 +448,11 @@ def smoke(results: Path, url: str, *more: str, **served: Any) -> RunView:
     """A run of the smoke recipe whose judge is behind `url`; `more` are further keys."""
     section = {"url": url, "model": "big", **FAST, "concurrency": 16, **served}
     keys = [f"served.teacher.{name}={'null' if value is None else value}" for name, value in section.items()]
-    small = ["prompts.per_round=8", *(f"measure.{pool}=4" for pool in ("gate", "selection", "report", "frozen"))]
+    small = [
+        "prompts.per_round=8",
+        *(f"measure.{pool}=4" for pool in ("gate", "selection", "report", "frozen")),
+        *UNPROBED,
+    ]
     roles = ["judge.model=served:teacher", "meta.enabled=false", "prompts.writer.share=0", "rounds=1"]
     recipe = load_recipe(SMOKE, [*roles, *small, *keys, *more])
     store = Store(results)
@@ -539,7 +544,11 @@ def test_a_served_teacher_writes_prompts(tmp_path: Path) -> None:
     with server(says(text)) as told:
         section = {"url": told.url, "model": "big", **FAST}
         keys = [f"served.teacher.{name}={value}" for name, value in section.items()]
-        small = ["prompts.per_round=8", *(f"measure.{pool}=4" for pool in ("gate", "selection", "report", "frozen"))]
+        small = [
+            "prompts.per_round=8",
+            *(f"measure.{pool}=4" for pool in ("gate", "selection", "report", "frozen")),
+            *UNPROBED,
+        ]
         more = ["prompts.writer.model=served:teacher", "prompts.writer.share=0.5", "meta.enabled=false", "rounds=1"]
         store = Store(tmp_path / "results")
         run(load_recipe(SMOKE, [*keys, *small, *more]), store, "taught", Progress())

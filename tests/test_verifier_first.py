@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judging_factory import judgment, prompt, response
 from sections import pairs_of
+from small_keys import HARDLY_MEASURED
 
 from selfreward.commands.run import run
 from selfreward.errors import RecipeError
@@ -125,7 +126,7 @@ def test_without_a_ranking_the_judges_scores_say_nothing_about_what_passes():
 # --- a run ------------------------------------------------------------------------------------------------------------
 
 SMALL = (
-    "rounds=1", "judge.source=verifier_and_model", "prompts.writer.share=0", "meta.enabled=false", "measure.frozen=0",
+    "rounds=1", "judge.source=verifier_and_model", "prompts.writer.share=0", "meta.enabled=false", *HARDLY_MEASURED,
     "generate.samples=6", "prompts.per_round=32",
 )  # fmt: skip
 

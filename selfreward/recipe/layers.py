@@ -28,7 +28,8 @@ def over(base: Mapping[str, Any], layer: Any, where: str) -> dict[str, Any]:
         below, above = _fit(RECIPE, base, layer, "", where)
     except RecursionError as problem:
         raise RecipeError(f"{where}: nested too deeply to be a recipe") from problem
-    merged: Any = OmegaConf.to_container(OmegaConf.merge(OmegaConf.create(below), OmegaConf.create(above)))
+    upper = OmegaConf.create(above)
+    merged: Any = OmegaConf.to_container(OmegaConf.merge(OmegaConf.create(below), upper) if below else upper)
     return dict(merged)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from selfreward.recipe import EngineRecipe, ModelRecipe, Recipe, as_dict, replic
 from selfreward.store.ahead import ALONE, Ahead
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "trl", "accelerate", "peft", "numpy")
+_version = cache(version)  # every player of every chunk asks, and each answer is a file that is parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Player:
 
 def engine_facts(recipe: Recipe) -> dict[str, Any]:
     """Everything about the engine that can change a sampled token, library versions included."""
-    libraries = {name: version(name) for name in LIBRARIES}
+    libraries = {name: _version(name) for name in LIBRARIES}
     if recipe.engine.kind == "vllm":
         libraries["vllm"] = vllm_version() or "not installed"
     engine = as_dict(recipe.engine)

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
 from selfreward.tasks.sandbox.annotator import AnnotatorDials, annotate, judgment_quality
@@ -36,12 +37,18 @@ class MetaItem(NamedTuple):
 
 def prompt_pool(split: Split, size: int, seed: int = 0) -> list[Task]:
     """`size` tasks with distinct texts, all of `split`. A longer pool begins with the shorter one."""
+    return list(_drawn(split, size, seed))
+
+
+@lru_cache(maxsize=16)
+def _drawn(split: Split, size: int, seed: int) -> tuple[Task, ...]:
+    """Nineteen draws in twenty are of another split than a held-out pool's, and every stage of a round asks for it."""
     rng = random.Random(f"prompts {split} {seed}")
     tasks: dict[str, Task] = {}
     while len(tasks) < size:
         task = draw_split_task(rng, split)
         tasks.setdefault(task.text, task)
-    return list(tasks.values())
+    return tuple(tasks.values())
 
 
 def claim_pool(split: Split, size: int) -> list[tuple[Task, Task]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfreward.engines.checkpoints import FULL_PRECISION
 from selfreward.engines.tensors import weights_digest
@@ -19,7 +19,9 @@ from selfreward.roles.chunks import chunks_for
 from selfreward.roles.player import Player, Policy
 from selfreward.roles.round import Round
 from selfreward.store.run import Work
-from selfreward.training.rows import Row
+
+if TYPE_CHECKING:
+    from selfreward.training.rows import Row
 
 VERSION = 1
 
@@ -37,7 +39,7 @@ class Scorer:
     _loaded: Any = field(default=None, init=False)
     _pad: int = field(default=0, init=False)
 
-    def __call__(self, rows: Sequence[Row]) -> list[tuple[float, ...]]:
+    def __call__(self, rows: "Sequence[Row]") -> list[tuple[float, ...]]:
         import torch
 
         from selfreward.training.sample_rows import score_tokens
@@ -78,7 +80,7 @@ class Answer:
 
 
 def likelihoods(
-    scorer: Callable[[Sequence[Row]], list[tuple[float, ...]]],
+    scorer: "Callable[[Sequence[Row]], list[tuple[float, ...]]]",
     player: Player,
     answers: Sequence[Answer],
     *,
