@@ -29,7 +29,12 @@ from selfreward.recipe import LoraRecipe, ModelRecipe
 from selfreward.records import Sample, from_line, to_line
 from selfreward.training import saved_steps, session
 from selfreward.training.output import TrainingReport
-from selfreward.training.policy_gradient import _arguments, policy_gradient_trainer, train_policy_gradient
+from selfreward.training.policy_gradient import (
+    TOLERANCE,
+    _arguments,
+    policy_gradient_trainer,
+    train_policy_gradient,
+)
 from selfreward.training.policy_losses import Moved, PolicyLoss, SampleBatch
 from selfreward.training.weighing.likelihoods import Scorer
 
@@ -382,6 +387,29 @@ def test_a_half_precision_policy_sums_its_rounds_in_float32(start, samples, tmp_
     ]
     moved = [(one - two).abs().max().item() for one, two in zip(*(copy.parameters() for copy in copies), strict=True)]
     assert 0 < max(moved) < 1e-3
+
+
+def test_the_first_ratios_are_held_against_the_weights_that_steps_are_added_to(start, samples, tmp_path, monkeypatch):
+    """In the arithmetic of a bfloat16 checkpoint a token of a real model was .32 nats away, in the trainer's none."""
+    half = ModelRecipe(device="cpu", dtype="bfloat16")
+    begin = tmp_path / "half"
+    shutil.copytree(start, begin)
+    AutoModelForCausalLM.from_pretrained(start, dtype=torch.bfloat16).save_pretrained(begin)
+    rows = [(one.prompt_token_ids, one.token_ids) for one in samples]
+    found = {}
+    for lifted in (True, False):
+        scorer = Scorer(begin, SHORT, half, 1.0, starts=lifted)
+        found[lifted] = scorer(rows)
+        scorer.close()
+    both = [[value for row in found[lifted] for value in row] for lifted in (True, False)]
+    apart = [abs(one - two) for one, two in zip(*both, strict=True)]
+    assert max(apart) > 1e-3, "the two arithmetics differ"
+    monkeypatch.setitem(TOLERANCE, "bfloat16", 1e-4)
+    known = [dataclasses.replace(one, old_logprobs=new) for one, new in zip(samples, found[True], strict=True)]
+    train(begin, known, tmp_path / "lifted", model=half)
+    known = [dataclasses.replace(one, old_logprobs=new) for one, new in zip(samples, found[False], strict=True)]
+    with pytest.raises(HandOffError, match="before the first step"):
+        train(begin, known, tmp_path / "plain", model=half)
 
 
 def test_samples_that_cannot_be_trained_on_are_named(start, samples, tmp_path):

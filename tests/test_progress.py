@@ -15,6 +15,7 @@ from selfreward.recipe.read import build_recipe
 from selfreward.records import Drop
 from selfreward.roles.cast import Cast
 from selfreward.roles.round import Round
+from selfreward.roles.unkept import complete_unkept
 from selfreward.store.results import Store
 from selfreward.store.run import Work
 from selfreward.store.run_clock import RunClock
@@ -186,6 +187,24 @@ def test_what_is_over_at_once_gets_one_line() -> None:
         clock.now += 0.5
         stage.advance()
     assert lines(log) == ["pairs: 1 to do"]
+
+
+def test_a_command_without_a_run_counts_rows_and_tokens_inside_its_chunks() -> None:
+    log, clock = io.StringIO(), Clock()
+    cast = Cast(build_recipe({}), lambda policy, report: None, [])
+
+    def compute(chunk: Sequence[int], index: int) -> Iterator[Drop]:
+        assert cast.listener is not None
+        clock.now += 10 * LINE_SECONDS
+        cast.listener(50, 0.5)  # the engine is half-way through the chunk
+        yield from (Drop(str(unit), "pairs", "pair", "none", "tie") for unit in chunk)
+
+    work = Work(0, "answers", Drop, {}, [list(range(10)), list(range(10, 14))], compute)
+    rows = complete_unkept(work, cast, Progress(log, clock=clock), "model")
+    assert [row.id for row in rows] == [str(unit) for unit in range(14)]
+    assert cast.listener is None
+    assert "model: answers: 14 to do" in log.getvalue()
+    assert "5/14" in log.getvalue() and "12/14" in log.getvalue() and "100 tokens" in log.getvalue()
 
 
 def test_silence_is_silent() -> None:

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from selfreward.commands.judge_bench.specs import (
@@ -34,10 +35,10 @@ from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.judging.scoring.answers import score_answers
 from selfreward.progress import Progress
 from selfreward.recipe import GenerateRecipe, JudgeRecipe, Recipe
-from selfreward.records import Judgment, Prompt, Response, Rows, by_id, distinct, stable_id
+from selfreward.records import Judgment, Prompt, Response, Rows, by_id, distinct
 from selfreward.roles.cast import Cast
 from selfreward.roles.respond import answering
-from selfreward.store.run import Work
+from selfreward.roles.unkept import complete_unkept
 
 CUT = "cut off by its token limit"
 ALONE = "all answers are one text: nothing to compare"
@@ -86,16 +87,9 @@ def best_answers(
     """One Answered per prompt. Raises RecipeError or DataError before anything is sampled."""
     named, generate = _prepared(model, judge, prompts, samples, progress)
 
-    def complete(work: Work[Any, Any]) -> Rows[Any]:
-        with progress.stage(f"{model.name}: {work.artifact}", len(work.chunks)) as stage:
-            made: list[Any] = []
-            for index, chunk in enumerate(work.chunks):
-                made += work.compute(chunk, index)
-                stage.advance()
-        return Rows(made, stable_id(work.artifact, len(made)))
-
     recipe = named.recipe.judge
     with closing(Cast(named.recipe, lambda policy, report: None, [model.policy])) as cast:
+        complete = partial(complete_unkept, cast=cast, progress=progress, name=model.name)
         asked = Rows(prompts, "asked")
         responses: Rows[Response] = complete(
             answering(cast.player(model.policy), asked, generate, round=0, artifact="answers")

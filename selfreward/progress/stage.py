@@ -40,6 +40,10 @@ class Stage:
         self.done = max(self.done, done)
         self.tick()
 
+    def within(self, begin: int, end: int, tokens: int, share: float) -> None:
+        """What an engine says inside the chunk of the units from `begin` to `end`; the last is done when all are."""
+        self.count(tokens, min(begin + int(share * (end - begin)), end - 1))
+
     def tick(self) -> None:
         """Show the stage if it is time. Safe to call from another thread."""
         if self._show is None or self._clock() < self._due or not self._showing.acquire(blocking=False):

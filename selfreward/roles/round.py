@@ -63,7 +63,7 @@ class Round:
                     stages.append(shown.enter_context(self.stage(name, ends[-1], ends[done], work.artifact)))
                 if stages:
                     stages[0].count(0, ends[done])
-                    self.cast.listener = partial(_count, stages[0], ends[done], ends[min(done + 1, total)])
+                    self.cast.listener = partial(stages[0].within, ends[done], ends[min(done + 1, total)])
 
             def permit(_: Work[Any, Any], chunk: int) -> None:
                 self.allowance.require(f"round {work.round}, {work.artifact}, chunk {chunk + 1} of {len(work.chunks)}")
@@ -114,8 +114,3 @@ class Round:
         """What the seal of the round's checkpoint says about it."""
         seal = self.artifacts.seal(self.number, "checkpoint")
         return seal.facts if seal else {}
-
-
-def _count(stage: Stage, begin: int, end: int, tokens: int, share: float) -> None:
-    """What an engine says inside the chunk of the units from `begin` to `end`; the last one is done when all are."""
-    stage.count(tokens, min(begin + int(share * (end - begin)), end - 1))

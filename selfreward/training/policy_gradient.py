@@ -121,6 +121,7 @@ def train_policy_gradient(
     trainer = policy_gradient_trainer(
         policy, tokenizer, samples, recipe, wanted, settings, saved_steps.SessionCallback(progress)
     )
+    session.lift(trainer.model, start, recipe, model)  # the old log-probabilities are those of the lifted weights
     _check_ratios(trainer.model, samples[:CHECKED], tokenizer.pad_token_id, model)
     final, history = session.run(trainer, start, scratch, recipe, model)
     put_head(final)

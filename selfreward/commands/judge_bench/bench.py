@@ -25,7 +25,8 @@ from selfreward.judging.scoring.score import Score
 from selfreward.measuring.stats.clustered import Estimate
 from selfreward.progress import Progress
 from selfreward.recipe import as_dict
-from selfreward.records import Comparison, Judgment, Rows, seed_for, stable_id
+from selfreward.records import Comparison, Judgment, Rows, seed_for
+from selfreward.roles.unkept import complete_unkept
 from selfreward.store.run import Work
 from selfreward.store.view import RunView
 
@@ -90,13 +91,9 @@ def bench(
     rows: list[Any] = []
 
     def complete(work: Work[Any, Any]) -> Rows[Any]:
-        with progress.stage(work.artifact, len(work.chunks)) as stage:
-            made: list[Any] = []
-            for index, chunk in enumerate(work.chunks):
-                made += work.compute(chunk, index)
-                stage.advance()
+        made = complete_unkept(work, cast, progress)
         rows.extend(made)
-        return Rows(made, stable_id(work.artifact, len(made)))
+        return made
 
     found: list[Result] = []
     with closing(MeteredCast(model.recipe, lambda policy, report: None, [model.policy])) as cast:

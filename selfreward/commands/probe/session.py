@@ -9,6 +9,7 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from selfreward.commands.probe.choosing import choose_from
@@ -25,11 +26,11 @@ from selfreward.measuring.probes.drive import drive
 from selfreward.measuring.probes.questions import Questions
 from selfreward.progress import Progress
 from selfreward.recipe import PROBES
-from selfreward.records import Judgment, Labelled, Measurement, Response, Rows, stable_id
+from selfreward.records import Judgment, Labelled, Measurement, Response, Rows
 from selfreward.roles.cast import Cast
 from selfreward.roles.player import Player
 from selfreward.roles.respond import answering
-from selfreward.store.run import Work
+from selfreward.roles.unkept import complete_unkept
 from selfreward.tasks.verifiers.protocol import Verifier, load_verifier
 
 FAMILIES: dict[str, tuple[str, ...]] = {
@@ -104,16 +105,9 @@ def wanted_families(text: str | None, material: Material) -> list[str]:
 def probe(model: Subject, material: Material, families: Sequence[str], progress: Progress) -> Probed:
     """Ask the model everything that the families need."""
 
-    def complete(work: Work[Any, Any]) -> Rows[Any]:
-        with progress.stage(f"{model.name}: {work.artifact}", len(work.chunks)) as stage:
-            rows: list[Any] = []
-            for index, chunk in enumerate(work.chunks):
-                rows += work.compute(chunk, index)
-                stage.advance()
-        return Rows(rows, stable_id(work.artifact, len(rows)))
-
     found = Probed(model.name, model.policy.digest, {name: [] for name in families})
     with closing(Cast(model.recipe, lambda policy, report: None, [model.policy])) as cast:
+        complete = partial(complete_unkept, cast=cast, progress=progress, name=model.name)
         judging = Judging(pool_judging(model.recipe), cast, complete, 0, 1)
         player = cast.player(model.policy)
         for asked in material.prompts:
