@@ -1,6 +1,8 @@
 """Verifiers that compare with a gold answer: exact, numeric, mathematics, JSON schema; and one that misbehaves."""
 
 import json
+import subprocess
+import sys
 import time
 
 import pytest
@@ -249,9 +251,9 @@ def test_a_verifier_that_raises_hangs_or_dies_leaves_the_answer_open_with_the_re
     assert verifier.check(asked(), "right").correct and not verifier.check(asked(), "wrong").correct
     raised = verifier.check(asked(), "raise")
     assert raised.open == "verifier raised RuntimeError: no such thing" and not raised.correct
-    for text in ("hang", "die"):
+    for text, reason in (("hang", "verifier gave no answer in 1 s"), ("die", "verifier died")):
         begun = time.monotonic()
-        assert verifier.check(asked(), text).open == "verifier gave no answer in 1 s"
+        assert verifier.check(asked(), text).open == reason
         assert time.monotonic() - begun < 10
         assert verifier.check(asked(), "right").correct, "the next check has a worker again"
     verifier.close()
@@ -273,6 +275,17 @@ def test_a_verifier_that_cannot_be_made_is_no_fault_of_an_answer():
         with pytest.raises(EngineError, match="did not start: verifier raised OSError: nothing here"):
             ask()
     verifier.close()
+
+
+def test_a_program_on_standard_input_is_told_at_once_that_no_process_can_start():
+    program = (
+        "from selfreward.tasks.verifiers.confined import ConfinedVerifier\n"
+        "from selfreward.records import Message, Prompt\n"
+        "verifier = ConfinedVerifier('verifier_examples:Misbehaving')\n"
+        "verifier.check(Prompt('p', (Message('user', 'Why?'),), 'train', 'file'), 'right')\n"
+    )
+    done = subprocess.run([sys.executable, "-"], input=program, capture_output=True, text=True, timeout=60)
+    assert "did not start: verifier died" in done.stderr and done.stderr.count("<stdin>") <= 4
 
 
 # --- one normal form -------------------------------------------------------------------------------------------------

@@ -3,8 +3,10 @@
 Imports nothing heavy; the trainers are loaded when a job is carried out.
 """
 
+import ctypes
 import gc
 import hashlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,16 +84,22 @@ def of_processes(recipe: Recipe) -> dict[str, Any]:
 
 
 def release() -> int:
-    """Give the memory of a finished training back to the GPU; how many bytes. 0 where no GPU was used.
+    """Give the memory of a finished training back to the GPU and to the machine; how many bytes of the GPU's.
 
-    A trainer and its model refer to each other, so they go with the collector and not before it. Not run on a GPU yet.
+    A trainer and its model refer to each other, so they go with the collector and not before it. glibc keeps what was
+    freed below its highest live block: after eight demonstrations of 560 tokens on a model of 135 M parameters a
+    process of .6 GB held 6.3 GB. The GPU's part was not run on one yet.
     """
     import torch
 
-    if not torch.cuda.is_initialized():
-        return 0
-    before, _ = torch.cuda.mem_get_info()
+    gpu = torch.cuda.is_initialized()
+    before = torch.cuda.mem_get_info()[0] if gpu else 0
     gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none
+        if trim is not None:
+            trim(0)
+    if not gpu:
+        return 0
     torch.cuda.empty_cache()
-    after, _ = torch.cuda.mem_get_info()
-    return int(after - before)
+    return int(torch.cuda.mem_get_info()[0] - before)

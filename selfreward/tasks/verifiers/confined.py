@@ -1,16 +1,18 @@
 """A verifier in its own process: one that raises, hangs or dies leaves the answer open with a reason, and no more.
 
 Parsers of mathematics and regular expressions of a schema can run for ever on a model's output, and nothing inside the
-process can stop them. So `check` runs in a worker process; after `seconds` without a word the worker is ended and
-the next check gets a new one. The worker starts with the first check, and ends with this process. One that does not
-start is an EngineError.
+process can stop them. So `check` runs in a worker process; after `seconds` without a word, or when it has died, the
+worker is ended and the next check gets a new one. The worker starts with the first check, and ends with this process.
+One that does not start is an EngineError.
 """
 
 import importlib
 import multiprocessing
+import time
 import weakref
 from collections.abc import Callable
 from multiprocessing.pool import Pool
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from selfreward.errors import DataError, EngineError
@@ -21,6 +23,8 @@ from selfreward.tasks.verifiers.truths import left_open, named, quality_of_judgm
 SECONDS = 5.0
 START_SECONDS = 60.0
 """The first check also waits for the worker to start and import what it needs."""
+LOOK_SECONDS = 0.05
+"""How often a worker that has not answered is looked at. A pool replaces the dead without a word."""
 
 
 class ConfinedVerifier:
@@ -29,6 +33,7 @@ class ConfinedVerifier:
     def __init__(self, address: str, seconds: float = SECONDS) -> None:
         self._address, self._seconds = address, seconds
         self._worker: Pool | None = None
+        self._process: BaseProcess | None = None
 
     def require(self, prompt: Prompt) -> None:
         """Confined, too: a gold answer can hang a parser as well as any other."""
@@ -46,7 +51,9 @@ class ConfinedVerifier:
     def _ask(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """What the worker answers, or a reason in words."""
         if self._worker is None:
+            before = set(multiprocessing.active_children())
             self._worker = multiprocessing.get_context("spawn").Pool(1)
+            self._process = next(iter(set(multiprocessing.active_children()) - before), None)
             weakref.finalize(self, self._worker.terminate)
             started = self._wait(self._worker, _start, (self._address,), START_SECONDS)
             if isinstance(started, str):
@@ -67,11 +74,18 @@ class ConfinedVerifier:
             # The callback hands the worker's exception over as a value: whatever it is, it becomes a reason.
             error_callback=lambda problem: replies.append(f"verifier raised {type(problem).__name__}: {problem}"),
         )
-        pending.wait(seconds)
+        until = time.monotonic() + seconds
+        while not pending.ready() and time.monotonic() < until and self._alive():
+            pending.wait(LOOK_SECONDS)
         if not pending.ready():
+            reason = f"gave no answer in {seconds:g} s" if self._alive() else "died"
             self.close()
-            return f"verifier gave no answer in {seconds:g} s"
+            return f"verifier {reason}"
         return replies[0]
+
+    def _alive(self) -> bool:
+        """Whether the worker that was begun is still there; a process that nobody saw begin counts as alive."""
+        return self._process is None or self._process.exitcode is None
 
     def judgment_quality(self, prompt: Prompt, answer: str, judgment: str) -> float:
         return quality_of_judgment(self.check(prompt, answer), judgment)
@@ -81,7 +95,7 @@ class ConfinedVerifier:
         if self._worker is not None:
             self._worker.terminate()
             self._worker.join()
-            self._worker = None
+            self._worker = self._process = None
 
 
 _made: dict[str, Any] = {}
