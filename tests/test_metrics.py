@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 from selfreward.commands.validate.dials import DIALS
 from selfreward.errors import DataError
 from selfreward.judging.revising.rows import Critique, Revision
-from selfreward.measuring.evidence import CohortRows, PoolRows
+from selfreward.measuring.evidence import ByClassifier, CohortRows, PoolRows
 from selfreward.measuring.metrics import abouts, addresses, measure_all, numbers
 from selfreward.measuring.metrics import families as catalogue
 from selfreward.measuring.metrics.families import DIVERSITY, FAMILIES, FORM, LENGTH, WORDS_AND_MEANING
@@ -164,6 +164,12 @@ def test_every_metric_has_rows_and_no_row_comes_twice():
         if name == "verified":
             # The sandbox's truth is nobody's to ask.
             given = dataclasses.replace(given, verifier=load_verifier("refusal"))
+        if name == "classified":
+            # Only of cohorts that a classifier grades.
+            by = ByClassifier(0.5, (True, True, False, False), (True, True, False, False))
+            given = dataclasses.replace(
+                given, cohorts=[CohortRows("read", given.pools, given.initial, None, False, by)]
+            )
         if name in ("groundedness", "claims"):
             # Only where rows bring a context, and of claims where the judge was asked for them.
             read = [dataclasses.replace(one, meta={**one.meta, "context": one.text}) for one in given.pools.prompts]

@@ -196,8 +196,8 @@ def test_every_family_can_alarm_or_is_known_not_to():
     # The same code as judge and judge_agreement, on other rows; soft labels, whose null is in test_calibration.py; and
     # what the worlds do not have, with its null in test_metrics_*.py: reward models, contexts (claims about them in
     # test_judging_claims.py), a verifier that a user has, revisions and words that are listed (both in
-    # test_metrics_constitution.py).
-    elsewhere = {"reward_model", "groundedness", "claims", "verified", "revising", "listed_words"}
+    # test_metrics_constitution.py), and a cohort's classifier (test_classifier.py).
+    elsewhere = {"reward_model", "groundedness", "claims", "classified", "verified", "revising", "listed_words"}
     assert silent <= {"locked_anchors", "label_calibration"} | elsewhere
     assert all(rate.repeats == 1 and 0 <= rate.low <= rate.rate <= rate.high <= 1 for rate in rates)
 

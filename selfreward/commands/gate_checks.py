@@ -9,11 +9,16 @@ from selfreward.measuring.metrics import numbers
 from selfreward.measuring.metrics.about import Metric
 from selfreward.measuring.metrics.judge.anchor import FEWEST_ROUNDS
 from selfreward.recipe import CohortRecipe, GateRule, Recipe
+from selfreward.recipe.classifier import CLASSIFIER
 
 OF_A_USER = "verified_accuracy_change is a user's own, where measure.verifier names a verifier other than the sandbox's"
 
 BETWEEN_ROUNDS = re.compile(r"(?!padded|feedback).*_(previous|initial|change|trend)(_|$)")
 """Names of metrics that compare rounds, which round 0 has none of; the probes' changes are between two replies."""
+
+VERIFIED, GRADED = "cohort_accuracy", {"none": "cohort_score", CLASSIFIER: "cohort_flagged"}
+"""How the names of a cohort's metrics begin, by what grades it."""
+CORRECTED = ("cohort_flagged_corrected", "cohort_flagged_unclipped", "cohort_flagged_hits", "cohort_flagged_false")
 
 
 def check_gates(recipe: Recipe) -> None:
@@ -87,13 +92,16 @@ def _of_cohorts(rule: GateRule, metric: Metric, cohort: CohortRecipe | None) -> 
         yield f"is measured over all cohorts together, and not of {rule.cohort!r}; remove the rule's cohort"
     if rule.cohort == "all" and metric.by_cohort == "only":
         yield "is measured of single cohorts (of counts of what was dropped: reasons) only; set cohort to one of them"
-    by_judge = cohort is not None and cohort.verifier == "none"
-    if cohort is not None and rule.metric.startswith("cohort_accuracy" if by_judge else "cohort_score"):
-        other = "cohort_score" if by_judge else "cohort_accuracy"
+    if cohort is None:
+        return
+    own = GRADED.get(cohort.verifier or "", VERIFIED)
+    if rule.metric.startswith(tuple({*GRADED.values(), VERIFIED} - {own})):
         yield (
-            f"cohort {rule.cohort!r} does not have, as its verifier is {cohort.verifier}; gate on {other}, or set "
+            f"cohort {rule.cohort!r} does not have, as its verifier is {cohort.verifier}; gate on {own}, or set "
             f"measure.cohorts.{rule.cohort}.verifier"
         )
+    if rule.metric in CORRECTED and cohort.classifier is not None and cohort.classifier.labelled is None:
+        yield f"needs labelled rows; set measure.cohorts.{rule.cohort}.classifier.labelled"
 
 
 def _set(recipe: Recipe, key: str) -> bool:

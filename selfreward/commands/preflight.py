@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Timer
 
 from selfreward.commands.accelerate_checks import check_accelerate
+from selfreward.commands.classifier_checks import check_classifiers
 from selfreward.commands.device_checks import check_devices
 from selfreward.commands.gate_checks import check_gates
 from selfreward.commands.magnitudes import refuse_absurd, refuse_equal_answers
@@ -89,6 +90,7 @@ def preflight(
         check_pools(recipe, source, training)
         check_side(recipe, source, training)
     check_questions(recipe, source, training)
+    check_classifiers(recipe)
     if recipe.measure.anchors and say is not None:
         missing, rows = unlabelled(recipe.measure.anchors)
         if missing:

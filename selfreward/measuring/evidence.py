@@ -88,10 +88,22 @@ class AskedValue:
 
 
 @dataclass(frozen=True, slots=True)
+class ByClassifier:
+    """A cohort's judgments are probabilities of one label; `threshold` of them flags an answer.
+
+    `flags` are the classifier's own on labelled rows, and `labels` what they should be; both empty where none are.
+    """
+
+    threshold: float
+    flags: tuple[bool, ...] = ()
+    labels: tuple[bool, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CohortRows:
     """A named set of frozen prompts with this round's and round 0's answers, graded by `verifier`, or by the judgments.
 
-    `oracle`: the verifier knows what a user would not.
+    `oracle`: the verifier knows what a user would not. `classifier`: whose the judgments are, where one grades.
     """
 
     name: str
@@ -99,6 +111,7 @@ class CohortRows:
     initial: PoolRows
     verifier: Verifier | None
     oracle: bool = False
+    classifier: ByClassifier | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 All cohorts are one artifact of prompts, and one of answers a round. What no verifier grades is judged by
 `measure.cohort_judge`, which is the start policy unless the recipe says otherwise: the same judge in every round. A
-cohort with a question of its own has an artifact of judgments of its own.
+cohort with a question of its own has an artifact of judgments of its own, and so has one that a classifier grades.
 """
 
 import dataclasses
@@ -12,11 +12,13 @@ from typing import Any
 
 from selfreward.judging.judge import Judging
 from selfreward.judging.scoring.pointwise import distinct
+from selfreward.measuring.classifying import Classifiers
 from selfreward.measuring.evidence import AskedValue, CohortRows, PoolRows
 from selfreward.measuring.pools import pool_judging, pool_sampling
 from selfreward.measuring.probes.ask import ask
 from selfreward.measuring.probes.questions import Questions, questions_of
 from selfreward.recipe import as_dict, cohort_judge
+from selfreward.recipe.classifier import CLASSIFIER
 from selfreward.recipe.code import CodeRecipe
 from selfreward.records import Judgment, Pool, Prompt, Response, Rows
 from selfreward.roles.player import Policy
@@ -38,6 +40,7 @@ class SidePools:
     questions: dict[str, tuple[Pool, Questions]] = field(default_factory=dict)
     asked: list[Rows[AskedValue]] = field(default_factory=list)
     verifiers: dict[str, Verifier] = field(default_factory=dict)
+    classifiers: Classifiers = field(default_factory=Classifiers)
     code: CodeRecipe = field(default_factory=CodeRecipe)
 
     def begin(self, round: Round, pools: Sequence[Prompt]) -> None:
@@ -51,6 +54,7 @@ class SidePools:
             for cohort in self.cohorts:
                 settings[cohort.name] |= {"code": as_dict(measure.code)} if cohort.verifier == CODE else {}
             self.prompts = round.complete(given(0, "cohorts", Prompt, every, {"cohorts": settings}))
+            self.classifiers.begin(round, self.cohorts)
 
     def measure(self, round: Round, policy: Policy) -> dict[str, Any]:
         """What is asked of the round's policy: the fields `cohorts` and `asked` of its evidence."""
@@ -76,14 +80,14 @@ class SidePools:
         own = {prompt.id: prompt for prompt in self.prompts}
         judged = {cohort.name for cohort in self.cohorts if cohort.verifier == "none"}
         apart = [name for name in sorted(judged) if measure.cohorts[name].question is not None]
-        every: list[Rows[Judgment]] = []
+        inputs = {"cohorts": self.prompts.digest, "responses": responses.digest}
+        every: list[Rows[Judgment]] = [*self.classifiers.grade(round, own, responses, inputs)]
         for cohort in (None, *apart):
             names = {cohort} if cohort else judged - {*apart}
             ungraded = [row for row in distinct(responses) if own[row.prompt_id].cohort in names]
             if ungraded:
                 judge = cohort_judge(measure, pool_judging(round.recipe), cohort)
                 judging = Judging(judge, round.cast, round.complete, round.number, round.number + 1)
-                inputs = {"cohorts": self.prompts.digest, "responses": responses.digest}
                 every.append(judging.judge(own, ungraded, inputs, cohort_artifact(apart, cohort)))
         judgments = every[0] if len(every) == 1 else Rows([row for rows in every for row in rows])
         return PoolRows(self.prompts, responses, judgments)
@@ -96,6 +100,7 @@ class SidePools:
                 [row for row in rows.judgments if asked[row.prompt_id].cohort == cohort.name],
             )
 
-        if cohort.verifier != "none" and cohort.name not in self.verifiers:
+        if cohort.verifier not in ("none", CLASSIFIER) and cohort.name not in self.verifiers:
             self.verifiers[cohort.name] = load_verifier(cohort.verifier, self.code)
-        return CohortRows(cohort.name, own(now), own(initial), self.verifiers.get(cohort.name), cohort.oracle)
+        verifier, classifier = self.verifiers.get(cohort.name), self.classifiers.known.get(cohort.name)
+        return CohortRows(cohort.name, own(now), own(initial), verifier, cohort.oracle, classifier)

@@ -66,6 +66,7 @@ from selfreward.recipe.questions import (
     RubricQuestion,
     ScoreQuestion,
     StepsQuestion,
+    TrajectoryQuestion,
     constitution_of,
 )
 from selfreward.recipe.readings import ProbabilityReading, RationaleReading, ScalarReading, VerdictReading
@@ -207,6 +208,7 @@ __all__ = [
     "StepsQuestion",
     "SweetSpot",
     "TrainRecipe",
+    "TrajectoryQuestion",
     "TransformersRecipe",
     "VerdictReading",
     "Verified",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from selfreward.recipe.classifier import CLASSIFIER
 from selfreward.recipe.measure import HeldOutRecipe, MeasureRecipe
 from selfreward.recipe.prompts import SandboxSource
 from selfreward.recipe.questions import Compared, ScoreQuestion
@@ -124,8 +125,17 @@ def _cohorts(recipe: Recipe) -> Found:
         f"key 'measure.cohort_judge' is {judge!r}, which is not in the section 'served', which has: {known}; say what "
         f"answers there: served.{judge.server}.url and served.{judge.server}.model",
     )
-    for name in measure.cohorts:
+    for name, cohort in measure.cohorts.items():
         yield not name.strip() or name == "all", f"key 'measure.cohorts.{name}': expected a name other than 'all'"
+        by, key = cohort.verifier == CLASSIFIER, f"measure.cohorts.{name}"
+        yield (
+            by and cohort.classifier is None,
+            f"key '{key}.verifier' is classifier; set {key}.classifier.path and .label",
+        )
+        yield (
+            not by and cohort.classifier is not None,
+            f"key '{key}.classifier' is not read: its verifier is {cohort.verifier}; set {key}.verifier=classifier",
+        )
 
 
 def _probes(measure: MeasureRecipe) -> Found:

@@ -1,6 +1,6 @@
 """The judge, by its axes: who is asked, which question, how the reply is read, how many readings become a score.
 
-question   score | rubric | claims (each answer alone) · steps (each step of an answer) ·
+question   score | rubric | claims | trajectory (each answer alone) · steps (each step of an answer) ·
            comparison | principle | debate (two answers side by side, in both orders) ·
            list (all answers, in balanced orders)
 reading    verdict (what a sampled reply says) · probability (of the score or label words, nothing is decoded) ·

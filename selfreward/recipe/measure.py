@@ -4,6 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
+from selfreward.recipe.classifier import ClassifierRecipe
 from selfreward.recipe.code import CodeRecipe
 from selfreward.recipe.doors import Foreign
 from selfreward.recipe.model import SamplingRecipe
@@ -91,14 +92,16 @@ class CohortRecipe(Section):
     prompts are taken, all where null. `verifier` grades them; with none, `measure.cohort_judge` does. Null is the
     kind's own, where it has one. `question` is what `measure.cohort_judge` is asked about this cohort, `claims` for
     prompts with a context; null is the loop's own question. `pool: gate` lets gates read it; `both` deals the prompts
-    to the gate pool and the report pool.
+    to the gate pool and the report pool. With `verifier: classifier` a model says what kind of text an answer is, and
+    the share of one kind is measured (metrics/policy/classified.py).
     """
 
     source: Annotated[str, needed("a prompt file, own:NAME or KIND:PATH")]
-    verifier: VerifierName | None = setting(None, "who grades; null: the kind's own")
+    verifier: VerifierName | Literal["classifier"] | None = setting(None, "who grades; null: the kind's own")
     count: int | None = setting(None, "prompts that are taken; null: all", minimum=2)
     pool: Literal["report", "gate", "both"] = setting("report", "gate: gates may read it")
     question: CohortQuestion | None = setting(None, "what its judge is asked; null: the loop's question", later=True)
+    classifier: ClassifierRecipe | None = setting(None, "what grades it as verifier=classifier; null: none", later=True)
 
 
 @section

@@ -1,6 +1,6 @@
 """What a judge is asked.
 
-About one answer (score, rubric, steps, claims), two (comparison, principle, debate) or all (list).
+About one answer (score, rubric, steps, claims, trajectory), two (comparison, principle, debate) or all (list).
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -148,6 +148,20 @@ class ClaimsQuestion(Question):
     WHY_VERDICT: ClassVar[str] = "lists claims with their quotations"
 
 
+@section
+class TrajectoryQuestion(Question):
+    """How good is a finished trajectory of an agent with tools as a whole, from 0 to 5?
+
+    Its goal, calls and results are shown; of a long result the middle is left out (judging/prompts/trajectory.py). Each
+    call by itself is what `steps` with the template `calls` asks.
+    """
+
+    kind: Literal["trajectory"] = "trajectory"
+    template: str = setting("plan", "the words of the question")
+
+    WORDING: ClassVar[str] = "selfreward.judging.prompts.trajectory:wording"
+
+
 def constitution_of(question: Compared) -> str | None:
     return question.constitution if isinstance(question, PrincipleQuestion) else None
 
@@ -157,6 +171,7 @@ QuestionRecipe = Annotated[
     | RubricQuestion
     | StepsQuestion
     | ClaimsQuestion
+    | TrajectoryQuestion
     | ComparisonQuestion
     | PrincipleQuestion
     | DebateQuestion

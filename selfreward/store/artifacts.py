@@ -9,6 +9,8 @@
     judgments_steps                     a stepwise judge's
     responses_0, responses_1 ...        the generators' answers, where several answer
     cohort_judgments_own_<K>            of the cohorts with a question of their own, the K-th's
+    cohort_classified_<K>               of the cohorts that a classifier grades, the K-th's probabilities
+    cohort_labelled_<K>                 the same of its labelled rows, once
     held_out_<pool>                     the held-out judge's rows; `..._of_round_<K>` of earlier answers, scored again
 
 Any judge's rows are named so: judgments, model_judgments, eval_judgments, frozen_judgments, held_out_report ...

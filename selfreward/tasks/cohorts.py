@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from selfreward.errors import DataError
 from selfreward.recipe import CohortRecipe, MeasureRecipe
+from selfreward.recipe.classifier import CLASSIFIER
 from selfreward.recipe.code import CodeRecipe
 from selfreward.records import Pool, Prompt, stable_id
 from selfreward.tasks.grounding import context_of
@@ -44,7 +45,7 @@ def _read(name: str, recipe: CohortRecipe, code: CodeRecipe) -> Cohort:
         prompts.append(dataclasses.replace(prompt, id=stable_id("cohort", name, prompt.id), pool=pool, cohort=name))
     for prompt in prompts:
         context_of(prompt)
-    if named != "none":
+    if named not in ("none", CLASSIFIER):
         verifier = load_verifier(named, code)
         for prompt in prompts:
             verifier.require(prompt)

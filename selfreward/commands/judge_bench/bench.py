@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from selfreward.commands.judge_bench.specs import (
     read_judges,
     require_model,
 )
+from selfreward.commands.judge_bench.trajectories import Verdicts, verdicts_of
 from selfreward.commands.judge_bench.wordings import Asked, in_wordings
 from selfreward.commands.probe.material import require_words
 from selfreward.commands.probe.models import Subject
@@ -35,7 +36,8 @@ from selfreward.store.view import RunView
 class Result:
     """One judge on one pool. `verdicts` and what is unread are of the first reading, as are tokens and seconds.
 
-    `asked` are its scores in both readings, `prompt_of` the prompt of each answer.
+    `asked` are its scores in both readings, `prompt_of` the prompt of each answer. `trajectories` is the pool where its
+    answers are trajectories, and `calls` what was said of their steps.
     """
 
     judge: str
@@ -54,6 +56,8 @@ class Result:
     wording_of: str
     asked: Asked
     prompt_of: Mapping[str, str]
+    trajectories: LabelledPool | None = None
+    calls: Verdicts = field(default_factory=dict)
 
     @property
     def tokens_each(self) -> float:
@@ -66,6 +70,7 @@ class _Reading:
     scores: dict[str, Score]
     judgments: Sequence[Judgment]
     comparisons: Sequence[Comparison]
+    calls: Verdicts
 
 
 def bench(
@@ -121,7 +126,7 @@ def _result(
     again: bool,
 ) -> Result:
     recipe, meter = judge.recipe.judge, Meter()
-    pool = LabelledPool(pool.name, distinct_answers(pool.rows), pool.graded)
+    pool = replace(pool, rows=distinct_answers(pool.rows))
 
     def read(artifact: str) -> _Reading:
         rows.clear()
@@ -134,7 +139,7 @@ def _result(
             scores = shuffle_within_prompts(scores, [row.response for row in pool.rows], seed)
         # What an ensemble's members said is there twice: by itself, and among all.
         comparisons = {row.id: row for row in rows if isinstance(row, Comparison)}
-        return _Reading(scores, judgments, list(comparisons.values()))
+        return _Reading(scores, judgments, list(comparisons.values()), verdicts_of(rows))
 
     for reference in (*judge.recipe.judge.models, judge.recipe.judge.debater):
         # Loading weights is nobody's judging.
@@ -168,4 +173,6 @@ def _result(
         wording_of=judge.wording_of,
         asked=(plain(first.scores), None if repeated is None else plain(repeated)),
         prompt_of={row.id: row.prompt.id for row in pool.rows},
+        trajectories=None if pool.calls is None else pool,
+        calls=first.calls,
     )

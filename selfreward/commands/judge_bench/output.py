@@ -8,6 +8,7 @@ from pathlib import Path
 from selfreward.commands.judge_bench.alike import alike
 from selfreward.commands.judge_bench.bench import Result
 from selfreward.commands.judge_bench.scores import Outcomes
+from selfreward.commands.judge_bench.trajectory_tables import trajectories_told, trajectory_tables
 from selfreward.commands.judge_bench.wordings import Wordings, wordings
 from selfreward.errors import RecipeError
 from selfreward.measuring.stats.clustered import Estimate
@@ -74,6 +75,7 @@ def tables(found: Sequence[Result]) -> list[Table]:
         ]
         made += [Table(f"{pool}: do two judges err alike?", ["judge", "judge", "CAPA"], pairs)] if pairs else []
         made += _wordings(pool, in_other_words(here))
+        made += trajectory_tables(here)
     return made
 
 
@@ -130,14 +132,15 @@ def write(found: Sequence[Result], outs: Sequence[Path]) -> None:
 
 
 def as_json(found: Sequence[Result]) -> str:
-    bare = [replace(one, outcomes={}, asked=({}, None), prompt_of={}) for one in found]
+    bare = [replace(one, outcomes={}, asked=({}, None), prompt_of={}, trajectories=None, calls={}) for one in found]
     rows = [{**asdict(one), "tokens_each": one.tokens_each} for one in bare]
     for row in rows:
-        for name in ("outcomes", "asked", "prompt_of"):
+        for name in ("outcomes", "asked", "prompt_of", "trajectories", "calls"):
             del row[name]
     pools = dict.fromkeys(one.pool for one in found)
     pairs = [
         asdict(two) for pool in pools for two in alike(pool, _outcomes([one for one in found if one.pool == pool]))
     ]
     told = {"results": rows, "alike": pairs, "wordings": [asdict(one) for one in in_other_words(found)]}
+    told |= trajectories_told(found)
     return json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

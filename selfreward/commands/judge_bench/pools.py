@@ -4,13 +4,15 @@
     RUN@ROUND          the policy's own answers of that round on the gate pool, graded by the run's verifier
     sampled:SET        answers that the model gives now to a set with a verifier (own:arithmetic, gsm8k:PATH, ...)
     anchors:PATH       answers that people scored from 0 to 5; the locked ones are left out
+    rooms              trajectories of scripted agents in a small world with tools, scored by its oracle
+    trajectories:PATH  finished trajectories of agents with tools (tasks/trajectories/rows.py)
     [KIND:]PATH        rows that people labelled (judge_calibration, truth_judge); each source is a pool of its own
 
 The report and selection pools are never read: a judge is chosen by what this says.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,17 +33,22 @@ from selfreward.tasks.verifiers.protocol import Verifier, load_verifier
 
 @dataclass(frozen=True)
 class LabelledPool:
-    """`graded`: the labels are scores from 0 to 5, so that they can be compared over prompts."""
+    """`graded`: the labels are scores from 0 to 5, so that they can be compared over prompts.
+
+    `calls`, of trajectories alone, are the labels of each one's calls, None where a call has none.
+    """
 
     name: str
     rows: Sequence[Labelled]
     graded: bool = True
+    calls: Mapping[str, tuple[bool | None, ...]] | None = None
 
     @property
     def prompts(self) -> list[Prompt]:
         return list({row.prompt.id: row.prompt for row in self.rows}.values())
 
 
+ROOMS, TRAJECTORIES = "rooms", "trajectories:"
 Complete = Callable[..., Rows[Any]]
 
 
@@ -63,6 +70,10 @@ def _stored(name: str, model: Subject, existing: Callable[[str], RunView], count
         measure = dataclasses.replace(model.recipe.measure, anchors=None, frozen=max(model.recipe.measure.frozen, 2))
         rows = SandboxSource(dataclasses.replace(model.recipe, measure=measure)).frozen()
         return [_cut("sandbox", rows, count)]
+    if name == ROOMS or name.startswith(TRAJECTORIES):
+        from selfreward.commands.judge_bench.trajectories import trajectory_pools
+
+        return trajectory_pools(name, count)
     if name.startswith("anchors:"):
         return [_cut(name, apart(read_anchors(name.removeprefix("anchors:")))[0], count)]
     run, _, number = name.rpartition("@")
@@ -72,7 +83,7 @@ def _stored(name: str, model: Subject, existing: Callable[[str], RunView], count
     if found.kind not in JUDGED:
         raise DataError(
             f"pool {name!r} is of the kind {found.kind!r}, which labels no answers; expected sandbox, RUN@ROUND, "
-            f"sampled:SET, anchors:PATH or a file of {' or '.join(JUDGED)}"
+            f"sampled:SET, anchors:PATH, rooms, trajectories:PATH or a file of {' or '.join(JUDGED)}"
         )
     return [LabelledPool(one.name, one.rows, graded=False) for one in label_sets(found, count)]
 

@@ -20,6 +20,7 @@ from selfreward.measuring.stats.clustered import (
     paired_difference,
     trend,
 )
+from selfreward.measuring.stats.corrected import corrected_share, errors_of
 from selfreward.measuring.stats.jackknife import grouped_jackknife
 from selfreward.measuring.stats.nested_difference import nested_paired_difference
 
@@ -30,6 +31,21 @@ def share(layout: Layout, correlation: float, p: float) -> tuple[Draw, float]:
     def draw(generator: np.random.Generator) -> Estimate:
         hits = layout.draw(generator, correlation, lambda rng, n: (rng.random(n) < p).astype(np.float64))
         return clustered_share(hits, layout.names)
+
+    return draw, p
+
+
+def share_less_errors(layout: Layout, correlation: float, p: float) -> tuple[Draw, float]:
+    """As a classifier flags it: .85 of those and .1 of the others, as 100 and 100 labelled rows tell."""
+    hits, false, labels = 0.85, 0.1, [True] * 100 + [False] * 100
+
+    def draw(generator: np.random.Generator) -> Estimate:
+        kinds = layout.draw(generator, correlation, lambda rng, n: (rng.random(n) < p).astype(np.float64))
+        flags = generator.random(len(kinds)) < np.where(kinds > 0, hits, false)
+        told = generator.random(200) < np.where(labels, hits, false)
+        found = corrected_share(clustered_share(flags, layout.names), errors_of(told.tolist(), labels))
+        assert found is not None
+        return Estimate(found.unclipped, found.estimate.low, found.estimate.high, found.estimate.n)
 
     return draw, p
 

@@ -42,7 +42,11 @@ def judge_diff(
 
 def judge_bench(
     pools: Annotated[
-        list[str], typer.Argument(metavar="POOL...", help="sandbox, RUN@ROUND, sampled:SET, anchors:PATH, [KIND:]PATH.")
+        list[str],
+        typer.Argument(
+            metavar="POOL...",
+            help="sandbox, rooms, RUN@ROUND, sampled:SET, anchors:PATH, trajectories:PATH, [KIND:]PATH.",
+        ),
     ],
     judge: Annotated[
         list[str], typer.Option(metavar="SPEC", help="Keys of a recipe's judge, key=value,..., or a YAML file of some.")

@@ -3,7 +3,8 @@
 Steps are what the answer marks as such, the first of these that it has two of: lines that begin with `Step 1:` or the
 like, numbered lines (`1.`, `2)`), paragraphs; or what a `mark` of the question's own finds, and nothing else. What
 stands before the first mark is part of the first step. An answer with none of these is one step. Of more than `most`
-the last ones are taken together, so that nothing is left out.
+the last ones are taken together, so that nothing is left out. The steps of a finished trajectory are its calls, each
+with its result (trajectory.py), for which the template `calls` has the words.
 
 The verdict is read from the labels' probabilities after `Verdict:` (nothing is decoded, or only a rationale), or from
 what a reply ends with. Only the end of a finished reply counts, as for the other judges. The process-reward models of
@@ -19,6 +20,7 @@ from selfreward.engines.protocol import Completion
 from selfreward.judging.prompts.prompt import JudgePrompt
 from selfreward.judging.prompts.replies import read_end, without_end
 from selfreward.judging.prompts.spoken import last_word, up_to
+from selfreward.judging.prompts.trajectory import shown_calls
 from selfreward.judging.prompts.verdicts import Grammar, grammar
 from selfreward.recipe.questions import StepsQuestion
 from selfreward.records import Message, Prompt
@@ -52,6 +54,9 @@ def version(template: str) -> str:
 
 def split(answer: str, most: int, mark_of_step: str | None = None) -> tuple[str, ...]:
     """The steps of an answer, at least one and at most `most`; `mark_of_step` takes the place of the usual marks."""
+    calls = shown_calls(answer)
+    if calls is not None:
+        return calls if len(calls) <= most else (*calls[: most - 1], "\n\n".join(calls[most - 1 :]))
     return tuple(answer[begin:end].strip() for begin, end in spans(answer, most, mark_of_step))
 
 

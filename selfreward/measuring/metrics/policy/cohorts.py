@@ -51,6 +51,8 @@ POOLS = ("gate", "report")
 def measure(evidence: Evidence) -> list[Measurement]:
     rows = []
     for cohort in evidence.cohorts:
+        if cohort.classifier is not None:
+            continue  # classified.py
         now = join(cohort.now, f"cohort {cohort.name} of round {evidence.round}")
         before = join(cohort.initial, f"cohort {cohort.name} of round 0") if evidence.round else []
         for pool in POOLS:
