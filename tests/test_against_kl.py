@@ -59,6 +59,7 @@ def test_no_interval_leaves_the_scale_of_its_metric() -> None:
 def test_every_round_stands_with_its_kl() -> None:
     rows = _rounds({"a": {("m", 0): FAST, ("m", 1): SLOW}}, ["length_tokens"]).rows
     assert [row[1] for row in rows] == ["0", "1", "2"]
+    assert rows[0][3] == "0.000" and "[" in rows[1][3], "the start policy is where it is, in every run"
     assert float(rows[2][3].split()[0]) == pytest.approx(0.3)
     assert float(rows[1][4].split()[0]) == pytest.approx(12.5, abs=0.6)
 

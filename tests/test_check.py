@@ -30,11 +30,13 @@ def told(recipe: Recipe) -> str:
 
 
 def test_every_role_that_the_recipe_uses_is_shown_as_the_model_reads_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     recipe = load_recipe(shipped()["smoke"])
     said = told(recipe)
+    waits = capsys.readouterr().err.splitlines()
+    assert [re.sub(":.*", "", line) for line in waits] == ["check", "check"], "what takes its time is said before"
     assert [line.split(" (")[0] for line in said.splitlines() if line.endswith("renders it:")] == [
         *("generator", "judge", "meta-judge", "prompt writer")
     ]
@@ -45,6 +47,32 @@ def test_every_role_that_the_recipe_uses_is_shown_as_the_model_reads_it(
         assert renderer.tokenizer.decode(list(tokens)) in said
     assert "unknown  no held-out judge" in said and "no oracle" not in said
     assert list(tmp_path.iterdir()) == [], "looking changes nothing"
+
+
+@pytest.mark.parametrize(
+    ("keys", "begin", "words"),
+    [
+        (("judge.question.template=additive",), "Score:", "0 to 5"),
+        (("judge.question.template=sandbox",), "Score:", "0 to 5"),
+        (("judge.question.template=ten", "judge.reading.scale=1-10"), "Score:", "1 to 10"),
+        (("judge.question=comparison",), "Preferred:", "1 and 2"),
+        (("judge.question=comparison", "judge.question.template=sandbox"), "better", "1 and 2"),
+        (("judge.question=steps", "judge.question.template=steps"), "Verdict:", "right and wrong"),
+    ],
+)
+def test_it_is_said_that_a_probability_is_read_without_the_justification_that_is_asked_for(
+    keys: tuple[str, ...], begin: str, words: str
+) -> None:
+    def read(reading: str) -> str:
+        recipe = build_recipe([], [*keys, f"judge.reading={reading}"] if reading else [])
+        return next(role.read for role in roles(recipe, []) if role.name == "judge")
+
+    said = read("probability")
+    assert f"begun with {begin!r}, and the probabilities of {words} are read" in said
+    assert "never written" in said and "judge.reading=rationale" in said
+    longer = read("rationale")
+    assert "writes up to 40 tokens first" in longer and begin in longer and "never written" not in longer
+    assert read("") == "", "what is sampled is read as it stands"
 
 
 def test_a_role_that_nobody_plays_is_not_shown() -> None:

@@ -17,6 +17,21 @@ from selfreward.tasks.verifiers import VERIFIERS
 from selfreward.training.losses import LOSSES
 
 
+def test_every_number_out_of_bounds_is_named_at_once_and_no_key_twice() -> None:
+    pools = ["measure.gate=1", "measure.selection=0", "measure.report=1", "measure.samples=1"]
+    with pytest.raises(RecipeError) as refused:
+        build_recipe([], [*pools, "rounds=many", "train.beta=0"])
+    said = str(refused.value)
+    for key, there in (pair.split("=") for pair in pools):
+        assert said.count(f"key {key!r} is {there}; expected at least 2") == 1
+    assert said.startswith("recipe: key 'rounds' is 'many'; expected a whole number; key ")
+    assert said.count("'train.beta' is 0; expected above 0") == 1 and said.count("recipe:") == 1
+    many = [f"measure.judge_probes.{name}=-1" for name in ("padded", "claims", "feedback", "initial")]
+    with pytest.raises(RecipeError) as refused:
+        build_recipe([], [*pools, *many, "train.beta=0", "generate.samples=0", "train.learning_rate=-1"])
+    assert str(refused.value).count("expected") == 8, "a message stays short"
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [

@@ -140,7 +140,7 @@ def test_a_file_of_ones_own_is_loaded_once_and_known_by_its_content(tmp_path: Pa
         ("json:nothing", "json has no 'nothing'"),
         ("nothing_here.py:x", "there is no file nothing_here.py"),
         ("entry:nothing", "no installed package offers 'nothing'"),
-        ("exactly", "expected one of choice, code, exact"),
+        ("exactly", "expected one of choice, code, contains, exact"),
     ],
 )
 def test_what_cannot_be_loaded_is_named(name: str, words: str) -> None:

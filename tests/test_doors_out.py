@@ -73,6 +73,7 @@ def test_every_pair_of_the_run_is_a_row_once_with_the_texts_that_were_judged(vie
         (row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in told
     ]
     assert all(row["judge"] and row["template"] for row in told)
+    assert {row["judge"] for row in told} == {view.seal(number, "checkpoint").facts["digest"] for number in (0, 1)}
 
 
 @pytest.mark.parametrize("name", [LINES, PARQUET])

@@ -10,6 +10,7 @@ import pytest
 from selfreward import progress
 from selfreward.commands.plan.clock import run_clock
 from selfreward.progress import LINE_SECONDS, Progress
+from selfreward.progress.stage import Stage
 from selfreward.progress.words import duration
 from selfreward.recipe.read import build_recipe
 from selfreward.records import Drop
@@ -117,6 +118,20 @@ def test_a_runs_clock_expects_what_earlier_rounds_took_and_goes_by_cost_before()
     assert clock.left(2, "write", 0.25, 10.0) == pytest.approx(30 + 20)
     clock.done(2, "write", 40.0)
     assert clock.left(2, "judge", 0.5, 10.0) == pytest.approx(10.0)
+
+
+def test_what_was_there_before_says_nothing_about_the_pace() -> None:
+    costs = {(0, "answers"): 100.0, (0, "judgments"): 100.0}
+    # 90 of 100 answers were there. 5 of the 10 others took 5 s: one second a unit, whatever was done before.
+    clock, now = RunClock(costs), Clock()
+    stage = Stage("answers", 100, 90, now)
+    now.now += 5.0
+    stage.advance(5)
+    left = clock.left(0, "answers", stage.share, stage.seconds, owed=stage.owed)
+    assert (stage.share, stage.owed) == (0.5, 0.1) and left == pytest.approx(5.0 + 100.0)
+    later = RunClock({(1, "answers"): 10.0, (2, "answers"): 10.0})
+    later.done(1, "answers", 50.0)
+    assert later.left(2, "answers", 0.0, 0.0, owed=0.1) == pytest.approx(5.0), "a tenth of what the round before took"
 
 
 def test_a_recipes_clock_names_what_its_runs_write() -> None:

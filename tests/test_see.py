@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -221,6 +222,47 @@ def test_watching_ends_with_the_run_and_says_how_it_ended(store: Store, terminal
     assert not looker.is_alive() and "interrupted" in stream.getvalue()
     # A terminal is drawn over in place, without its cursor; a file gets a line for whatever is new.
     assert ("\x1b[?25l" in stream.getvalue()) == terminal
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_watching_waits_for_the_process_that_is_going_on_with_the_run(store: Store, terminal: bool) -> None:
+    begun(store)
+    stream = io.StringIO()
+    console = Console(file=stream, width=200, force_terminal=terminal)
+    view = store.existing("begun")
+    watch(view, 0.05, console, patience=0.1)
+    assert "0 s are waited" in stream.getvalue() and "the same command goes on" in stream.getvalue()
+    looker = threading.Thread(target=watch, args=(view, 0.05, console, 20.0))
+    looker.start()
+    time.sleep(0.2)
+    with store.open_run("begun", recipe_of(STORY), environment={}) as run:
+        write_beat(run.path, BEAT)
+        deadline = time.monotonic() + 20
+        while "30/120" not in stream.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert looker.is_alive() and "30/120" in stream.getvalue()
+    looker.join(timeout=20)
+    assert not looker.is_alive()
+
+
+def test_what_a_killed_process_told_is_no_news_of_the_one_that_goes_on(store: Store) -> None:
+    begun(store)
+    with store.open_run("begun", recipe_of(STORY), environment={}) as run:
+        run.note("began", None)
+        run.note("chunk_done", 1, "judgments", chunk=2)
+        write_beat(run.path, BEAT)
+    assert any("it stood at round 1: judgments: 30/120" in line for line in run_state(store.existing("begun")).lines())
+    with store.open_run("begun", recipe_of(STORY), environment={}) as run:
+        run.note("began", None)
+        state = run_state(run)
+        told = " ".join(state.lines(now=(state.begun or 0.0) + 3.0))
+        assert state.beat is None and "30/120" not in told and "left:" not in told
+        assert "at work for 3.0 s" in told and "last done: round 1: judgments, chunk 3" in told
+        assert "judgments 25%" not in listed(store)
+        run.note("chunk_started", 1, "judgments", chunk=3)
+        assert run_state(run).begun is None, "it is at work on rows now"
+        write_beat(run.path, Beat(**{**asdict(BEAT), "time": time.time()}))
+        assert run_state(run).beat is not None and "judgments 25%" in listed(store)
 
 
 def test_the_next_steps_are_those_that_the_runs_want(store: Store) -> None:

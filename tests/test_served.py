@@ -30,6 +30,7 @@ from served_factory import (
 )
 from small_keys import UNPROBED
 
+from selfreward.commands.export_pairs import export_pairs, pair_rows
 from selfreward.commands.preflight import preflight
 from selfreward.commands.run import run
 from selfreward.engines.protocol import TOO_LONG, Completion, Engine, Request, TokenReader
@@ -477,6 +478,9 @@ def test_a_run_with_a_served_judge_and_its_key_is_nowhere(tmp_path: Path, monkey
         assert {headers["Authorization"] for headers in told.headers} == {f"Bearer {SECRET}"}
         smoke(tmp_path / "results", told.url, key_env="TEACHER_KEY", retries=8)
         assert len(told.bodies) == asked, "sealed verdicts are not asked for again, and retries are no identity"
+    export_pairs(view, tmp_path / "pairs")
+    assert {row["judge"] for row in pair_rows(view)} == {"big"}, "whoever gets the pairs learns who judged them"
+    assert "the served model that judged (`big`)" in (tmp_path / "pairs" / "README.md").read_text()
     judgments = view.read(1, "judgments", Judgment)
     digest = served_digest(ServedRecipe(url=told.url, model="big"))
     assert {row.judge for row in judgments} == {digest}

@@ -3,7 +3,6 @@
 import html
 import http.client
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from browser import CHROMIUM, Browser
 from run_factory import Story, recipe_of, write_run
 
 from selfreward.commands.see.pages import PAGE, Pages
@@ -22,7 +22,6 @@ from selfreward.store.results import Store
 
 ATTACK = "</script><script>document.title='taken'</script><b>\u2028 & \"quoted\" <img src=x onerror=alert(1)>"
 BEAT = Beat(1, "judgments", "round 1: judgments", 30, 120, 6.0, 500, 5.0, 15.0, 40.0, 100.0, "", 1000.0)
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +192,21 @@ class Counting(Pages):
         self.asked += 1
         write_beat(self.directory / name, replace(BEAT, done=self.asked))
         return super().run(name)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+def test_a_long_name_leaves_room_for_what_a_run_shows_on_a_narrow_screen(tmp_path: Path) -> None:
+    own = Store(tmp_path / "results", share=False)
+    own.open_run("a_run_with_quite_a_long_name_of_its_own", recipe_of(Story((0.4, 0.5))), environment={}).close()
+    wide = "(() => { const box = document.querySelector('.scroll'); return box.scrollWidth - box.clientWidth; })()"
+    with Server(Pages(own.root), 0) as server, Browser(tmp_path / "profile", width=500) as browser:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        browser.open(f"http://127.0.0.1:{server.port}/")
+        assert browser.js(wide) == 0
+        assert "in 0/1" in browser.js("document.querySelector('tbody').textContent"), "as `selfreward ls` has it"
+        server.shutdown()
+        thread.join()
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")

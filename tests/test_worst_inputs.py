@@ -29,7 +29,7 @@ from selfreward.tasks.verifiers.protocol import load_verifier
 
 SIZE = 8_000
 SECONDS = 0.2
-HERE = ("sandbox", "exact", "numeric", "choice", "refusal")
+HERE = ("sandbox", "exact", "contains", "numeric", "choice", "refusal")
 """The verifiers that read in this process."""
 
 
@@ -48,6 +48,8 @@ def verifier(name: str, answer: str | None, **meta: Any) -> Callable[[str], obje
 READERS: dict[str, Callable[[str], object]] = {
     "exact, a number": verifier("exact", "18"),
     "exact, words": verifier("exact", "seven apples"),
+    "contains": verifier("contains", "seven apples"),
+    "contains, a number": verifier("contains", "18"),
     "numeric": verifier("numeric", "18"),
     "choice": verifier("choice", "A"),
     "refusal": verifier("refusal", None, refuse=True),

@@ -49,8 +49,10 @@ def check_recipe(recipe: "Recipe", say: Say) -> None:
     from selfreward.commands.preflight import preflight
     from selfreward.commands.unknown import unknown
 
+    tell = Progress().say
+    tell("check: the model and all prompts are read first; nothing is sampled or written")
     try:
-        start, source, _ = preflight(recipe, Progress().say)
+        start, source, _ = preflight(recipe, tell)
     except RecipeError:
         raise
     except SelfRewardError as problem:
@@ -74,6 +76,7 @@ def check_recipe(recipe: "Recipe", say: Say) -> None:
         for line in aligned_table(table):
             say(line)
         say("")
+        tell("check: the model's speed here is measured, some seconds to a minute")
         for line in cost_lines(measured_plan(recipe, start.directory, mean, rubric)):
             say(line)
     say("")
@@ -104,6 +107,8 @@ def questions(role: "Role", prompts: "Sequence[Prompt]", renderer: "ChatRenderer
     for text in dict.fromkeys(texts):
         cut = text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text) - LONGEST:,} characters more)"
         yield fenced("question", cut, code)
+    if role.read:
+        yield f"{role.name}: {role.read}"
 
 
 LENGTHS = ["tokens of questions", "p50", "p95", "max", "own text", "reply", "context", ""]

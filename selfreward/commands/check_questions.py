@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from selfreward.commands.check_reading import how_it_is_read
 from selfreward.commands.question_checks import speeches
 from selfreward.judging.prompts import debate, listwise, meta, pairwise
 from selfreward.judging.prompts.prompt import judge_prompt
@@ -39,13 +40,17 @@ DEBATE = "(what was said about both answers stands here)"
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """`ask` makes the question about one prompt; `given` tokens of a model's own text at most stand in it."""
+    """`ask` makes the question about one prompt; `given` tokens of a model's own text at most stand in it.
+
+    `read`: how the reply comes about, where the question's words do not say it.
+    """
 
     name: str
     model: ModelReference
     ask: Callable[[Prompt], Turns]
     reply: int
     given: int = 0
+    read: str = ""
 
     @property
     def is_served(self) -> bool:
@@ -103,26 +108,28 @@ def revising_roles(recipe: RevisingRecipe, answer: int) -> Iterator[Role]:
 def judge_role(name: str, judge: JudgeRecipe, answer: int, samples: int) -> Role:
     """One answer, two or all `samples` of at most `answer` tokens, as the judge's question wants them."""
     reply = judge.sampling.max_tokens if judge.reading.kind != "probability" else 1
+
+    def role(ask: Callable[[Prompt], Turns], given: int) -> Role:
+        return Role(name, judge.model, ask, reply, given, how_it_is_read(judge))
+
     if judge.listing is not None:
         words, others = judge.listing.template, (OTHER,) * (samples - 1)
-        return Role(
-            name, judge.model, lambda one: listwise.ask(words, one, (answer_to(one), *others)), reply, samples * answer
-        )
+        return role(lambda one: listwise.ask(words, one, (answer_to(one), *others)), samples * answer)
     if judge.comparing is None:
         asked = judge_prompt(judge)
-        return Role(name, judge.model, lambda prompt: asked.ask(prompt, answer_to(prompt)), reply, answer)
+        return role(lambda prompt: asked.ask(prompt, answer_to(prompt)), answer)
     question = judge.comparing
     principle = None
     if isinstance(question, PrincipleQuestion):
         principle = pairwise.load_constitution(question.constitution)[1][0]
 
     if isinstance(question, DebateQuestion):
-        return Role(name, judge.model, partial(_debated, question), reply, 2 * answer + speeches(judge))
+        return role(partial(_debated, question), 2 * answer + speeches(judge))
 
     def compare(prompt: Prompt) -> Turns:
         return pairwise.ask(question.template, prompt, answer_to(prompt), OTHER, principle)
 
-    return Role(name, judge.model, compare, reply, 2 * answer)
+    return role(compare, 2 * answer)
 
 
 def _debated(question: DebateQuestion, prompt: Prompt) -> Turns:

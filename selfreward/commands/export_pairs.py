@@ -2,10 +2,10 @@
 
 Each row is conversational (`prompt`, `chosen`, `rejected`: lists of turns), with `label` (the probability that chosen
 is better), `weight`, `source`, and where it is from: `round`, `kind` (of answers or of judgments), `judge` (the judging
-policy's digest) and `template` (the version of its prompt and rubric), empty where nobody judged. The prompt is the
-user's, not what the generator's template made of it; answers are the texts that were judged, without what a model
-thought before them. `pairs.jsonl` and `pairs.parquet` hold the same rows; a file of pairs from outside is read from
-either (tasks/pairs_file.py), and what it reads is what stands here.
+policy's digest, or a served model's name) and `template` (the version of its prompt and rubric), empty where nobody
+judged. The prompt is the user's, not what the generator's template made of it; answers are the texts that were judged,
+without what a model thought before them. `pairs.jsonl` and `pairs.parquet` hold the same rows; a file of pairs from
+outside is read from either (tasks/pairs_file.py), and what it reads is what stands here.
 
 A preference that stands twice, as one that a later round mixed in again, is one row, of its first round. A label below
 one half is told the other way round. What a run trained on from outside is read from its file again.
@@ -20,11 +20,12 @@ from typing import Any
 
 from selfreward import __version__
 from selfreward.commands.export import written_beside
+from selfreward.engines.served.engine import served_digest
 from selfreward.errors import DataError, StoreError
 from selfreward.judging.prompts.prompt import judge_prompt
 from selfreward.judging.revising.asking import REVISIONS
 from selfreward.pairing.mixing import EARLIER
-from selfreward.recipe import to_yaml
+from selfreward.recipe import Recipe, to_yaml
 from selfreward.records import Judgment, Message, Pair, Prompt, Response, by_id
 from selfreward.store.view import RunView
 from selfreward.tasks.open_source import open_source
@@ -103,6 +104,7 @@ class _Round:
         self.prompts = rows("prompts", Prompt)
         self.responses = rows("responses", Response) | rows(REVISIONS, Response)
         self.judgments = rows("judgments", Judgment)
+        self.names = served_names(self.recipe)
         self.judged = {row.response_id: row for row in self.judgments.values()}
 
     def row(self, pair: Pair) -> dict[str, Any]:
@@ -129,7 +131,7 @@ class _Round:
             "source": pair.source,
             "kind": pair.kind,
             "round": self.number,
-            "judge": judgment.judge if judgment else "",
+            "judge": self.names.get(judgment.judge, judgment.judge) if judgment else "",
             "template": judgment.template if judgment else "",
             "chosen_score": pair.chosen_score,
             "rejected_score": pair.rejected_score,
@@ -138,6 +140,11 @@ class _Round:
     def _answer(self, identity: str, pair: Pair) -> str:
         found = self.responses.get(identity)
         return found.text if found else self.outside.gold(self.prompts[pair.prompt_id])
+
+
+def served_names(recipe: Recipe) -> dict[str, str]:
+    """The digest under which a served model's judgments are kept -> what its server calls it."""
+    return {served_digest(server): server.model for server in recipe.served.values()}
 
 
 def _turns(messages: Sequence[Message]) -> list[dict[str, str]]:
@@ -153,6 +160,15 @@ def _write_parquet(rows: list[dict[str, Any]], path: Path) -> None:
     from pyarrow import parquet
 
     parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+
+
+def _judges(recipe: Recipe, rows: Sequence[dict[str, Any]]) -> str:
+    """What stands in the rows' column `judge`."""
+    there = {row["judge"] for row in rows} - {""}
+    served = sorted(there & set(served_names(recipe).values()))
+    named = f"the name of the served model that judged ({', '.join(f'`{name}`' for name in served)})"
+    digest = "the digest of the policy that judged"
+    return digest if not served else named if there <= set(served) else f"{named} or {digest}"
 
 
 def _card(view: RunView, rows: list[dict[str, Any]]) -> str:
@@ -186,8 +202,8 @@ and of the prompts hold.
 {table}
 
 `prompt`, `chosen` and `rejected` are lists of turns, as TRL's DPOTrainer takes them. `label` is the probability that
-chosen is better, `weight` multiplies the row's loss. `judge` is the digest of the policy that judged, `template` the
-version of its prompt and rubric. `{LINES}` holds the same rows as `{PARQUET}`.
+chosen is better, `weight` multiplies the row's loss. `judge` is {_judges(recipe, rows)}, `template`
+the version of its prompt and rubric. `{LINES}` holds the same rows as `{PARQUET}`.
 
 ```python
 from datasets import load_dataset

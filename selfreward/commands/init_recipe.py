@@ -184,6 +184,8 @@ def _measure(machine: Machine, dealt: Dealt | None, sizes: Sizes) -> str:
     source = _word(dealt.evaluation) if dealt else "english"
     if dealt is None:
         verifier = "ifeval # checks the instructions of the requests: the truth of this run"
+    elif dealt.verifier == "exact":
+        verifier = "exact # the answer that a reply states: the truth of this run; contains takes sentences too"
     elif dealt.verifier != "none":
         verifier = f"{dealt.verifier} # every row that is measured brings what it checks: the truth of this run"
     else:

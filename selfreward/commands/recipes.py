@@ -5,6 +5,7 @@ and the next capitalised word with a colon begins another. tests/test_first_step
 """
 
 import re
+import shutil
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from selfreward.commands.shipped import recipe_file, shipped
 
 FIELDS = ("Shows", "Hardware", "Minutes")
 WIDTH = 118
+"""Of a line, in a pipe and where the terminal has room."""
 _FIELD = re.compile(r"# (?P<name>[A-Z][\w -]*?)(?: \([^)]*\))?: (?P<text>.*)")
 
 
@@ -37,13 +39,13 @@ def header(text: str) -> dict[str, str]:
     return {name: " ".join(words.split()) for name, words in found.items()}
 
 
-def listing(recipes: dict[str, Path]) -> Iterator[str]:
+def listing(recipes: dict[str, Path], width: int = WIDTH) -> Iterator[str]:
     """Each recipe: its name, the first sentence of what it shows, what it wants and how long it takes."""
     for name, path in recipes.items():
         told = header(path.read_text(encoding="utf-8"))
         yield name
         for words in (first_sentence(told.get("Shows", "")), _wants(told)):
-            yield from textwrap.wrap(words, WIDTH, initial_indent="    ", subsequent_indent="    ")
+            yield from textwrap.wrap(words, width, initial_indent="    ", subsequent_indent="    ")
 
 
 def _wants(told: dict[str, str]) -> str:
@@ -68,7 +70,9 @@ def recipes(
     if name is not None:
         typer.echo(recipe_file(Path(name)).read_text(encoding="utf-8"), nl=False)
         return
-    for line in listing(shipped()):
+    width = min(WIDTH, shutil.get_terminal_size((WIDTH, 1)).columns)
+    for line in listing(shipped(), width):
         typer.echo(line)
     grids = ", ".join(shipped("grids"))
-    typer.echo(f"\nselfreward run NAME runs one, selfreward recipes NAME prints it. Grids for ablate: {grids}")
+    last = f"selfreward run NAME runs one, selfreward recipes NAME prints it. Grids for ablate: {grids}"
+    typer.echo("\n" + textwrap.fill(last, width, break_on_hyphens=False))

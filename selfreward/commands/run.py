@@ -38,10 +38,12 @@ def run(
     Raises a SelfRewardError whose message says what to do; whatever was sealed stays.
     """
     begun = RunView(store.root / name).seal(0, "checkpoint") is not None
-    start, source, verifier = preflight(recipe, progress.say, None if begun else store.root)
+    checked = None if begun else preflight(recipe, progress.say, store.root)
     if not begun and (sentence := only_itself(recipe)):
         progress.say(sentence)
     with store.open_run(name, recipe, environment=environment(recipe)) as artifacts:
+        # Of a run that is there the lock comes first: whoever looks on sees at once that somebody works on it again.
+        start, source, verifier = checked or preflight(recipe, progress.say)
 
         def note_handoff(policy: Policy, report: HandOffReport) -> None:
             artifacts.note("handoff", policy.round, "checkpoint", digest=policy.digest, report=asdict(report))

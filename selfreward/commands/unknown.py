@@ -12,8 +12,8 @@ def unknown(recipe: Recipe) -> list[str]:
     measure, found = recipe.measure, []
     if measure.verifier == "none":
         found.append(
-            "no oracle: whether an answer is right is not known. measure.verifier=exact (or numeric, choice, "
-            "mathematics, json_schema, sql, code, ifeval) compares with the rows' answers, where they bring one"
+            "no oracle: whether an answer is right is not known. measure.verifier=exact (or contains, numeric, "
+            "choice, mathematics, json_schema, sql, code, ifeval) compares with the rows' answers, where they bring one"
         )
     if measure.held_out is None:
         found.append(

@@ -113,5 +113,10 @@ class Stage:
         owed = (self.total or 0) - self._before
         return min(1.0, (self.done - self._before) / owed) if owed > 0 else 0.0
 
+    @property
+    def owed(self) -> float:
+        """How much of the whole stage this process has to do, from 0 to 1."""
+        return (self.total - self._before) / self.total if self.total else 1.0
+
     def _token_speed(self) -> str:
         return f"{speed(self.tokens / max(self.seconds, 1e-9))} tokens/s"

@@ -15,7 +15,18 @@ from selfreward.recipe.reference import INITIAL, ModelReference
 from selfreward.recipe.section import Section, needed, part, section, setting
 
 KnownVerifier = Literal[
-    "sandbox", "exact", "choice", "numeric", "mathematics", "json_schema", "sql", "code", "ifeval", "refusal", "none"
+    "sandbox",
+    "exact",
+    "contains",
+    "choice",
+    "numeric",
+    "mathematics",
+    "json_schema",
+    "sql",
+    "code",
+    "ifeval",
+    "refusal",
+    "none",
 ]
 
 VerifierName = KnownVerifier | Foreign

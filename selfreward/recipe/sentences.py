@@ -98,6 +98,8 @@ def nearest_key(key: str) -> str | None:
     return best if alike(best) > 1.7 else None
 
 
+MOST_NAMED = 8
+"""Keys of one message."""
 _BOUNDS = {
     "greater_than_equal": ("at least", "ge"),
     "greater_than": ("above", "gt"),
@@ -107,11 +109,22 @@ _BOUNDS = {
 
 
 def explain(problem: ValidationError, where: str) -> str:
-    """The first of pydantic's errors as one sentence."""
-    error = problem.errors(include_url=False)[0]
+    """The first of pydantic's errors as one sentence, and every other number that is out of bounds, so that whoever
+    mends one does not meet the next.
+    """
+    first, *others = problem.errors(include_url=False)
+    said = {_place(first["loc"])[0]: f"{where}: {_explained(first)}"}
+    for error in others:
+        key, _ = _place(error["loc"])
+        if error["type"] in _BOUNDS and key not in said and len(said) < MOST_NAMED:
+            said[key] = _explained(error)
+    return "; ".join(said.values())
+
+
+def _explained(error: Mapping[str, Any]) -> str:
     key, hint = _place(error["loc"])
     kind, context = error["type"], error.get("ctx", {})
-    said = f"{where}: key {key!r}"
+    said = f"key {key!r}"
     if kind == "missing":
         return f"{said} is missing; expected {type_words(hint)}"
     said += f" is {quoted(error['input'])}"

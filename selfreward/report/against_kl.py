@@ -114,6 +114,11 @@ def _mean(found: Mapping[Cell, float], within: tuple[float, float] | None = None
     return number_text(one.value, one.low, one.high, signed=signed) if table else DASH
 
 
+def _distance(moved: Mapping[Cell, float]) -> str:
+    """Mean KL of the runs. Equal policies have KL 0 whoever is asked: nothing was measured, so it has no interval."""
+    return _mean(moved, (0.0, math.inf)) if any(moved.values()) else number_text(0.0)
+
+
 def _rounds(courses: Courses, metrics: Sequence[str]) -> Table:
     body = []
     for arm, runs in courses.items():
@@ -126,7 +131,7 @@ def _rounds(courses: Courses, metrics: Sequence[str]) -> Table:
                 )
                 for metric in metrics
             ]
-            body.append([arm, str(number), str(len(moved)), _mean(moved, (0.0, math.inf)), *cells])
+            body.append([arm, str(number), str(len(moved)), _distance(moved), *cells])
     return Table("Against KL, round by round", ["arm", "round", "runs", "KL", *map(words, metrics)], body)
 
 

@@ -31,7 +31,11 @@ FRESH_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class RunState:
-    """`measured` are the rounds whose measurements are sealed; `beat` is of a stage that is not sealed yet."""
+    """`measured` are the rounds whose measurements are sealed; `beat` is of a stage that is not sealed yet.
+
+    `begun`: when the process that works on it began, where that has told nothing yet. What another one told before it
+    was killed is no news of this one.
+    """
 
     view: RunView
     word: Word
@@ -42,6 +46,7 @@ class RunState:
     beat: Beat | None = None
     last: str = ""
     said: str = ""
+    begun: float | None = None
     gates: Sequence[str] = ()
 
     @property
@@ -65,7 +70,9 @@ class RunState:
             found.append(self.said)
         if self.beat:
             found += beat_lines(self.beat, now, running=self.word == "running")
-        elif self.word in ("running", "failed", "interrupted") and self.last:
+        elif self.begun is not None:
+            found.append(f"at work for {duration(max(0.0, now - self.begun))}: models and finished rows are read")
+        if not self.beat and self.word in ("running", "failed", "interrupted") and self.last:
             found.append(f"last done: {self.last}")
         return [*found, *self.gates]
 
@@ -109,6 +116,9 @@ def run_state(view: RunView) -> RunState:
     beat = read_beat(view.path)
     if word in ("finished", "stopped") or (beat and view.seal(beat.round, beat.artifact)):
         beat = None
+    begun = _begun(events) if word == "running" else None
+    if begun is not None and beat is not None and beat.time >= begun:
+        begun = None
     return RunState(
         view,
         word,
@@ -116,9 +126,10 @@ def run_state(view: RunView) -> RunState:
         recipe.rounds,
         measured,
         changed,
-        beat,
+        None if begun else beat,
         _last(events),
         said,
+        begun,
         gate_lines(events, numbers),
     )
 
@@ -153,6 +164,17 @@ def gate_lines(events: Sequence[dict[str, Any]], numbers: Sequence[int]) -> list
             back = f", back to round {start}" if event["decision"] == "rollback" else ""
             decided[event["round"]] = f"gates after round {event['round']}: {event['decision']}{back}"
     return [decided[number] for number in sorted(decided)]
+
+
+def _begun(events: Sequence[dict[str, Any]]) -> float | None:
+    """When the last process began, while nothing that it made is in the journal."""
+    begun = None
+    for event in events:
+        if event["event"] == "began":
+            begun = event.get("time")
+        elif event["event"] in ("chunk_started", "chunk_done", "linked", "sealed"):
+            begun = None
+    return begun
 
 
 def _last(events: Sequence[dict[str, Any]]) -> str:

@@ -14,6 +14,7 @@ from selfreward.report.alarms import alarms
 from selfreward.report.alike import recipe_differences, shared_rounds
 from selfreward.report.compare import HOLM, compare, compare_with_first, comparison_table, comparison_words
 from selfreward.report.cost import cost_tables
+from selfreward.report.fitted import GAP, fitted
 from selfreward.report.forces_table import panel
 from selfreward.report.gate_verdicts import gate_report
 from selfreward.report.lineage import lineage_table
@@ -115,7 +116,7 @@ def print_comparison(first: RunView, second: RunView, out: Console) -> None:
 
 
 def print_table(table: Table, out: Console) -> None:
-    """A table with its first column kept; where it is too wide, the rest is told in several blocks of columns."""
+    """A table; where it is too wide its cells are folded, and what is still too wide goes into blocks of columns."""
     for part in drawn(table, out.width):
         out.print(part)
 
@@ -123,22 +124,12 @@ def print_table(table: Table, out: Console) -> None:
 def drawn(table: Table, width: int) -> list[Text | RichTable]:
     """The caption, then the table's blocks."""
     parts: list[Text | RichTable] = [words(f"\n{table.caption}", style="italic")]
-    for columns in blocks(table, width):
-        made = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
-        for index in columns:
-            made.add_column(words(table.header[index]), justify="right" if index else "left", no_wrap=index > 0)
-        for row in table.rows:
-            made.add_row(*(words(row[index]) for index in columns))
+    for block in fitted(table, width):
+        # One blank of each gap is the box's own, between columns.
+        made = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1) if block.gap == GAP else (0, 1, 0, 0))
+        for index, title in enumerate(block.header):
+            made.add_column(words(title), justify="right" if index else "left", no_wrap=True)
+        for row in block.rows:
+            made.add_row(*map(words, row))
         parts.append(made)
     return parts
-
-
-def blocks(table: Table, width: int) -> list[list[int]]:
-    """Column numbers of each block: column 0 in all of them, the others in order, as many as fit `width`."""
-    widths = [max(len(row[index]) for row in (table.header, *table.rows)) + 2 for index in range(len(table.header))]
-    found: list[list[int]] = [[0]]
-    for index in range(1, len(widths)):
-        if len(found[-1]) > 1 and sum(widths[column] for column in found[-1]) + widths[index] > width:
-            found.append([0])
-        found[-1].append(index)
-    return found

@@ -79,7 +79,7 @@ class Round:
         return Rows(rows, seal.digest if seal else "")
 
     def _run_left(self, artifact: str, stage: Stage, last: int | None = None) -> float | None:
-        return self.clock.left(self.number, artifact, stage.share, stage.seconds, last=last)
+        return self.clock.left(self.number, artifact, stage.share, stage.seconds, owed=stage.owed, last=last)
 
     def _beat(self, artifact: str, stage: Stage) -> None:
         """What is going on, left in the run's directory for whoever looks on."""

@@ -22,18 +22,21 @@ class RunClock:
         """The artifact is there, now or since an earlier start of the run; to compute it took `seconds`."""
         self._seconds[round, artifact] = seconds
 
-    def left(self, round: int, artifact: str, share: float, seconds: float, *, last: int | None = None) -> float | None:
+    def left(
+        self, round: int, artifact: str, share: float, seconds: float, *, owed: float = 1.0, last: int | None = None
+    ) -> float | None:
         """Seconds to the end of the run while `artifact` is done to `share`, after `seconds`; None while unknown.
 
-        With `last`, to the end of that round.
+        `owed`: how much of it this process had to do; what was there before says nothing about the pace. With `last`,
+        to the end of that round.
         """
         running = (round, artifact)
         spent = {key: taken for key, taken in self._seconds.items() if self.costs.get(key) and taken > 0}
-        cost = sum(self.costs[key] for key in spent) + share * self.costs.get(running, 0.0)
+        cost = sum(self.costs[key] for key in spent) + share * owed * self.costs.get(running, 0.0)
         if cost <= 0:
             return None
         pace = (sum(spent.values()) + (seconds if running in self.costs else 0.0)) / cost
-        rest = seconds * (1 - share) / share if share > 0 else self._expected(running, pace)
+        rest = seconds * (1 - share) / share if share > 0 else owed * self._expected(running, pace)
         until = max((number for number, _ in self.costs), default=round) if last is None else last
         ahead = (key for key in self.costs if round <= key[0] <= until and key != running and key not in self._seconds)
         return rest + sum(self._expected(key, pace) for key in ahead if not self._never_comes(key, round))

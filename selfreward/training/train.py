@@ -41,34 +41,34 @@ def train(round: Round, learned: Learned, told: Told) -> None:
     """The next policy, from this round's start against the recipe's reference. Raises TrainingError without rows."""
     start = round.role(POLICY)
     reference = round.cast.resolve(round.recipe.train.reference, round.number)
-    with round.stage(f"round {round.number}: train", None, 0, "checkpoint") as stage:
 
-        def show(step: int, total: int, loss: float) -> None:
-            stage.reach(step, total, loss)
-            told(round.number, step, loss)
-
-        build = building(
-            round.recipe,
-            start,
-            reference,
-            learned,
-            round.source,
-            round=round.number,
-            progress=show,
-            say=round.say,
-            drops=() if learned else round.artifacts.read(round.number, "dropped", Drop),
-            note=partial(round.artifacts.note, "training memory", round.number, "checkpoint"),
-            day=round.cast.day,
-        )
-
-        def build_alone(out: Path, scratch: Path) -> Mapping[str, Any]:
+    def build_alone(out: Path, scratch: Path) -> Mapping[str, Any]:
+        with round.stage(f"round {round.number}: train", None, 0, "checkpoint") as stage:
             # Only where something is really trained: waking an engine costs its weights' reload.
             if not isinstance(round.recipe.train, NoTraining):
                 round.cast.rest()
+
+            def show(step: int, total: int, loss: float) -> None:
+                stage.reach(step, total, loss)
+                told(round.number, step, loss)
+
+            build = building(
+                round.recipe,
+                start,
+                reference,
+                learned,
+                round.source,
+                round=round.number,
+                progress=show,
+                say=round.say,
+                drops=() if learned else round.artifacts.read(round.number, "dropped", Drop),
+                note=partial(round.artifacts.note, "training memory", round.number, "checkpoint"),
+                day=round.cast.day,
+            )
             return build(out, scratch)
 
-        facts = made_from(round.recipe, start, reference, learned.digest, round.number)
-        round.checkpoint({**facts, **_copy_facts(round, start.policy.directory / FULL_PRECISION)}, build_alone)
+    facts = made_from(round.recipe, start, reference, learned.digest, round.number)
+    round.checkpoint({**facts, **_copy_facts(round, start.policy.directory / FULL_PRECISION)}, build_alone)
 
 
 def adopt(round: Round, start: Policy) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-from selfreward.commands.see.listing import age, said_of, verdict
+from selfreward.commands.see.listing import age, rounds_of, said_of, verdict
 from selfreward.errors import DataError
 from selfreward.records import Prompt
 from selfreward.report.charts import Chart, metric_chart
@@ -64,7 +64,7 @@ class Pages:
 
     def runs(self) -> str:
         states = [run_state(view) for view in runs_in(self.directory)]
-        rows = [(state, age(state), self._verdict(state), self._said(state)) for state in states]
+        rows = [(state, rounds_of(state), age(state), self._said(state)) for state in states]
         return self._page("runs", f"Runs in {self.directory}", rows=rows)
 
     def run(self, name: str) -> str:

@@ -7,6 +7,7 @@ which is asked about every prompt before a run starts and raises DataError for w
 VERIFIERS: dict[str, str] = {
     "sandbox": "selfreward.tasks.verifiers.sandbox:SandboxVerifier",
     "exact": "selfreward.tasks.verifiers.exact:ExactVerifier",
+    "contains": "selfreward.tasks.verifiers.contains:ContainsVerifier",
     "numeric": "selfreward.tasks.verifiers.numeric:NumericVerifier",
     "mathematics": "selfreward.tasks.verifiers.mathematics:confined",
     "json_schema": "selfreward.tasks.verifiers.json_schema:confined",
