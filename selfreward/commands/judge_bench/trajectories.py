@@ -5,7 +5,7 @@
     calls_right    labelled calls that the judge of calls puts on their side, P(right) of 1/2 half
     local_right    mean over trajectories of the share of calls that are right by the judge of calls
     global_right   share of trajectories that the judge of the whole scores above the middle
-    difference     local_right - global_right, paired: calls that look right and lead nowhere
+    difference     local_right - global_right, paired by goal: calls that look right and lead nowhere
 
 Intervals are 95 % ones, clustered by goal. A trajectory that one of the two could not read is left out and counted; the
 two disagree about one where every call is right and the whole is not, or the other way round. Of more calls than
@@ -13,11 +13,11 @@ judge.question.most the last verdict is about several: it is no single call's, a
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from selfreward.commands.judge_bench.pools import ROOMS, TRAJECTORIES, LabelledPool
 from selfreward.measuring.metrics.judge.agreement import MIDDLE
-from selfreward.measuring.stats.clustered import Estimate, clustered_mean, clustered_share
+from selfreward.measuring.stats.clustered import Estimate, cluster_means, clustered_share, paired_difference
 from selfreward.records import Labelled, StepVerdict
 from selfreward.tasks.rooms.played import played
 from selfreward.tasks.sets.sets import some
@@ -146,14 +146,15 @@ def beside(pool: LabelledPool, local: str, verdicts: Verdicts, whole: str, score
 
     def gap(members: Sequence[Labelled]) -> Estimate:
         inside = [row for row in members if row.id in known]
-        apart = [shares[row.id] - wholes[row.id] for row in inside]
-        return clustered_mean(apart, [row.prompt.id for row in inside])
+        of = [row.prompt.id for row in inside]
+        local, total = (cluster_means([side[row.id] for row in inside], of) for side in (shares, wholes))
+        return paired_difference(local, total)
 
     return Beside(
         pool=pool.name,
         local=local,
         whole=whole,
-        local_right=_within(clustered_mean([shares[row.id] for row in rows], goals)),
+        local_right=clustered_share([shares[row.id] for row in rows], goals),
         global_right=clustered_share([wholes[row.id] for row in rows], goals),
         difference=gap(rows),
         by_calls={name: gap(members) for name, members in thirds(pool).items()},
@@ -175,8 +176,3 @@ def _read(said: tuple[float | None, ...] | None) -> tuple[float, ...] | None:
 def _told(row: Labelled, said: Sequence[float], right: float, score: float) -> Disagreement:
     label = None if row.label == MIDDLE else row.label
     return Disagreement(row.id, row.prompt.text, row.prompt.cohort, len(said), right, score, label)
-
-
-def _within(found: Estimate) -> Estimate:
-    low, high = (None if end is None else min(1.0, max(0.0, end)) for end in (found.low, found.high))
-    return replace(found, low=low, high=high)
