@@ -1,6 +1,7 @@
 """Seconds of a steady round, ours beside the loop as people write it (baselines/), and each lever alone.
 
     python benchmarks/round.py [--prompts 64] [--answers 6] [--judgments 11] [--repeats 3] [--only NAME ...] [--write]
+    python benchmarks/round.py --model DIR ...     a real instruct model: round_real.py, which says more with --help
 
 Needs vLLM (its CPU build will do). About ten processor minutes; --write replaces results/tables/round.md and
 round.json. Every system gets one round to warm up, which is shown apart, as is starting it; then the systems take
@@ -18,6 +19,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -26,15 +28,15 @@ from pathlib import Path
 from typing import Any
 
 from baselines.served import Served
-from baselines.systems import CACHE, EAGER, Stages, Worker, resume
+from baselines.systems import CACHE, EAGER, Stages, Worker
+from baselines.taking_turns import take_turns
 from baselines.timed import Timed, ratio, row, table, turns
-from baselines.workload import BATCH, TEMPERATURE, TRAINING, Size
+from baselines.workload import Work
 
 from selfreward.commands.preflight_models import model_directory
 from selfreward.engines.vllm.settings import require_vllm
 
 TABLES = Path(__file__).parent.parent / "results" / "tables"
-MODEL = "sandbox:seed-0"
 DTYPE = {"dtype": "float32"}
 """Left alone, vLLM halves the precision of a float32 checkpoint: then it would not do the same work."""
 BEST_FLAGS = {**DTYPE, "enforce_eager": True, "block_size": 32, "max_num_seqs": 256}
@@ -55,84 +57,41 @@ LEVERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 WHOLE = next(iter(LEVERS))
 
 
-def ours(root: Path, name: str, size: Size, repeats: int, engine: str) -> Timed:
+def ours(root: Path, name: str, work: Work, repeats: int, engine: str) -> Timed:
     away, keys = LEVERS.get(name, ((), ()))
     recipe = [
         f"rounds={repeats + 1}",
-        f"model.path={MODEL}",
-        "model.device=cpu",
         f"engine.kind={engine}",
         *(["engine.in_process=true", "engine.memory_share=0.02"] if engine == "vllm" else []),
-        # One chunk a stage, as the baselines ask everything at once; a kill would cost the stage in progress.
-        "engine.chunk=100000",
-        f"prompts.per_round={size.prompts}",
-        f"generate.samples={size.answers}",
-        f"generate.sampling.temperature={TEMPERATURE['generate']}",
-        f"judge.aggregate.samples={size.judgments}",
-        f"judge.reading.sampling.temperature={TEMPERATURE['judge']}",
-        f"train.beta={TRAINING['beta']}",
-        f"train.learning_rate={TRAINING['learning_rate']}",
-        f"train.epochs={TRAINING['num_train_epochs']}",
-        f"train.warmup_steps={TRAINING['warmup_steps']}",
-        f"train.batch_size={BATCH['per_device_train_batch_size'] * BATCH['gradient_accumulation_steps']}",
+        *work.keys(),
+        "model.device=cpu",
         *(f"measure.{name}=2" for name in ("gate", "selection", "report", "samples")),
         "measure.frozen=0",
         "measure.judge_samples=1",
     ]
     if "judge.aggregate.samples=1" in keys or any("adaptive" in key for key in keys):
         recipe = [key for key in recipe if not key.startswith("judge.aggregate.samples=")]
-    recipe += [key.format(judgments=size.judgments) for key in keys]
+    recipe += [key.format(judgments=work.judgments) for key in keys]
     folder = root / "".join(letter if letter.isalnum() else "-" for letter in name)
     arguments = [str(folder), json.dumps(list(away)), *recipe]
     return Timed(Worker("baselines.ours", arguments, root / f"{folder.name}.log"), repeats=repeats)
 
 
-def systems(root: Path, size: Size, repeats: int) -> dict[str, Timed]:
-    model = model_directory(MODEL)
-    sizes = [str(size.prompts), str(size.answers), str(size.judgments)]
-    one = Worker("baselines.one_process", [str(model), *sizes, str(root / "b1")], root / "b1.log")
-    best = Stages(model, size, root / "b2", BEST_FLAGS, IN_PROCESS)
+def systems(root: Path, work: Work, repeats: int) -> dict[str, Timed]:
+    model, told = model_directory(work.model), work.write(root / "work.json")
+    one = Worker("baselines.one_process", [str(model), str(told), str(root / "b1")], root / "b1.log")
+    best = Stages(model, work, root / "b2", BEST_FLAGS, IN_PROCESS)
     return {
         "B0 process per stage, defaults": Timed(
-            Stages(model, size, root / "b0", DTYPE, CACHE), warms_up=False, repeats=1
+            Stages(model, work, root / "b0", DTYPE, CACHE), warms_up=False, repeats=1
         ),
         "B1 one process, generate": Timed(one, repeats=repeats),
         "B2 process per stage, best flags": Timed(best, warms_up=False, repeats=repeats),
-        "B3 server and scripts": Timed(Served(model, size, root / "b3"), repeats=repeats),
-        "ours, transformers": ours(root, "ours, transformers", size, repeats, "transformers"),
-        "ours, vLLM": ours(root, "ours, vLLM", size, repeats, "vllm"),
-        **{name: ours(root, name, size, repeats, "vllm") for name in LEVERS},
+        "B3 server and scripts": Timed(Served(model, work, root / "b3"), repeats=repeats),
+        "ours, transformers": ours(root, "ours, transformers", work, repeats, "transformers"),
+        "ours, vLLM": ours(root, "ours, vLLM", work, repeats, "vllm"),
+        **{name: ours(root, name, work, repeats, "vllm") for name in LEVERS},
     }
-
-
-def run(timed: Mapping[str, Timed], repeats: int) -> list[float]:
-    """Start all, let them take turns, end them; the machine's load at every turn."""
-    loads = []
-    try:
-        for name, one in timed.items():
-            one.begin()
-            warmed = "" if one.first is None else f", first round {one.first:.1f} s"
-            print(f"{name}: started in {one.start:.1f} s{warmed}", flush=True)
-        names = list(timed)
-        for repeat in range(repeats):
-            # Another one begins each time, so that nobody always follows the same neighbour.
-            for name in names[repeat % len(names) :] + names[: repeat % len(names)]:
-                one = timed[name]
-                if repeat < one.repeats:
-                    loads.append(os.getloadavg()[0])
-                    one.measure(repeat + 2)
-                    print(f"{name}: {one.seconds[-1]:.2f} s, {one.processor[-1]:.2f} CPU s {one.facts[-1]}", flush=True)
-        for one in timed.values():
-            resume(one.system.root)
-            if isinstance(one.system, Served):
-                one.check = f"weights differ by {one.system.difference():.1e} nats"
-            elif hand_offs := one.facts[-1].get("hand-offs"):
-                one.check = "hand-offs: " + ", ".join(f"{count} by {kind}" for kind, count in hand_offs.items())
-    finally:
-        for one in timed.values():
-            resume(one.system.root)
-            one.system.close()
-    return loads
 
 
 def claims(timed: Mapping[str, Timed]) -> list[str]:
@@ -182,6 +141,11 @@ def compared(timed: Mapping[str, Timed], setting: str, last: Mapping[str, Any]) 
 
 
 def main() -> None:
+    if any(word.partition("=")[0] == "--model" for word in sys.argv[1:]):
+        import round_real
+
+        round_real.main()
+        return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--prompts", type=int, default=64)
     parser.add_argument("--answers", type=int, default=6)
@@ -191,18 +155,18 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="replace the tables in results/tables")
     given = parser.parse_args()
     vllm = require_vllm()
-    size = Size(given.prompts, given.answers, given.judgments)
+    work = Work(given.prompts, given.answers, given.judgments)
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as directory:
-        timed = systems(Path(directory), size, given.repeats)
+        timed = systems(Path(directory), work, given.repeats)
         if given.only:
             timed = {name: one for name, one in timed.items() if name.startswith(tuple(given.only))}
         # In two companies, so that not all engines are in memory at once.
         companies = [{name: one for name, one in timed.items() if (name in LEVERS) == lever} for lever in (False, True)]
-        loads = [load for company in companies for load in (run(company, given.repeats) if company else [])]
+        loads = [load for company in companies for load in (take_turns(company, given.repeats) if company else [])]
     libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "trl"))
     facts = [
-        f"{size.prompts} prompts, K = {size.answers}, N = {size.judgments}, {MODEL}, one thread a process",
+        f"{work.prompts} prompts, K = {work.answers}, N = {work.judgments}, {work.model}, one thread a process",
         f"{os.cpu_count()} cores ({platform.machine()}), load {min(loads):.1f} to {max(loads):.1f}, "
         f"median {statistics.median(loads):.1f}",
         f"vLLM {vllm} (CPU), {libraries}; whole benchmark {time.perf_counter() - begun:.0f} s",

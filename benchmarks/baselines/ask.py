@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from baselines.workload import MAX_TOKENS, Chat, read_json, write_json
+from baselines.workload import Chat, read_json, write_json
 
 CONCURRENCY = 64
 
@@ -35,7 +35,7 @@ def main() -> None:
                 "messages": chat,
                 "n": asked["n"],
                 "temperature": asked["temperature"],
-                "max_tokens": MAX_TOKENS,
+                "max_tokens": asked["max_tokens"],
             },
         )
         choices = sorted(answer["choices"], key=lambda choice: choice["index"])

@@ -1,8 +1,11 @@
 """B1: one process that keeps its model, with transformers' `generate` and TRL's DPOTrainer.
 
-python -m baselines.one_process MODEL PROMPTS ANSWERS JUDGMENTS SCRATCH
+python -m baselines.one_process MODEL WORK.json SCRATCH
+
+In half precision it samples from a copy of the weights that are trained, which is also DPO's reference.
 """
 
+import copy
 import sys
 import time
 from pathlib import Path
@@ -13,44 +16,41 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from baselines.channel import Channel
 from baselines.train import train
-from baselines.workload import (
-    MAX_TOKENS,
-    TEMPERATURE,
-    Chat,
-    Reply,
-    Size,
-    generator_chats,
-    judge_chats,
-    pairs,
-    quality,
-    tasks,
-)
+from baselines.workload import Chat, Reply, Role, Work, digest_of, generator_chats, quality
 
-ROWS = 256
-"""Replies in a batch."""
+
+def batches(lengths: list[int], n: int, room: int, positions: int) -> list[list[int]]:
+    """Indices of conversations, shortest first, in batches whose `n` replies each fit into `positions`."""
+    order = sorted(range(len(lengths)), key=lambda index: lengths[index])
+    found: list[list[int]] = [[]]
+    for index in order:
+        # The one that is added is the longest.
+        if found[-1] and (len(found[-1]) + 1) * n * (lengths[index] + room) > positions:
+            found.append([])
+        found[-1].append(index)
+    return found
 
 
 @torch.inference_mode()
-def sample(model: Any, tokenizer: Any, chats: list[Chat], n: int, temperature: float) -> tuple[list[list[Reply]], int]:
-    """`n` replies to each conversation, batches sorted by length; and how many tokens they have."""
+def sample(
+    model: Any, tokenizer: Any, chats: list[Chat], n: int, role: Role, work: Work
+) -> tuple[list[list[Reply]], int]:
+    """`n` replies to each conversation; and how many tokens they have."""
     texts = [tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True) for chat in chats]
-    order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+    rows = tokenizer(texts, add_special_tokens=False)["input_ids"]
     found: list[list[Reply]] = [[] for _ in texts]
-    tokens, size = 0, max(1, ROWS // n)
+    tokens, room = 0, work.tokens[role]
     ends = model.generation_config.eos_token_id
     ends = set(ends if isinstance(ends, list) else [ends])
-    for begin in range(0, len(order), size):
-        members = order[begin : begin + size]
-        batch = tokenizer(
-            [texts[index] for index in members], return_tensors="pt", padding=True, add_special_tokens=False
-        )
+    for members in batches(list(map(len, rows)), n, room, work.positions):
+        batch = tokenizer.pad({"input_ids": [rows[index] for index in members]}, return_tensors="pt")
         output = model.generate(
             input_ids=batch["input_ids"],
             attention_mask=batch["attention_mask"],
             do_sample=True,
-            temperature=temperature,
+            temperature=work.temperature[role],
             top_k=0,
-            max_new_tokens=MAX_TOKENS,
+            max_new_tokens=room,
             num_return_sequences=n,
             pad_token_id=tokenizer.pad_token_id,
         )
@@ -65,28 +65,46 @@ def sample(model: Any, tokenizer: Any, chats: list[Chat], n: int, temperature: f
 
 
 def main() -> None:
-    start, scratch = sys.argv[1], Path(sys.argv[5])
-    size = Size(*map(int, sys.argv[2:5]))
+    start, work, scratch = sys.argv[1], Work.from_file(sys.argv[2]), Path(sys.argv[3])
     channel = Channel()
-    torch.set_num_threads(1)
+    torch.set_num_threads(work.threads)
     import trl.trainer.dpo_trainer  # noqa: F401 (start-up is apart from the rounds)
 
     tokenizer = AutoTokenizer.from_pretrained(start, padding_side="left")
-    model = AutoModelForCausalLM.from_pretrained(start)
+    model = AutoModelForCausalLM.from_pretrained(start, dtype=torch.float32)
+    half = work.dtype != "float32"
+    sampler = copy.deepcopy(model).to(getattr(torch, work.dtype)) if half else model
     channel.say({"ready": True})
     for number in channel.rounds():
         torch.manual_seed(number)
-        asked = tasks(number, size.prompts)
-        model.eval()
-        answers, _ = sample(model, tokenizer, generator_chats(asked), size.answers, TEMPERATURE["generate"])
-        begun = time.perf_counter()
-        questions = judge_chats(asked, answers)
-        judgments, tokens = sample(model, tokenizer, questions, size.judgments, TEMPERATURE["judge"])
-        judging = time.perf_counter() - begun
-        rows = pairs(asked, answers, judgments)
-        train(model, tokenizer, rows, scratch, number)
-        facts = {"judge_seconds": judging, "judge_tokens": tokens, "judgments": len(questions) * size.judgments}
-        channel.say({**facts, **quality(row["truth"] for row in rows)})
+        asked = work.asked(number)
+        times = [time.perf_counter()]
+        sampler.eval()
+        answers, answer_tokens = sample(sampler, tokenizer, generator_chats(asked), work.answers, "generate", work)
+        times.append(time.perf_counter())
+        questions = work.judge_chats(asked, answers)
+        judgments, tokens = sample(sampler, tokenizer, questions, work.readings(number), "judge", work)
+        times.append(time.perf_counter())
+        rows = work.pairs(asked, answers, judgments)
+        steps = train(model, copy.deepcopy(sampler), tokenizer, rows, work, scratch, number) if rows else 0
+        times.append(time.perf_counter())
+        if half:
+            sampler.load_state_dict(model.state_dict())
+        times.append(time.perf_counter())
+        names = ("generate", "judge", "train", "hand-off")
+        channel.say(
+            {
+                "stages": {name: times[place + 1] - times[place] for place, name in enumerate(names)},
+                "judge_seconds": times[2] - times[1],
+                "judge_tokens": tokens,
+                "judgments": sum(map(len, judgments)),
+                "prompts": digest_of(asked),
+                "answers": sum(map(len, answers)),
+                "answer_tokens": answer_tokens,
+                "steps": steps,
+                **quality(row["truth"] for row in rows),
+            }
+        )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from baselines.workload import MAX_TOKENS, read_json, write_json
+from baselines.workload import read_json, write_json
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     from vllm import LLM, SamplingParams
 
     llm = LLM(model, disable_log_stats=False, **asked["flags"])
-    sampling = SamplingParams(n=asked["n"], temperature=asked["temperature"], max_tokens=MAX_TOKENS)
+    sampling = SamplingParams(n=asked["n"], temperature=asked["temperature"], max_tokens=asked["max_tokens"])
     begun = time.perf_counter()
     outputs = llm.chat(asked["chats"], sampling, use_tqdm=False)
     seconds = time.perf_counter() - begun

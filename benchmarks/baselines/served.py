@@ -11,21 +11,22 @@ from pathlib import Path
 
 from baselines.ask import post
 from baselines.systems import EAGER, Facts, Stages, environment, tail
-from baselines.workload import Size, generator_chats, tasks
+from baselines.workload import Work, generator_chats
 
 
 class Served(Stages):
     """B3: the stages ask a server that stays, and tell it where the new weights are."""
 
-    def __init__(self, model: Path, size: Size, directory: Path) -> None:
-        super().__init__(model, size, directory, {}, EAGER)
+    def __init__(self, model: Path, work: Work, directory: Path) -> None:
+        super().__init__(model, work, directory, {}, EAGER)
         self._server: subprocess.Popen[bytes] | None = None
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._url = f"http://127.0.0.1:{free.getsockname()[1]}"
 
     def start(self) -> None:
-        settings = "--served-model-name policy --host 127.0.0.1 --enforce-eager --dtype float32 --block-size 32"
+        settings = f"--served-model-name policy --host 127.0.0.1 --enforce-eager --dtype {self._work.dtype}"
+        settings += " --block-size 32"
         settings += f" --max-num-seqs 256 --generation-config vllm --port {self._url.rpartition(':')[2]}"
         command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(self._policy)]
         command += settings.split()
@@ -33,7 +34,7 @@ class Served(Stages):
         command += ["--worker-extension-cls", "selfreward.engines.vllm.worker.WeightSwap"]
         with (self._directory / "server.log").open("a") as log:
             self._server = subprocess.Popen(
-                command, stdout=log, stderr=log, env=environment(**EAGER, VLLM_SERVER_DEV_MODE="1")
+                command, stdout=log, stderr=log, env=environment(self._work.threads, **EAGER, VLLM_SERVER_DEV_MODE="1")
             )
         self.root = self._server.pid
         while not self._healthy():
@@ -44,11 +45,13 @@ class Served(Stages):
     def round(self, number: int) -> Facts:
         before = self._counts()
         facts = super().round(number)
+        queries, hits = (after - was for after, was in zip(self._counts(), before, strict=True))
+        return {**facts, "queries": queries, "hits": hits}
+
+    def _hand_on(self) -> None:
         self._call("read_checkpoint", str(self._policy))
         self._call("repack")
         post(f"{self._url}/reset_prefix_cache", {})
-        queries, hits = (after - was for after, was in zip(self._counts(), before, strict=True))
-        return {**facts, "queries": queries, "hits": hits}
 
     def difference(self) -> float:
         """Largest difference between the server's log-probabilities and those of the weights on disk."""
@@ -57,7 +60,7 @@ class Served(Stages):
 
         model, tokenizer = (kind.from_pretrained(self._policy) for kind in (AutoModelForCausalLM, AutoTokenizer))
         worst = 0.0
-        for chat in generator_chats(tasks(0, 8)):
+        for chat in generator_chats(self._work.asked(1)[:8]):
             text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
             ids = tokenizer(text, add_special_tokens=False)["input_ids"]
             asked = {"model": "policy", "prompt": ids, "max_tokens": 1, "prompt_logprobs": 0}

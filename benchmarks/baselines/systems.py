@@ -1,32 +1,21 @@
-"""The systems as the driver sees them: started, asked for a round, ended. One thread for each of their processes."""
+"""The systems as the driver sees them: started, asked for a round, ended. The work says how many threads each has."""
 
 import json
 import os
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from baselines.workload import (
-    TEMPERATURE,
-    Size,
-    as_replies,
-    generator_chats,
-    judge_chats,
-    pairs,
-    quality,
-    read_json,
-    tasks,
-    write_json,
-)
+from baselines.workload import Role, Work, as_replies, digest_of, generator_chats, quality, read_json, write_json
 
 HERE = Path(__file__).parent
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
+QUIET = {
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_OFFLINE": "1",
@@ -41,9 +30,9 @@ EAGER = {**CACHE, "TORCHDYNAMO_DISABLE": "1"}
 Facts = dict[str, Any]
 
 
-def environment(**more: str) -> dict[str, str]:
+def environment(threads: int, **more: str) -> dict[str, str]:
     path = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])
-    return {**os.environ, **ONE_THREAD, "PYTHONPATH": path, **more}
+    return {**os.environ, **QUIET, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": path, **more}
 
 
 def processor_seconds(root: int | None) -> float:
@@ -86,9 +75,9 @@ def tail(log: Path) -> str:
 class Worker:
     """A module with a `Channel`: it stays from round to round. `log` gets what it prints."""
 
-    def __init__(self, module: str, arguments: Sequence[str], log: Path, **variables: str) -> None:
+    def __init__(self, module: str, arguments: Sequence[str], log: Path, threads: int = 1) -> None:
         self._command, self._log = [sys.executable, "-m", module, *arguments], log
-        self._variables = variables
+        self._threads = threads
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -103,7 +92,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env=environment(**self._variables),
+                env=environment(self._threads),
             )
         self._answer()
 
@@ -131,27 +120,41 @@ class Stages:
     """B0 and B2: every stage is a process that loads, works and ends."""
 
     def __init__(
-        self, model: Path, size: Size, directory: Path, flags: Mapping[str, Any], variables: Mapping[str, str]
+        self, model: Path, work: Work, directory: Path, flags: Mapping[str, Any], variables: Mapping[str, str]
     ) -> None:
-        self._policy, self._size, self._directory = model, size, directory
+        self._policy, self._work, self._directory = model, work, directory
         self._flags, self._variables = dict(flags), dict(variables)
         self.root: int | None = None
         directory.mkdir()
+        self._told = work.write(directory / "work.json")
 
     def start(self) -> None:
         """Nothing stays, so nothing is started."""
 
     def round(self, number: int) -> Facts:
-        asked, size = tasks(number, self._size.prompts), self._size
-        answered = self._sample(number, "generate", generator_chats(asked), size.answers)
+        work = self._work
+        asked = work.asked(number)
+        times = [time.perf_counter()]
+        answered = self._sample(number, "generate", generator_chats(asked), work.answers)
+        times.append(time.perf_counter())
         answers = as_replies(answered["replies"])
-        judged = self._sample(number, "judge", judge_chats(asked, answers), size.judgments)
-        rows = pairs(asked, answers, as_replies(judged["replies"]))
-        self._train(number, rows)
+        judged = self._sample(number, "judge", work.judge_chats(asked, answers), work.readings(number))
+        times.append(time.perf_counter())
+        rows = work.pairs(asked, answers, as_replies(judged["replies"]))
+        steps = self._train(number, rows) if rows else 0
+        times.append(time.perf_counter())
+        self._hand_on()
+        times.append(time.perf_counter())
+        names = ("generate", "judge", "train", "hand-off")
         return {
+            "stages": {name: times[place + 1] - times[place] for place, name in enumerate(names)},
             "judge_seconds": judged["seconds"],
             "judge_tokens": judged["tokens"],
-            "judgments": size.prompts * size.answers * size.judgments,
+            "judgments": sum(map(len, judged["replies"])),
+            "prompts": digest_of(asked),
+            "answers": sum(map(len, answered["replies"])),
+            "answer_tokens": answered["tokens"],
+            "steps": steps,
             **{name: answered[name] + judged[name] for name in ("queries", "hits") if name in judged},
             **quality(row["truth"] for row in rows),
         }
@@ -159,8 +162,12 @@ class Stages:
     def close(self) -> None:
         """Nothing stays."""
 
-    def _sample(self, number: int, role: str, chats: Sequence[Any], n: int) -> Facts:
-        content = {"chats": chats, "n": n, "temperature": TEMPERATURE[role], "flags": self._flags}
+    def _hand_on(self) -> None:
+        """Whoever samples next reads the new weights itself."""
+
+    def _sample(self, number: int, role: Role, chats: Sequence[Any], n: int) -> Facts:
+        content = {"chats": chats, "n": n, "flags": self._flags}
+        content |= {"temperature": self._work.temperature[role], "max_tokens": self._work.tokens[role]}
         return self._stage(f"{role}-{number}", self._sampler(), content)
 
     def _sampler(self) -> list[str]:
@@ -173,16 +180,20 @@ class Stages:
         found: Facts = read_json(out)
         return found
 
-    def _train(self, number: int, rows: Sequence[Facts]) -> None:
+    def _train(self, number: int, rows: Sequence[Facts]) -> int:
         asked, out = self._directory / f"pairs-{number}.json", self._directory / f"policy-{number}"
         write_json(asked, {"pairs": rows, "seed": number})
-        self._run(["baselines.train", str(self._policy), str(asked), str(out)])
+        self._run(["baselines.train", str(self._policy), str(self._told), str(asked), str(out)])
         self._policy = out
+        return int(read_json(out.with_name(f"{out.name}.steps.json"))["steps"])
 
     def _run(self, command: Sequence[str]) -> None:
         with (self._directory / "log").open("a") as log:
             done = subprocess.run(
-                [sys.executable, "-m", *command], stdout=log, stderr=log, env=environment(**self._variables)
+                [sys.executable, "-m", *command],
+                stdout=log,
+                stderr=log,
+                env=environment(self._work.threads, **self._variables),
             )
         if done.returncode:
             raise SystemExit(f"{' '.join(command)} failed:\n{tail(self._directory / 'log')}")

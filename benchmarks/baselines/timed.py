@@ -11,10 +11,11 @@ from baselines.systems import pause, processor_seconds, resume
 
 @dataclass
 class Timed:
-    """A system and what was measured of it. `first` is its round to warm up."""
+    """A system and what was measured of it. `first` is its round to warm up, `warm_up` that round's number."""
 
     system: Any
     warms_up: bool = True
+    warm_up: int = 1
     repeats: int = 3
     start: float = 0.0
     first: float | None = None
@@ -29,7 +30,7 @@ class Timed:
         self.start = time.perf_counter() - begun
         if self.warms_up:
             begun = time.perf_counter()
-            self.system.round(1)
+            self.system.round(self.warm_up)
             self.first = time.perf_counter() - begun
         pause(self.system.root)
 
