@@ -73,7 +73,7 @@ def at_length(first: Sequence[RunView], second: Sequence[RunView], round: int) -
 
 
 def by_round(run: RunView, arm: str) -> Iterator[str]:
-    for round in run.rounds():
+    for round in measured(run):
         found: Mapping[tuple[str, str], Measurement] = {
             (row.metric, row.cohort): row
             for row in run.read(round, "measurements", Measurement)
@@ -97,6 +97,15 @@ def contrasts(first: Sequence[RunView], second: Sequence[RunView], round: int) -
     yield f"| {round} | trained kinds, at equal length | all | {text(length, signed=True)} | {length.n} |"
 
 
+def measured(run: RunView) -> list[int]:
+    """Rounds that were not skipped (`measure.every`)."""
+    return [number for number in run.rounds() if run.seal(number, "measurements") is not None]
+
+
+def measured_by_all(runs: Sequence[RunView]) -> list[int]:
+    return sorted(set.intersection(*(set(measured(run)) for run in runs)) - {0})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", type=Path)
@@ -114,8 +123,7 @@ def main() -> None:
             print("\n".join(by_round(run, arm)))
     print(f"\n| round | {given.arms[0]} minus {given.arms[1]} | runs | difference | prompts |")
     print("| --- | --- | --- | ---: | ---: |")
-    last = min(max(run.rounds()) for run in (*first, *second))
-    for round in range(1, last + 1):
+    for round in measured_by_all([*first, *second]):
         print("\n".join(contrasts(first, second, round)))
 
 
