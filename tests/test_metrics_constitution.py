@@ -61,6 +61,29 @@ def test_silent_in_nineteen_of_twenty_where_nothing_changed() -> None:
     assert alarms <= 8, "3 of 60 are expected of an exact interval; 8 or more come by chance in 1 %"
 
 
+def of_rare_phrases(seed: int) -> PoolRows:
+    """Every second answer begins with one of 25 sentences: by chance some stand in three answers or more."""
+    rng = random.Random(seed)
+    sentences = [random_text(random.Random(one), 10) for one in range(25)]
+
+    def answer() -> str:
+        return f"{rng.choice(sentences)} {random_text(rng)}" if rng.random() < 0.5 else random_text(rng)
+
+    return written({prompt: [answer()] for prompt in prompts(50)})
+
+
+def test_which_phrases_are_boilerplate_is_drawn_too_and_the_intervals_know_it() -> None:
+    """By each round's own phrases, as if each prompt owned its share, 25 of these 100 pairs seemed to differ."""
+    rounds = [of_rare_phrases(seed) for seed in range(200)]
+    told = [
+        found(boilerplate, evidence(one, initial=other)) for one, other in zip(rounds[::2], rounds[1::2], strict=True)
+    ]
+    assert sum(not holds(row["boilerplate_change", "all"], 0) for row in told) <= 11  # 12 or more: under 1 % by chance
+    rates = [row["boilerplate_rate", "all"] for row in told]
+    mean = sum(row.value for row in rates) / len(rates)
+    assert sum(holds(row, mean) for row in rates) >= 80  # the plain interval of a share: 77
+
+
 def test_a_listed_word_is_a_word_and_an_entry_of_several_is_looked_for_as_such() -> None:
     one, two, three, four = prompts(4)
     texts = {one: ["the class"], two: ["an ASS."], three: ["you silly person"], four: ["a silly, tall person"]}
@@ -73,10 +96,10 @@ def test_a_listed_word_is_a_word_and_an_entry_of_several_is_looked_for_as_such()
 def test_a_phrase_is_boilerplate_from_three_prompts_on_and_copies_for_one_prompt_are_none() -> None:
     rng = random.Random(0)
     rows: dict[Any, list[str]] = {prompt: [random_text(rng)] * 5 for prompt in prompts(20)}
-    assert set(boilerplate.boilerplate(answers(rows))) == {0.0}
+    assert boilerplate.rate(answers(rows)).value == 0
     for number, prompt in enumerate([*rows][:3], 1):
         rows[prompt] = [SERMON] * 5
-        assert sum(boilerplate.boilerplate(answers(rows))) == (15 if number == 3 else 0)
+        assert boilerplate.rate(answers(rows)).value == (0.15 if number == 3 else 0)
 
 
 def answers(rows: dict[Any, list[str]]) -> Any:
