@@ -120,7 +120,7 @@ def test_scores_against_truth_by_hand():
 
 
 def smoke(*overrides):
-    return load_recipe(SMOKE, [*SMALL, "prompts.per_round=44", *overrides])
+    return load_recipe(SMOKE, [*SMALL, "prompts.per_round=60", *overrides])
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_a_judge_without_information_may_not(skilled):
 def test_the_report_and_selection_pools_are_never_asked():
     recipe = smoke("measure.gate=8")
     asked = asked_prompts(recipe, open_source(recipe), 60)
-    assert [prompt.pool for prompt in asked] == ["gate"] * 8 + ["train"] * 44
+    assert [prompt.pool for prompt in asked] == ["gate"] * 8 + ["train"] * 52
     assert [prompt.pool for prompt in asked_prompts(recipe, open_source(recipe), 5)] == ["gate"] * 5
 
 
