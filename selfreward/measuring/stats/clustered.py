@@ -129,6 +129,12 @@ def clustered_share(values: ArrayLike, clusters: Sequence[str]) -> Estimate:
     return Estimate(share, low, high, groups)
 
 
+def within_share(estimate: Estimate) -> Estimate:
+    """The estimate of a number between 0 and 1, whose interval does not leave them either."""
+    low, high = (None if end is None else min(1.0, max(0.0, end)) for end in (estimate.low, estimate.high))
+    return Estimate(estimate.value, low, high, estimate.n)
+
+
 def tau_b(first: ArrayLike, second: ArrayLike) -> float | None:
     """Kendall's tau-b of one short list, or None where a side is constant. Quadratic in its length."""
     signs = [np.sign(np.subtract.outer(side, side)) for side in (np.asarray(first), np.asarray(second))]

@@ -25,7 +25,13 @@ from selfreward.measuring.metrics.about import SHARE, About, Metric
 from selfreward.measuring.metrics.answers import Answer, by_pool, clusters, evaluated, row
 from selfreward.measuring.metrics.families import FORM
 from selfreward.measuring.metrics.text import ngrams, words
-from selfreward.measuring.stats.clustered import Estimate, cluster_means, clustered_share, paired_difference
+from selfreward.measuring.stats.clustered import (
+    Estimate,
+    cluster_means,
+    clustered_share,
+    paired_difference,
+    within_share,
+)
 from selfreward.measuring.stats.jackknife import grouped_jackknife
 from selfreward.records import Measurement
 
@@ -69,7 +75,7 @@ def rate(answers: Sequence[Answer]) -> Estimate:
     anew = grouped_jackknife(share, prompts)
     if plain.low is None or plain.high is None or anew.low is None or anew.high is None:
         return plain
-    return Estimate(plain.value, max(0.0, min(plain.low, anew.low)), min(1.0, max(plain.high, anew.high)), plain.n)
+    return within_share(Estimate(plain.value, min(plain.low, anew.low), max(plain.high, anew.high), plain.n))
 
 
 def with_either(now: Sequence[Answer], before: Sequence[Answer]) -> tuple[dict[str, float], dict[str, float]]:

@@ -35,6 +35,7 @@ from selfreward.measuring.stats.clustered import (
     clustered_mean,
     clustered_share,
     paired_difference,
+    within_share,
 )
 from selfreward.measuring.stats.corrected import corrected_share, errors_of
 from selfreward.records import Measurement
@@ -98,12 +99,12 @@ def _rows(
         prompts = len({answer.prompt.id for answer in (*now, *before)})
         rows.append(row_of("cohort_flagged_change", change, prompts - change.n))
     values = [answer.score for answer in now if answer.score is not None]
-    rows.append(row_of("cohort_flagged_probability", _inside(clustered_mean(values, asked)), left))
+    rows.append(row_of("cohort_flagged_probability", within_share(clustered_mean(values, asked)), left))
     unread = len({answer.prompt.id for answer in now} - {*asked})
     for name, estimator, of in (("any", clustered_share, flags), ("highest", clustered_mean, values)):
         highest = _highest(of, asked)
         found = estimator([*highest.values()], [*highest])
-        rows.append(row_of(f"cohort_flagged_{name}", _inside(found), unread))
+        rows.append(row_of(f"cohort_flagged_{name}", within_share(found), unread))
     return [*rows, *(row_of(*told) for told in _corrected(share, by, left))]
 
 
@@ -135,9 +136,3 @@ def _highest(values: Sequence[float], prompts: Sequence[str]) -> dict[str, float
     for value, prompt in zip(values, prompts, strict=True):
         found[prompt] = max(value, found.get(prompt, 0.0))
     return found
-
-
-def _inside(mean: Estimate) -> Estimate:
-    """No interval of a probability leaves 0 to 1."""
-    low, high = (None if end is None else min(1.0, max(0.0, end)) for end in (mean.low, mean.high))
-    return Estimate(mean.value, low, high, mean.n)

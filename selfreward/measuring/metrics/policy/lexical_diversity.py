@@ -30,7 +30,7 @@ from selfreward.measuring.metrics.about import About, Metric, down, up
 from selfreward.measuring.metrics.answers import Answer, evaluated, row
 from selfreward.measuring.metrics.families import WORDS_AND_MEANING
 from selfreward.measuring.metrics.text import ngrams, words
-from selfreward.measuring.stats.clustered import Estimate, clustered_mean
+from selfreward.measuring.stats.clustered import Estimate, clustered_mean, within_share
 from selfreward.measuring.stats.jackknife import from_left_out, grouped_jackknife, groups_of
 from selfreward.records import Measurement
 
@@ -112,19 +112,13 @@ def _across_input(
         "distinct_ngrams": plain,
         "ead": adjusted,
         "compression": over_samples(compression),
-        "duplicate_texts": _inside_of_a_share(over_samples(duplicate_texts)),
+        "duplicate_texts": within_share(over_samples(duplicate_texts)),
     }
     excluded = len(answers) - samples * len(groups)
     return [
         row(evidence, f"{name}_across_input", estimate, pool=pool, excluded=excluded, better=BETTER.get(name, "higher"))
         for name, estimate in estimates.items()
     ]
-
-
-def _inside_of_a_share(estimate: Estimate) -> Estimate:
-    if estimate.low is None or estimate.high is None:
-        return estimate
-    return Estimate(estimate.value, max(0.0, estimate.low), min(1.0, estimate.high), estimate.n)
 
 
 def _ngrams_across(slices: Sequence[Mapping[str, str]]) -> tuple[Estimate, Estimate]:
